@@ -1,0 +1,58 @@
+# Takeoff: `make study` sets up and runs the default study, `make test` sets up and passes the tests.
+STUDY ?= $(shell sed -n 's/^study: *//p' config/config.yaml)
+PYTHON ?= python3
+CORES ?= all
+VENV := .venv
+RUN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
+export PYTHONDONTWRITEBYTECODE :=
+
+NAME := $(basename $(notdir $(STUDY)))
+SNAKEMAKE := $(RUN) snakemake --cores $(CORES) --workflow-profile workflow/profiles/local --config study=$(STUDY)
+
+.PHONY: study plan report ui test test-quick lint lock clean help
+
+study: $(VENV)/ready ## run the study (make study STUDY=cifar10-quick) and write its report
+	@mkdir -p results/$(NAME)
+	$(SNAKEMAKE) --report results/$(NAME)/report.html --report-after-run
+
+plan: $(VENV)/ready ## print what the study would train, and for how long
+	$(SNAKEMAKE) plan
+
+report: $(VENV)/ready ## write the HTML report of what has run
+	$(RUN) snakemake --config study=$(STUDY) --report results/$(NAME)/report.html
+
+ui: $(VENV)/ready ## compare runs in MLflow's UI, at 127.0.0.1:5000
+	$(RUN) mlflow ui --backend-store-uri sqlite:///results/mlflow.db
+
+test: $(VENV)/ready ## every test and check
+	$(MAKE) lint
+	$(RUN) pytest --cov --cov-report=term --cov-report=html:.cache/coverage
+
+test-quick: $(VENV)/ready ## the tests without whole studies, under 5 minutes
+	$(RUN) pytest -m "not slow"
+
+lint: $(VENV)/ready ## style, types and workflow checks
+	$(RUN) ruff check . && $(RUN) ruff format --check .
+	$(RUN) snakefmt --check Snakefile workflow
+	$(RUN) codespell
+	$(RUN) mypy
+	$(RUN) snakemake --lint
+
+lock: $(VENV)/ready ## resolve the versions of pyproject.toml anew
+	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --custom-compile-command "make lock" --group dev --upgrade pyproject.toml -o requirements.lock
+
+clean: ## remove the environment and everything made but results/reference
+	rm -rf $(VENV) .snakemake .cache .coverage* .mypy_cache .pytest_cache .ruff_cache
+	find results -mindepth 1 -maxdepth 1 ! -name reference -exec rm -rf {} +
+
+help:
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
+
+# uv installs from its cache in seconds; the imports write the bytecode that the commands will use.
+$(VENV)/ready: requirements.lock envs/uv.txt
+	$(PYTHON) -m venv --clear $(VENV)
+	$(VENV)/bin/pip install --quiet --require-hashes -r envs/uv.txt
+	VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv pip install --quiet --require-hashes -r requirements.lock
+	$(VENV)/bin/python envs/warm.py
+	@touch $@

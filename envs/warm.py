@@ -1,0 +1,24 @@
+"""Import once what the commands import, so that its bytecode is on disk before the first job starts."""
+
+import importlib
+
+MODULES = """
+mlflow.tracking
+mlflow.data.meta_dataset
+pandas
+pooch
+pyarrow.parquet
+pydantic
+safetensors.torch
+seaborn
+sklearn.datasets
+snakemake.cli
+snakemake.report
+scipy.stats
+statsmodels.stats.multitest
+torch
+yaml
+""".split()
+
+for module in MODULES:
+    importlib.import_module(module)
