@@ -1,0 +1,1 @@
+"""Takeoff: which factor made deep learning take off, measured arm by arm."""

@@ -1,0 +1,70 @@
+"""The datasets that a study may name: where each comes from, what it holds. Imports nothing heavy."""
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from takeoff.errors import TakeoffError, choices
+
+LayoutName = Literal["scikit-learn", "CIFAR pickles", "class folders", "Tiny ImageNet", "ILSVRC2012"]
+Address = Annotated[str, Field(pattern=r"^https?://\S+$")]
+Words = Annotated[tuple[str, ...], BeforeValidator(lambda words: tuple(words.split()))]
+
+
+class Entry(BaseModel):
+    """One dataset of the catalogue; sizes in bytes, resolution in pixels."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    title: str
+    layout: LayoutName
+    resolution: int = Field(gt=0, description="the native side, or the usual one where images differ in size")
+    channels: Literal[1, 3]
+    classes: int = Field(gt=1)
+    train: int = Field(gt=0, description="number of training images")
+    test: int = Field(gt=0, description="number of test images")
+    licence: str
+    citation: str
+    file: str | None = Field(None, description="the archive's own name")
+    addresses: tuple[Address, ...] = Field((), description="tried in this order; none: never downloaded")
+    sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$")
+    md5: str | None = Field(None, pattern="^[0-9a-f]{32}$")
+    size: int | None = Field(None, gt=0, description="of the archive")
+    obtain: str | None = Field(None, description="how to get a dataset that is not downloaded")
+    subset: Words = Field((), description="the classes to keep of a larger dataset")
+    class_titles: dict[str, str] = Field({}, description="readable names of classes named by number")
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Entry":
+        if self.addresses and not (self.file and (self.sha256 or self.md5)):
+            raise ValueError("an archive with addresses needs its file name and a checksum")
+        if not self.addresses and not self.obtain:
+            raise ValueError("a dataset without addresses needs `obtain`")
+        for listed in (self.subset, self.class_titles):
+            if listed and len(set(listed)) != self.classes:
+                raise ValueError(f"{len(set(listed))} classes are listed, not {self.classes}")
+        return self
+
+    def how_to_obtain(self) -> str:
+        """How the user gets a dataset that is never downloaded: the end of an error message."""
+        if self.layout == "scikit-learn":
+            return f"{self.obtain}: python scripts/prepare.py --dataset {self.name}"
+        return f"{self.obtain}: --config 'archives={{{self.name}: PATH}}'"
+
+
+@cache
+def entries() -> dict[str, Entry]:
+    """Every entry by name, in the file's order."""
+    text = Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8")
+    return {name: Entry(name=name, **facts) for name, facts in yaml.safe_load(text).items()}
+
+
+def entry(name: str) -> Entry:
+    """The entry of that name; TakeoffError with the nearest spelling where there is none."""
+    if name not in entries():
+        raise TakeoffError(f"dataset {name!r} is not in the catalogue; {choices(name, entries())}")
+    return entries()[name]

@@ -1,0 +1,73 @@
+"""What tests share: the repository, its commands, and small studies of real images."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+REPOSITORY = Path(__file__).parent.parent
+SCRIPTS = REPOSITORY / "scripts"
+ARCHIVES = Path(os.environ.get("TAKEOFF_ARCHIVES", REPOSITORY.parent / "shared" / "data"))
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def command() -> Command:
+    """Run one of the commands in scripts/ as a user does."""
+
+    def run(name: str, *arguments: object, cwd: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, str(SCRIPTS / f"{name}.py"), *map(str, arguments)]
+        return subprocess.run(line, cwd=cwd, capture_output=True, text=True, timeout=600, check=False)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def archive() -> Callable[[str], Path]:
+    """A real archive of images, by its file name; the test is skipped where it is not at hand."""
+
+    def find(name: str) -> Path:
+        path = ARCHIVES / name
+        if not path.is_file():
+            pytest.skip(f"{name} is not in {ARCHIVES} (TAKEOFF_ARCHIVES says where archives are)")
+        return path
+
+    return find
+
+
+def small_study(**changes: Any) -> dict[str, Any]:
+    """The default study made small: one factor, two seeds, two epochs; `changes` replace whole keys."""
+    study = yaml.safe_load((REPOSITORY / "config" / "studies" / "digits.yaml").read_text(encoding="utf-8"))
+    study["network"]["width"] = 0.0625
+    study["recipe"] |= {"epochs": 2, "batch_size": 128}
+    study["tuning"] = {"learning_rates": [0.01, 0.1], "seeds": 2}
+    study["seeds"] = 2
+    study["factors"] = {"norm": {"baseline": "none", "treatment": "batch"}}
+    return study | changes
+
+
+@pytest.fixture
+def write_study(tmp_path: Path) -> Callable[..., Path]:
+    """Write a small study, changed, to a file of its own."""
+
+    def write(name: str = "small", **changes: Any) -> Path:
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(small_study(**changes), sort_keys=False), encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory, command: Command) -> Path:
+    """Scikit-learn's digits, prepared by the command."""
+    folder = tmp_path_factory.mktemp("digits") / "8px"
+    done = command("prepare", "--dataset", "digits", "--resolution", 8, "--out", folder)
+    assert done.returncode == 0, done.stderr
+    return folder

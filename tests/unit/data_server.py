@@ -1,0 +1,95 @@
+"""A web server on this machine that misbehaves as its paths say, for the tests of fetching."""
+
+import http.server
+import re
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+STALL = 2.0  # seconds of silence
+
+
+@dataclass
+class DataServer:
+    """What it serves, and what it was asked: (path, Range header) of each request."""
+
+    body: bytes
+    address: str = ""
+    asked: list[tuple[str, str | None]] = field(default_factory=list)
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    server_of: DataServer
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        site, wanted = self.server_of, self.headers.get("Range")
+        first = self.path not in [path for path, _ in site.asked]
+        site.asked.append((self.path, wanted))
+        kind = self.path.strip("/")
+        if kind.isdigit():
+            self.send_error(int(kind))
+        elif kind == "busy-once" and first:
+            self.send_error(503)
+        elif kind == "moved":
+            self.send_response(302)
+            self.send_header("Location", "/good")
+            self.end_headers()
+        elif kind == "loop":
+            self.send_response(302)
+            self.send_header("Location", "/loop")
+            self.end_headers()
+        elif kind == "wrong":
+            self.reply(site.body[::-1], wanted)
+        elif kind == "no-range":
+            self.reply(site.body, None, cut=first)
+        elif kind == "other-range" and wanted:
+            self.reply(site.body, "bytes=1-")
+        elif kind == "packed":
+            self.reply(site.body, wanted, encoding="gzip")
+        else:  # good, breaks-once, breaks, stalls
+            self.reply(
+                site.body,
+                wanted,
+                cut=kind == "breaks" or (kind == "breaks-once" and first),
+                stall=kind == "stalls",
+            )
+
+    def reply(self, body, wanted, cut=False, stall=False, encoding=None):
+        start = int(re.fullmatch(r"bytes=(\d+)-", wanted)[1]) if wanted else 0
+        if wanted and start >= len(body):
+            self.send_error(416)
+            return
+        self.send_response(206 if wanted else 200)
+        if wanted:
+            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+        if encoding:
+            self.send_header("Content-Encoding", encoding)
+        self.send_header("Content-Length", str(len(body) - start))
+        self.end_headers()
+        rest = body[start:]
+        self.wfile.write(rest[: len(rest) // 2] if cut or stall else rest)
+        self.wfile.flush()
+        if stall:
+            time.sleep(STALL)
+
+
+@contextmanager
+def serve(body: bytes) -> Iterator[DataServer]:
+    """Serve `body` under every path but those that say otherwise."""
+    site = DataServer(body)
+    handler = type("Handler", (_Handler,), {"server_of": site})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    site.address = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield site
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -1,0 +1,215 @@
+"""Fetching from a server that stalls, breaks off, redirects, refuses and lies."""
+
+import errno
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from takeoff.data import fetching
+from takeoff.data.fetching import Patience, Sums, fetch
+from takeoff.errors import TakeoffError
+from unit.data_server import serve
+
+BODY = hashlib.shake_256(b"takeoff").digest(300_000)
+SUMS = Sums(sha256=hashlib.sha256(BODY).hexdigest())
+HURRIED = Patience(stall=0.3, tries=3, pause=0.01)
+COMMAND = Path(__file__).parents[2] / "scripts" / "fetch.py"
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+@pytest.fixture
+def site():
+    with serve(BODY) as server:
+        yield server
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "data" / "archive.tgz"
+
+
+def get(site, out, *kinds, sums=SUMS, **rest):
+    fetch(tuple(f"{site.address}/{kind}" for kind in kinds), out, sums, patience=HURRIED, **rest)
+
+
+def left(out):
+    return sorted(path.name for path in out.parent.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("kind", "requests"),
+    [("good", 1), ("moved", 2), ("busy-once", 2), ("breaks-once", 2), ("no-range", 2), ("packed", 1)],
+)
+def test_the_file_arrives_whole(site, out, kind, requests):
+    get(site, out, kind)
+    assert out.read_bytes() == BODY
+    assert left(out) == ["archive.tgz"]
+    assert len(site.asked) == requests
+
+
+def test_a_broken_download_goes_on_where_it_ended(site, out):
+    get(site, out, "breaks-once")
+    assert site.asked == [("/breaks-once", None), ("/breaks-once", f"bytes={len(BODY) // 2}-")]
+
+
+def test_a_part_of_an_earlier_run_is_resumed(site, out):
+    with pytest.raises(TakeoffError, match=r"broke off|broken|IncompleteRead") as raised:
+        get(site, out, "breaks")
+    assert f"{out}.part keeps what came" in str(raised.value)
+    assert left(out) == ["archive.tgz.part"]
+    kept = (out.parent / "archive.tgz.part").stat().st_size
+    site.asked.clear()
+    get(site, out, "good")
+    assert out.read_bytes() == BODY
+    assert site.asked == [("/good", f"bytes={kept}-")]
+
+
+def test_a_finished_part_needs_no_request(site, out):
+    out.parent.mkdir()
+    out.with_name("archive.tgz.part").write_bytes(BODY)
+    get(site, out, "good")
+    assert out.read_bytes() == BODY
+    assert site.asked == []
+
+
+@pytest.mark.parametrize("found", [BODY[::-1][:5000], BODY + b"more"], ids=["other bytes", "too long"])
+def test_a_part_of_another_file_is_not_trusted(site, out, found):
+    out.parent.mkdir()
+    out.with_name("archive.tgz.part").write_bytes(found)
+    get(site, out, "good")
+    assert out.read_bytes() == BODY
+
+
+def test_without_a_checksum_a_part_is_not_resumed(site, out):
+    out.parent.mkdir()
+    out.with_name("archive.tgz.part").write_bytes(BODY[::-1][:5000])
+    get(site, out, "good", sums=Sums())
+    assert out.read_bytes() == BODY
+    assert site.asked == [("/good", None)]
+
+
+def test_a_server_that_sends_another_range_is_asked_for_everything(site, out):
+    out.parent.mkdir()
+    out.with_name("archive.tgz.part").write_bytes(BODY[:5000])
+    get(site, out, "other-range")
+    assert out.read_bytes() == BODY
+    assert site.asked == [("/other-range", "bytes=5000-"), ("/other-range", None)]
+
+
+def test_mirrors_are_tried_in_turn(site, out):
+    get(site, out, "404", "wrong", "stalls", "good")
+    assert out.read_bytes() == BODY
+    assert [path for path, _ in site.asked if path in ("/404", "/good")] == ["/404", "/good"]
+
+
+def test_a_verified_file_is_kept(site, out):
+    out.parent.mkdir()
+    out.write_bytes(BODY)
+    get(site, out, "good")
+    assert site.asked == []
+    out.write_bytes(b"something else")
+    get(site, out, "good")
+    assert out.read_bytes() == BODY
+
+
+def test_every_address_and_its_fault_is_named_in_one_line(site, out):
+    with pytest.raises(TakeoffError) as raised:
+        get(site, out, "404", "503", "loop", "wrong")
+    message = str(raised.value)
+    wrong = hashlib.sha256(BODY[::-1]).hexdigest()
+    for said in (
+        "cannot fetch archive.tgz",
+        f"{site.address}/404: 404 Not Found",
+        f"{site.address}/503: 503 Service Unavailable",
+        f"{site.address}/loop: Exceeded 30 redirects",
+        f"{site.address}/wrong: wrong sha256: expected {SUMS.sha256}, got {wrong}",
+    ):
+        assert said in message
+    assert "\n" not in message
+    assert left(out) == []
+    assert [path for path, _ in site.asked].count("/404") == 1
+    assert [path for path, _ in site.asked].count("/503") == HURRIED.tries
+
+
+def test_a_silent_server_is_given_up(site, out):
+    with pytest.raises(TakeoffError, match=r"no byte came for 0\.3 s"):
+        get(site, out, "stalls")
+
+
+def test_nobody_there(out):
+    with pytest.raises(TakeoffError, match="refused"):
+        fetch(("http://127.0.0.1:9/x",), out, SUMS, patience=HURRIED)
+    assert left(out) == []
+
+
+def test_md5_where_that_is_all_there_is(site, out):
+    get(site, out, "good", sums=Sums(md5=hashlib.md5(BODY).hexdigest()))
+    assert out.read_bytes() == BODY
+    with pytest.raises(TakeoffError, match="wrong md5"):
+        get(site, out, "good", sums=Sums(md5="0" * 32))
+
+
+def test_files_and_file_addresses(tmp_path, out):
+    source = tmp_path / "a file.tgz"
+    source.write_bytes(BODY)
+    for address in (str(source), source.as_uri()):
+        fetch((address,), out, SUMS)
+        assert out.read_bytes() == BODY
+        out.unlink()
+    with pytest.raises(TakeoffError, match="nowhere: no such file"):
+        fetch((str(tmp_path / "nowhere"),), out, SUMS)
+
+
+def test_too_little_space_is_told_beforehand(site, out):
+    with pytest.raises(TakeoffError, match=r"no space left: .* are needed"):
+        get(site, out, "good", size=1 << 60)
+    assert site.asked == []
+
+
+def test_a_disk_that_fills_up(site, out, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(fetching, "_download_once", full)
+    with pytest.raises(TakeoffError, match=r"archive\.tgz: no space left on the disk"):
+        get(site, out, "good")
+
+
+def run(*arguments):
+    return subprocess.run([sys.executable, COMMAND, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_the_command_fetches(site, out):
+    done = run("--url", f"{site.address}/404", f"{site.address}/good", "--sha256", SUMS.sha256, "--out", out)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")  # quiet where nobody watches
+    assert out.read_bytes() == BODY
+
+
+def test_an_own_address_of_a_catalogue_dataset_is_held_to_its_checksum(site, out):
+    done = run("--dataset", "cifar10", "--url", f"{site.address}/good", "--out", out)
+    assert done.returncode == 1
+    assert "expected 6d958be074577803" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert left(out) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--dataset", "cifar1O"], "did you mean cifar10?"),
+        (["--dataset", "imagenet1k"], "--config 'archives={imagenet1k: PATH}'"),
+        (["--dataset", "digits"], "scikit-learn brings it along"),
+        ([], "give --dataset or --url"),
+    ],
+)
+def test_the_command_says_what_would_be_valid(out, arguments, said):
+    done = run(*arguments, "--out", out)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
