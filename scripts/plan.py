@@ -1,0 +1,77 @@
+"""Count what a study will train, before it does: plan.csv, study.json, and a table to read."""
+
+import argparse
+from pathlib import Path
+
+from takeoff.data.catalogue import entries
+from takeoff.errors import TakeoffError, run_command
+from takeoff.experiments.registry import arms_of
+from takeoff.files import write_json
+from takeoff.planning import PlannedRun, Shape, core_hours, matrix_rate, over_budget, plan_runs, write_plan
+from takeoff.study.loading import load_study, study_path
+from takeoff.study.model import Study
+
+SHOWN = 100
+"""Arms printed, at most."""
+
+
+def main() -> None:
+    """Print the plan, write it, and refuse what exceeds the study's budget."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--study", required=True, help="a name in config/studies, or a path")
+    parser.add_argument("--card", type=Path, help="card.json of images that are not in the catalogue")
+    parser.add_argument("--out", type=Path, help="where plan.csv goes")
+    parser.add_argument("--study-out", type=Path, help="where the study goes, every key stated")
+    arguments = parser.parse_args()
+    path = study_path(arguments.study)
+    study = load_study(path)
+    arms = arms_of(study, str(path))
+    runs = plan_runs(study, arms, _shape(study, arguments.card), matrix_rate())
+    _show(study, runs)
+    excess = over_budget(runs, study.budget)
+    if excess:
+        raise TakeoffError(
+            f"{path}: the study exceeds its budget: {excess}; raise the budget or ask for less"
+        )
+    if arguments.out:
+        write_plan(arguments.out, runs)
+    if arguments.study_out:
+        write_json(arguments.study_out, study.model_dump(mode="json"))
+
+
+def _shape(study: Study, card: Path | None) -> Shape:
+    if card is not None:
+        from takeoff.data.store import load_card
+
+        found = load_card(card.parent)
+        return Shape(found["images"]["train"], len(found["classes"]), found["channels"])
+    entry = entries()[study.dataset.name]
+    return Shape(entry.train, len(study.dataset.classes or ()) or entry.classes, entry.channels)
+
+
+def _show(study: Study, runs: list[PlannedRun]) -> None:
+    arms: dict[str, list[PlannedRun]] = {}
+    for run in runs:
+        arms.setdefault(run.arm, []).append(run)
+    width = max(len(name) for name in arms)
+    print(f"{study.title}: {len(arms)} arms, {len(runs)} runs\n")
+    print(
+        f"{'arm':{width}}  {'tuning':>6} {'final':>5} {'parameters':>11} {'images':>12} {'GFLOP':>10} {'minutes':>8}"
+    )
+    for name, mine in list(arms.items())[:SHOWN]:
+        tuning = sum(run.purpose == "tune" for run in mine)
+        print(
+            f"{name:{width}}  {tuning:6} {len(mine) - tuning:5} {mine[0].parameters:11,} "
+            f"{sum(run.images for run in mine):12,} {sum(run.flops for run in mine) / 1e9:10,.0f} "
+            f"{sum(run.expected_seconds for run in mine) / 60:8,.1f}"
+        )
+    if len(arms) > SHOWN:
+        print(f"… and {len(arms) - SHOWN} arms more, all of them in plan.csv")
+    print(
+        f"\nabout {core_hours(runs):.2f} core-hours here, to a factor of two ({study.budget.core_hours:g} allowed); "
+        f"{len(runs)} runs ({study.budget.runs} allowed)"
+    )
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,30 @@
+"""The configuration of this machine: which study, where results and archives are, device, tracking."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from takeoff.study.settings import Count, Settings
+
+
+class Configuration(Settings):
+    """How this machine works; never what is studied."""
+
+    study: str = "digits"
+    """A name in `config/studies`, or a path to your own file."""
+    results: str = "results"
+    """The folder that everything made is written to."""
+    archives: dict[str, str] = {}
+    """Dataset → path of an archive or folder that you already have; it is read in place of a download."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to train; `auto` is the GPU where there is one."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of matrix products and convolutions; `auto` is bfloat16 where the hardware computes in it."""
+    threads: Count = 1
+    """Threads of a training job on a CPU; sums are ordered by it, so another number rounds differently."""
+    arms_per_job: Count = 4
+    """Arms that share a job, to share its start-up; which arms share one changes no result."""
+    checkpoint_minutes: Annotated[float, Field(gt=0)] = 10
+    """A run longer than this keeps a checkpoint this often, and goes on from it after a kill."""
+    tracking_uri: str = "sqlite:///results/mlflow.db"
+    """Where runs are logged: SQLite, PostgreSQL, or an MLflow server's address; empty for nowhere."""

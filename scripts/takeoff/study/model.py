@@ -1,0 +1,118 @@
+"""The study: one typed YAML file that says what is asked, of which images, with which networks."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from takeoff.study.settings import FACTORS, Count, LearningRate, Network, Recipe, Resolution, Settings
+
+Level = str | int | float
+TUNING_SEED = 1_000_000
+"""Tuning draws its seeds from here upwards, where no final run may."""
+
+
+class Dataset(Settings):
+    """Which images, at which size, and how many of them may be learned from."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    """An entry of the catalogue, or a name for your own images (then `archive` says where they are)."""
+    resolution: Resolution
+    """The side, in pixels, to which images are brought."""
+    archive: str | None = None
+    """A path or an address of your own archive or folder; `archives` in config.yaml goes before it."""
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """The checksum of `archive`."""
+    classes: list[str] | None = None
+    """Only these classes; all of them when left out."""
+    train_samples: Count | Literal["all"] = "all"
+    """How many training images there are to learn from, validation images counted among them."""
+    test_samples: Count | Literal["all"] = "all"
+    """How many test images are read, once, at the end of a run."""
+    validation_fraction: Annotated[float, Field(gt=0, le=0.2)] = 0.2
+    """The share of `train_samples` held out: rates are chosen on it, no run ever trains on it."""
+
+
+class Tuning(Settings):
+    """How each arm's learning rate is chosen: the same grid and the same number of seeds for every arm."""
+
+    learning_rates: Annotated[list[LearningRate], Field(min_length=1)]
+    """The grid."""
+    seeds: Annotated[int, Field(ge=2)] = 2
+    """Runs per rate, on seeds that no final run uses."""
+
+    @field_validator("learning_rates")
+    @classmethod
+    def _ascending(cls, rates: list[float]) -> list[float]:
+        if len(set(rates)) < len(rates):
+            raise ValueError("a learning rate stands twice in the grid")
+        return sorted(rates)
+
+
+class Factor(Settings):
+    """Something switched, from a baseline to a treatment."""
+
+    baseline: Level
+    """The level before."""
+    treatment: Level
+    """The level that is said to help."""
+
+
+class Budget(Settings):
+    """What the study may cost; `plan` refuses what exceeds it."""
+
+    runs: Count
+    """Trainings, those for tuning included."""
+    core_hours: Annotated[float, Field(gt=0)]
+    """Processor time, as `plan` expects it on this machine."""
+
+
+class Study(Settings):
+    """A study: a dataset, a network, a recipe, factors, seeds, and the experiments to run on them."""
+
+    title: str
+    """What the figures and the report call it."""
+    dataset: Dataset
+    network: Network = Network()
+    """The settings that hold wherever a factor does not say otherwise."""
+    recipe: Recipe = Recipe()
+    """The training that holds wherever a factor does not say otherwise."""
+    tuning: Tuning
+    seeds: Count | Annotated[list[int], Field(min_length=1)]
+    """Seeds of the final runs: how many, from 0 up, or which."""
+    factors: Annotated[dict[str, Factor], Field(min_length=1)]
+    """The factors: activation, norm, dropout, pooling, augmentation, initialisation, width, train_samples."""
+    experiments: Annotated[dict[str, dict[str, Any] | None], Field(min_length=1)]
+    """Which experiments run, each with its own options."""
+    margin: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    """Differences in accuracy smaller than this count as none (a fraction)."""
+    budget: Budget
+
+    @field_validator("seeds")
+    @classmethod
+    def _usable_seeds(cls, seeds: int | list[int]) -> int | list[int]:
+        if isinstance(seeds, list):
+            if len(set(seeds)) < len(seeds):
+                raise ValueError("a seed stands twice in the list")
+            if min(seeds) < 0 or max(seeds) >= TUNING_SEED:
+                raise ValueError(f"seeds lie between 0 and {TUNING_SEED - 1}; those above are for tuning")
+        return seeds
+
+    @model_validator(mode="after")
+    def _levels_exist(self) -> "Study":
+        for name, factor in self.factors.items():
+            if factor.baseline == factor.treatment:
+                raise ValueError(f"factors.{name}: baseline and treatment are both {factor.baseline}")
+        return self
+
+    @property
+    def seed_list(self) -> list[int]:
+        """The seeds of the final runs."""
+        return list(range(self.seeds)) if isinstance(self.seeds, int) else list(self.seeds)
+
+    @property
+    def tuning_seeds(self) -> list[int]:
+        """The seeds that rates are chosen on."""
+        return list(range(TUNING_SEED, TUNING_SEED + self.tuning.seeds))
+
+
+__all__ = ["FACTORS", "Budget", "Dataset", "Factor", "Level", "Study", "Tuning"]

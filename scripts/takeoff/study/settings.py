@@ -1,0 +1,83 @@
+"""What can be set in a network and in its training: the settings that arms are made of, typed and bounded."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Activation = Literal["sigmoid", "tanh", "relu", "gelu"]
+Norm = Literal["none", "batch", "local-response"]
+Pooling = Literal["plain", "overlapping"]
+Augmentation = Literal["none", "flip-crop", "flip-crop-colour"]
+Initialisation = Literal["by-activation", "gaussian-0.01", "xavier", "he"]
+Schedule = Literal["constant", "cosine", "step"]
+Resolution = Literal[8, 32, 64, 128, 224]
+
+LearningRate = Annotated[float, Field(gt=0, le=100)]
+Count = Annotated[int, Field(gt=0)]
+
+
+class Settings(BaseModel):
+    """Immutable, and a key that it does not know is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Network(Settings):
+    """An AlexNet-style network, up to the images' size and the number of classes."""
+
+    family: Literal["alexnet"] = "alexnet"
+    """The layout of the layers."""
+    activation: Activation = "relu"
+    """The non-linearity after every hidden layer."""
+    norm: Norm = "none"
+    """`batch`: batch norm before every hidden activation (Ioffe & Szegedy 2015); `local-response`: after the
+    activations of the first two convolutions (Krizhevsky 2012)."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """The share of units dropped before each hidden fully connected layer (Srivastava 2014)."""
+    pooling: Pooling = "overlapping"
+    """Max pooling, by 2: `plain` over 2 × 2 pixels, `overlapping` over 3 × 3 (Krizhevsky 2012)."""
+    initialisation: Initialisation = "by-activation"
+    """Normal weights, zero biases: `xavier` (Glorot & Bengio 2010), `he` (He 2015), `gaussian-0.01`
+    (Krizhevsky 2012), or `by-activation`: Xavier for sigmoid and tanh, He for ReLU and GELU."""
+    width: Annotated[float, Field(gt=0, le=16)] = 1.0
+    """Multiplies the channels of every hidden layer."""
+
+
+class Recipe(Settings):
+    """How a network is trained: stochastic gradient descent with momentum on the cross-entropy."""
+
+    epochs: Count = 30
+    """Passes over the training images."""
+    batch_size: Count = 128
+    """Images per step; the rest of an epoch that fills no batch is left out, another one each epoch."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """The momentum of the gradient's running mean."""
+    weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0005
+    """L2 penalty on weights; biases and the norm's scales are spared."""
+    schedule: Schedule = "cosine"
+    """How the rate goes down after the warm-up: not at all, to zero along a cosine, or tenfold at a half and
+    at three quarters of the epochs."""
+    warmup_epochs: Annotated[float, Field(ge=0)] = 1.0
+    """Epochs in which the rate climbs linearly to its value."""
+    augmentation: Augmentation = "none"
+    """`flip-crop`: mirror half of the images, crop from a frame padded by an eighth; `flip-crop-colour`: and
+    shift colours along their principal components (Krizhevsky 2012)."""
+
+    @model_validator(mode="after")
+    def _warmup_fits(self) -> "Recipe":
+        if self.warmup_epochs > self.epochs:
+            raise ValueError(f"warmup_epochs {self.warmup_epochs} is longer than the {self.epochs} epochs")
+        return self
+
+
+FACTORS: dict[str, type[Settings] | None] = {
+    "activation": Network,
+    "norm": Network,
+    "dropout": Network,
+    "pooling": Network,
+    "augmentation": Recipe,
+    "initialisation": Network,
+    "width": Network,
+    "train_samples": None,  # the arm's own
+}
+"""What a study may list as a factor, and where that setting lives."""

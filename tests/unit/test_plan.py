@@ -1,0 +1,78 @@
+"""The plan: counts that agree with what is then trained, and a budget that is kept."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Command
+from takeoff.models import architecture
+from takeoff.study.settings import Network
+
+
+def test_the_plan_lists_every_run(command: Command, write_study: Callable[..., Path], tmp_path: Path) -> None:
+    done = command(
+        "plan",
+        "--study",
+        write_study(),
+        "--out",
+        tmp_path / "plan.csv",
+        "--study-out",
+        tmp_path / "study.json",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "2 arms, 12 runs" in done.stdout
+    rows = list(csv.DictReader((tmp_path / "plan.csv").open()))
+    assert [(r["arm"], r["purpose"]) for r in rows] == [
+        *[("relu", "tune")] * 4,
+        *[("relu", "final")] * 2,
+        *[("relu+batch", "tune")] * 4,
+        *[("relu+batch", "final")] * 2,
+    ]
+    first = rows[0]
+    layers = architecture.layers(Network(width=0.0625), 8, 1, 10)
+    assert int(first["parameters"]) == architecture.parameters(layers)
+    assert int(first["images"]) == 2 * (1038 // 128) * 128
+    trained = int(first["images"]) * architecture.training_flops(layers)
+    scored = 2 * 259 * 3 * architecture.forward_flops(layers)
+    assert int(first["flops"]) == trained + scored
+    assert float(first["expected_seconds"]) > 0
+    again = command("plan", "--study", tmp_path / "study.json")
+    assert again.returncode == 0, again.stderr
+
+
+@pytest.mark.parametrize(
+    ("budget", "words"),
+    [
+        ({"runs": 11, "core_hours": 1}, "12 runs, budget.runs is 11"),
+        ({"runs": 99, "core_hours": 1e-6}, "core-hours, budget.core_hours is 1e-06"),
+    ],
+)
+def test_what_exceeds_the_budget_is_refused(
+    command: Command, write_study: Callable[..., Path], tmp_path: Path, budget: dict, words: str
+) -> None:
+    done = command("plan", "--study", write_study(budget=budget), "--out", tmp_path / "plan.csv")
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "plan.csv").exists()
+
+
+def test_planning_needs_no_torch(command: Command, tmp_path: Path) -> None:
+    # A torch that cannot be imported stands before the real one.
+    (tmp_path / "torch.py").write_text("raise ImportError('torch was imported')")
+    import os
+    import subprocess
+    import sys
+
+    from conftest import REPOSITORY, SCRIPTS
+
+    done = subprocess.run(
+        [sys.executable, str(SCRIPTS / "plan.py"), "--study", "digits"],
+        cwd=REPOSITORY,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,186 @@
+"""Studies: what is read, what is refused and in which words, and which arms come of it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import REPOSITORY, small_study
+from takeoff.errors import TakeoffError
+from takeoff.experiments.registry import all_arms, enabled
+from takeoff.project import load_project
+from takeoff.study.arms import make_arm
+from takeoff.study.loading import load_study, read_yaml, study_path
+from takeoff.study.model import TUNING_SEED
+
+STUDIES = REPOSITORY / "config" / "studies"
+PUBLISHED = (
+    "digits cifar10 cifar10-quick cifar100 imagenette imagenette-quick imagewoof tiny-imagenet imagenet100 imagenet1k"
+).split()
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_every_study_that_comes_along_is_valid(name: str) -> None:
+    study = load_study(STUDIES / f"{name}.yaml")
+    assert enabled(study, name)
+    assert len(study.seed_list) >= 6
+    assert not set(study.seed_list) & set(study.tuning_seeds)
+    # Complete in itself: nothing is left to a default that could change under it.
+    content = read_yaml(STUDIES / f"{name}.yaml")
+    assert set(content) == set(type(study).model_fields)
+    for part in ("network", "recipe"):
+        assert set(content[part]) == set(type(getattr(study, part)).model_fields), part
+
+
+def nest(path: str, value: object) -> dict[str, Any]:
+    """The small study with the value at a dotted path replaced, or added."""
+    study = small_study()
+    *parents, last = path.split(".")
+    place = study
+    for key in parents:
+        place = place[key]
+    place[last] = value
+    return study
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("sedes", 3, ["sedes: no such key", "did you mean seeds?"]),
+        ("recipe.epoch", 3, ["recipe.epoch: no such key", "did you mean epochs?"]),
+        ("factors.norm.treatmnt", "batch", ["factors.norm.treatmnt: no such key", "did you mean treatment?"]),
+        ("experiments.factorial", {"treshold": 0.5}, ["experiments.factorial", "did you mean threshold?"]),
+        ("experiments.factorail", {}, ["experiments.factorail", "did you mean factorial?"]),
+        (
+            "factors.norm.treatment",
+            "bach",
+            ["factors.norm.treatment: 'bach'", "did you mean batch?", "local-response"],
+        ),
+        ("factors.dropout", {"baseline": 0, "treatment": 1}, ["factors.dropout.treatment: 1", "less than 1"]),
+        ("factors.depth", {"baseline": 1, "treatment": 2}, ["factors.depth: no such factor", "width"]),
+        ("factors.norm.treatment", "none", ["factors.norm", "both none"]),
+        ("factors", {}, ["factors", "at least 1"]),
+        ("network.activation", "rellu", ["network.activation: 'rellu'", "did you mean relu?"]),
+        ("tuning.learning_rates", [0], ["tuning.learning_rates.0: 0", "greater than 0"]),
+        ("tuning.learning_rates", [0.1, 0.1], ["tuning.learning_rates", "twice"]),
+        ("tuning.seeds", 1, ["tuning.seeds: 1", "greater than or equal to 2"]),
+        ("seeds", 0, ["seeds: 0", "greater than 0"]),
+        ("seeds", [], ["seeds: []", "at least 1"]),
+        ("seeds", [TUNING_SEED], ["seeds", "for tuning"]),
+        ("dataset.resolution", 33, ["dataset.resolution: 33", "8, 32, 64, 128, 224"]),
+        ("dataset.train_samples", -1, ["dataset.train_samples: -1"]),
+        ("dataset.validation_fraction", 0.5, ["dataset.validation_fraction: 0.5", "0.2"]),
+        ("recipe.warmup_epochs", 99, ["warmup_epochs 99", "2 epochs"]),
+        ("network.width", "wide", ["network.width: 'wide'", "valid number"]),
+        ("dataset.name", "../evil", ["dataset.name: '../evil'"]),
+        ("factors.train_samples", {"baseline": 10, "treatment": 5000.5}, ["factors.train_samples.treatment"]),
+    ],
+)
+def test_what_is_wrong_is_named_in_one_line(
+    tmp_path: Path, path: str, value: object, words: list[str]
+) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml.safe_dump(nest(path, value)), encoding="utf-8")
+    with pytest.raises(TakeoffError) as raised:
+        enabled(load_study(file), str(file))
+    message = str(raised.value)
+    assert message.startswith(str(file))
+    assert "\n" not in message
+    for word in words:
+        assert word in message
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: [1", "not valid YAML"),
+        ("- a\n- b\n", "expected keys and values, found list"),
+        ("seeds: 3\nseeds: 4\n", "'seeds' stands twice"),
+    ],
+)
+def test_a_file_that_is_no_study(tmp_path: Path, text: str, words: str) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(TakeoffError, match=words):
+        load_study(file)
+
+
+def test_a_study_is_found_by_name_or_path() -> None:
+    assert study_path("digits", STUDIES) == STUDIES / "digits.yaml"
+    with pytest.raises(TakeoffError, match=r"no such study; did you mean digits\?"):
+        study_path("digit", STUDIES)
+    with pytest.raises(TakeoffError, match="no such file"):
+        study_path("nowhere/mine.yaml", STUDIES)
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"stduy": "digits"}, "did you mean study?"),
+        ({"device": "gpu"}, "device: 'gpu'"),
+        ({"threads": 0}, "threads: 0"),
+        ({"study": "imagenet1k"}, r"never downloaded.*archives=\{imagenet1k: PATH\}"),
+        ({"archives": {"cifar10": "/nowhere.tgz"}, "study": "cifar10"}, "no such archive"),
+    ],
+)
+def test_the_configuration_is_checked_before_a_job_starts(config: dict[str, Any], words: str) -> None:
+    with pytest.raises(TakeoffError, match=words):
+        load_project({"study": "digits"} | config, STUDIES)
+
+
+def test_more_images_than_there_are(write_study: Callable[..., Path]) -> None:
+    dataset = small_study()["dataset"] | {"train_samples": 1298}
+    file = write_study(dataset=dataset)
+    with pytest.raises(
+        TakeoffError, match=r"dataset.train_samples: 1298 is more than there are; valid: up to 1297"
+    ):
+        load_project({"study": str(file)}, STUDIES)
+
+
+def test_your_own_images_need_a_place(write_study: Callable[..., Path]) -> None:
+    dataset = small_study()["dataset"] | {"name": "birds", "resolution": 32}
+    with pytest.raises(TakeoffError, match=r"birds is not in the catalogue.*dataset.archive"):
+        load_project({"study": str(write_study(dataset=dataset))}, STUDIES)
+
+
+def test_arms_have_readable_names(write_study: Callable[..., Path]) -> None:
+    study = load_study(STUDIES / "digits.yaml")
+    assert [arm.name for arm in all_arms(study, "digits")] == [
+        "tanh",
+        "tanh+dropout0.5",
+        "tanh+batch",
+        "tanh+batch+dropout0.5",
+        "relu",
+        "relu+dropout0.5",
+        "relu+batch",
+        "relu+batch+dropout0.5",
+    ]
+    odd = {"pooling": "plain", "initialisation": "gaussian-0.01", "width": 0.5, "augmentation": "flip-crop"}
+    name = make_arm(study, {"activation": "gelu", **odd, "train_samples": 100}, {"epochs": 3}).name
+    assert name == "gelu+plain+gaussian-0.01+width0.5+flip-crop+epochs3+n100"
+
+
+def test_every_factor_of_the_issue_may_be_listed(write_study: Callable[..., Path]) -> None:
+    levels = {
+        "activation": ("sigmoid", "gelu"),
+        "norm": ("none", "local-response"),
+        "dropout": (0, 0.3),
+        "pooling": ("plain", "overlapping"),
+        "augmentation": ("none", "flip-crop-colour"),
+        "initialisation": ("gaussian-0.01", "he"),
+        "width": (0.5, 1),
+        "train_samples": (100, 1000),
+    }
+    factors = {name: {"baseline": low, "treatment": high} for name, (low, high) in levels.items()}
+    study = load_study(write_study(factors=factors))
+    arms = all_arms(study, "small")
+    assert len({arm.name for arm in arms}) == 2**8
+    assert arms[0].levels == {**{name: low for name, (low, _) in levels.items()}}
+    assert arms[-1].levels == {**{name: high for name, (_, high) in levels.items()}}
+
+
+def test_all_images_as_a_level_is_the_whole_set(write_study: Callable[..., Path]) -> None:
+    factors = {"train_samples": {"baseline": 100, "treatment": "all"}}
+    few, all_of_them = all_arms(load_study(write_study(factors=factors)), "small")
+    assert (few.train_samples, all_of_them.train_samples) == (100, None)
