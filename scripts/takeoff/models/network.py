@@ -1,0 +1,130 @@
+"""Networks in torch: built from the family's layers, drawn from a seed."""
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from takeoff.models import architecture
+from takeoff.models.architecture import Layer
+from takeoff.models.streams import stream
+from takeoff.study.settings import Activation, Network
+
+
+def build(
+    network: Network, resolution: int, channels: int, classes: int, seed: int, device: torch.device
+) -> nn.Sequential:
+    """An untrained network on `device`, channels last, its weights drawn from `seed`.
+
+    It takes float images N × channels × resolution × resolution and gives logits N × classes.
+    """
+    layers = architecture.layers(network, resolution, channels, classes)
+    model = nn.Sequential(*(_module(layer, seed, position) for position, layer in enumerate(layers)))
+    initialise(model, network, seed)
+    for module in model:
+        if isinstance(module, SeededDropout):
+            module.follow(device)
+    return model.to(memory_format=torch.channels_last).to(device)
+
+
+def initialise(model: nn.Sequential, network: Network, seed: int) -> None:
+    """Draw every weight anew: a standard normal of the seed and of the layer's place among weights, scaled.
+
+    So two networks of one seed share their draw wherever shapes match, whatever their norm or activation.
+    Biases start at zero, norms at the identity.
+    """
+    weighted = [m for m in model if isinstance(m, nn.Conv2d | nn.Linear)]
+    for place, module in enumerate(weighted):
+        deviation = standard_deviation(module.weight.shape, network.initialisation, network.activation)
+        generator = stream(seed, f"weights {place}", torch.device("cpu"))
+        with torch.no_grad():
+            module.weight.normal_(generator=generator).mul_(deviation)
+            if module.bias is not None:
+                module.bias.zero_()
+
+
+def standard_deviation(shape: torch.Size, initialisation: str, activation: Activation) -> float:
+    """The standard deviation of a layer's initial weights.
+
+    Args:
+        shape: of the weights, outputs × inputs (× kernel × kernel).
+        initialisation: a level of that factor; `by-activation` is Xavier for sigmoid and tanh, He for the rest.
+        activation: of the network's hidden layers.
+
+    Source: Glorot & Bengio 2010 (√(2/(in + out))), He et al. 2015 (√(2/in)), Krizhevsky 2012 (0.01).
+
+    """
+    if initialisation == "by-activation":
+        initialisation = "xavier" if activation in {"sigmoid", "tanh"} else "he"
+    receptive = math.prod(shape[2:])
+    fan_in, fan_out = shape[1] * receptive, shape[0] * receptive
+    match initialisation:
+        case "xavier":
+            return math.sqrt(2 / (fan_in + fan_out))
+        case "he":
+            return math.sqrt(2 / fan_in)
+    return 0.01
+
+
+class SeededDropout(nn.Module):
+    """Dropout whose masks come from the run's own stream, so that no other random draw can shift them."""
+
+    def __init__(self, rate: float, seed: int, place: int) -> None:
+        super().__init__()
+        self.rate = rate
+        self.seed = seed
+        self.place = place
+        self.generator = stream(seed, f"dropout {place}", torch.device("cpu"))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Inputs of any shape; the same shape."""
+        if not self.training:
+            return inputs
+        kept = torch.empty_like(inputs).bernoulli_(1 - self.rate, generator=self.generator)
+        return inputs * kept.div_(1 - self.rate)
+
+    def follow(self, device: torch.device) -> None:
+        """Draw masks on `device` from now on: generators do not move with a module."""
+        self.generator = stream(self.seed, f"dropout {self.place}", device)
+
+
+class LocalResponseNorm(nn.Module):
+    """Local response normalisation with n = 5, k = 2, α = 1e-4, β = 0.75 (Krizhevsky 2012, section 3.3)."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Maps N × C × H × W; the same shape."""
+        # torch divides α by n, the paper does not.
+        return functional.local_response_norm(inputs, size=5, alpha=5e-4, beta=0.75, k=2.0)
+
+
+_ACTIVATIONS: dict[Activation, type[nn.Module]] = {
+    "sigmoid": nn.Sigmoid,
+    "tanh": nn.Tanh,
+    "relu": nn.ReLU,
+    "gelu": nn.GELU,
+}
+_IN_PLACE: Literal["relu"] = "relu"
+
+
+def _module(layer: Layer, seed: int, position: int) -> nn.Module:
+    match layer:
+        case architecture.Convolution():
+            return nn.Conv2d(
+                layer.inputs, layer.outputs, layer.kernel, layer.stride, layer.padding, bias=layer.bias
+            )
+        case architecture.Linear():
+            return nn.Linear(layer.inputs, layer.outputs, bias=layer.bias)
+        case architecture.BatchNorm():
+            return nn.BatchNorm2d(layer.channels) if layer.spatial else nn.BatchNorm1d(layer.channels)
+        case architecture.LocalResponseNorm():
+            return LocalResponseNorm()
+        case architecture.Nonlinearity():
+            return nn.ReLU(inplace=True) if layer.kind == _IN_PLACE else _ACTIVATIONS[layer.kind]()
+        case architecture.MaxPool():
+            return nn.MaxPool2d(layer.kernel, layer.stride, layer.padding)
+        case architecture.Flatten():
+            return nn.Flatten()
+        case architecture.Dropout():
+            return SeededDropout(layer.rate, seed, position)

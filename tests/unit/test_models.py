@@ -1,0 +1,141 @@
+"""The AlexNet family against torchvision's own AlexNet, torch's counter, and the formulas of the papers."""
+
+import math
+
+import pytest
+import torch
+from takeoff.models import architecture
+from takeoff.models.network import LocalResponseNorm, SeededDropout, build, standard_deviation
+from takeoff.study.settings import Network
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+CPU = torch.device("cpu")
+ALEXNET = Network(activation="relu", norm="none", dropout=0.5, pooling="overlapping")
+
+
+def layers_of(model: nn.Sequential) -> list[nn.Module]:
+    return [m for m in model if isinstance(m, nn.Conv2d | nn.Linear)]
+
+
+def test_at_224_pixels_it_is_torchvisions_alexnet() -> None:
+    torchvision = pytest.importorskip("torchvision")
+    theirs = torchvision.models.alexnet(weights=None).eval()
+    ours = build(ALEXNET, 224, 3, 1000, seed=0, device=CPU).eval()
+    assert sum(p.numel() for p in ours.parameters()) == 61_100_840
+    with torch.no_grad():
+        for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+            mine.copy_(other)
+        images = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+        torch.testing.assert_close(ours(images), theirs(images), rtol=1e-4, atol=1e-4)
+        ours.to(memory_format=torch.contiguous_format)
+        assert torch.equal(ours(images), theirs(images))
+
+
+def test_alexnet_takes_0_71_billion_products() -> None:
+    layers = architecture.layers(ALEXNET, 224, 3, 1000)
+    assert architecture.forward_flops(layers) / 2 == pytest.approx(0.714e9, rel=1e-3)
+
+
+@pytest.mark.parametrize("resolution", [8, 32, 64, 128, 224])
+@pytest.mark.parametrize("norm", ["none", "batch", "local-response"])
+@pytest.mark.parametrize("pooling", ["plain", "overlapping"])
+def test_counts_agree_with_torch(resolution: int, norm: str, pooling: str) -> None:
+    network = Network(norm=norm, pooling=pooling, dropout=0.5, width=0.0625)  # type: ignore[arg-type]
+    layers = architecture.layers(network, resolution, 3, 10)
+    model = build(network, resolution, 3, 10, seed=0, device=CPU)
+    images = torch.randn(2, 3, resolution, resolution)
+    assert architecture.parameters(layers) == sum(p.numel() for p in model.parameters())
+    with FlopCounterMode(display=False) as forward:
+        logits = model(images)
+    assert logits.shape == (2, 10)
+    assert architecture.forward_flops(layers) * 2 == forward.get_total_flops()
+    with FlopCounterMode(display=False) as both:
+        model(images).sum().backward()
+    assert architecture.training_flops(layers) * 2 == both.get_total_flops()
+
+
+def test_pooling_changes_no_parameter_count() -> None:
+    for resolution in architecture.STEMS:
+        counts = {
+            architecture.parameters(architecture.layers(Network(pooling=pooling), resolution, 3, 10))  # type: ignore[arg-type]
+            for pooling in ("plain", "overlapping")
+        }
+        assert len(counts) == 1
+
+
+@pytest.mark.parametrize(
+    ("initialisation", "activation", "expected"),
+    [
+        ("by-activation", "sigmoid", math.sqrt(2 / (300 + 500))),
+        ("by-activation", "tanh", math.sqrt(2 / (300 + 500))),
+        ("by-activation", "relu", math.sqrt(2 / 300)),
+        ("by-activation", "gelu", math.sqrt(2 / 300)),
+        ("xavier", "relu", math.sqrt(2 / (300 + 500))),
+        ("he", "tanh", math.sqrt(2 / 300)),
+        ("gaussian-0.01", "relu", 0.01),
+    ],
+)
+def test_weights_start_as_the_papers_say(initialisation: str, activation: str, expected: float) -> None:
+    deviation = standard_deviation(torch.Size([500, 300]), initialisation, activation)  # type: ignore[arg-type]
+    assert deviation == pytest.approx(expected)
+    # A 5 × 5 kernel counts 25 times.
+    kernel = standard_deviation(torch.Size([20, 12, 5, 5]), initialisation, activation)  # type: ignore[arg-type]
+    assert kernel == pytest.approx(expected)
+
+
+def test_drawn_weights_have_that_deviation() -> None:
+    model = build(Network(activation="relu", norm="batch"), 32, 3, 10, seed=3, device=CPU)
+    for layer in layers_of(model)[1:-1]:
+        fan_in = layer.weight[0].numel()
+        assert float(layer.weight.detach().std()) == pytest.approx(math.sqrt(2 / fan_in), rel=0.01)
+        assert layer.bias is None
+
+
+def test_one_seed_draws_the_same_weights_in_every_arm() -> None:
+    plain = layers_of(build(Network(activation="relu"), 8, 1, 10, seed=7, device=CPU))
+    for other in (Network(activation="tanh"), Network(norm="batch"), Network(dropout=0.5, pooling="plain")):
+        for mine, theirs in zip(plain, layers_of(build(other, 8, 1, 10, 7, CPU)), strict=True):
+            ratio = theirs.weight / mine.weight
+            torch.testing.assert_close(ratio, ratio.mean().expand_as(ratio), rtol=1e-4, atol=0)
+    another = layers_of(build(Network(activation="relu"), 8, 1, 10, seed=8, device=CPU))
+    assert not torch.allclose(plain[0].weight, another[0].weight)
+
+
+def test_local_response_norm_is_the_papers() -> None:
+    maps = torch.randn(2, 7, 3, 3, dtype=torch.float64)
+    expected = torch.empty_like(maps)
+    for i in range(7):
+        window = maps[:, max(0, i - 2) : i + 3]
+        expected[:, i] = maps[:, i] / (2 + 1e-4 * window.square().sum(1)) ** 0.75
+    torch.testing.assert_close(LocalResponseNorm()(maps), expected)
+
+
+def test_local_response_norm_follows_the_first_two_activations() -> None:
+    layers = architecture.layers(Network(norm="local-response"), 32, 3, 10)
+    places = [i for i, layer in enumerate(layers) if isinstance(layer, architecture.LocalResponseNorm)]
+    assert len(places) == 2
+    assert all(isinstance(layers[i - 1], architecture.Nonlinearity) for i in places)
+    assert all(isinstance(layers[i + 1], architecture.MaxPool) for i in places)
+
+
+def test_dropout_keeps_the_mean_and_follows_its_own_stream() -> None:
+    ones = torch.ones(200, 500)
+    dropout = SeededDropout(0.3, seed=1, place=0).train()
+    dropped = dropout(ones)
+    assert float((dropped == 0).float().mean()) == pytest.approx(0.3, abs=0.01)
+    assert float(dropped.max()) == pytest.approx(1 / 0.7)
+    torch.manual_seed(99)
+    torch.rand(10)
+    assert torch.equal(SeededDropout(0.3, seed=1, place=0).train()(ones), dropped)
+    assert not torch.equal(SeededDropout(0.3, seed=2, place=0).train()(ones), dropped)
+    assert torch.equal(dropout.eval()(ones), ones)
+
+
+def test_width_multiplies_hidden_units() -> None:
+    units = [
+        layer.outputs
+        for layer in architecture.layers(Network(width=0.25), 32, 3, 10)
+        if isinstance(layer, architecture.Convolution | architecture.Linear)
+    ]
+    assert units == [16, 48, 96, 64, 64, 256, 256, 10]
