@@ -1,0 +1,228 @@
+"""Training: given the data, an arm and a list of runs, a record per run and epoch, and one at each run's end."""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from takeoff.models.network import SeededDropout, build
+from takeoff.models.streams import stream
+from takeoff.study.arms import Arm, Run
+from takeoff.training.checkpoints import Checkpoints
+from takeoff.training.evaluation import Score, evaluate
+from takeoff.training.hardware import Hardware
+from takeoff.training.resident import Resident
+from takeoff.training.schedule import learning_rate_at
+
+EXPLODED = 10
+"""A run whose training loss ends above this multiple of ln(classes), the loss of guessing, has diverged."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch of one run left behind; epoch 0 is before training."""
+
+    run: Run
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a run ended with."""
+
+    run: Run
+    values: dict[str, Any]
+
+
+Record = Epoch | Finished
+Way = Callable[[Resident, Arm, Iterable[Run], Hardware, Checkpoints], Iterator[Record]]
+"""A way of training runs of one arm; every way gives the same records within rounding."""
+
+
+def one_after_another(
+    data: Resident, arm: Arm, runs: Iterable[Run], hardware: Hardware, checkpoints: Checkpoints
+) -> Iterator[Record]:
+    """Train the runs one by one.
+
+    Args:
+        data: the images, on the hardware's device.
+        arm: the network, recipe and training-set size that the runs share.
+        runs: their seeds and rates.
+        hardware: device and precision.
+        checkpoints: where long runs keep their state, and go on from it.
+
+    Yields:
+        An `Epoch` per run and epoch, in order, and a `Finished` at each run's end.
+
+    """
+    for run in runs:
+        yield from _Training(data, arm, run, hardware).records(checkpoints)
+
+
+@dataclass
+class _Training:
+    """One run: its network, its optimiser, its streams, and how far it has come."""
+
+    data: Resident
+    arm: Arm
+    run: Run
+    hardware: Hardware
+    epoch: int = 0
+    seconds: float = 0.0
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        data, arm, seed, device = self.data, self.arm, self.run.seed, self.hardware.device
+        chosen = data.split(arm.train_samples, seed)
+        self.training, self.validation = (torch.from_numpy(indices).to(device) for indices in chosen)
+        self.model = build(arm.network, data.resolution, data.channels, data.classes, seed, device)
+        self.optimiser = _optimiser(self.model, self.run.learning_rate, arm)
+        self.order = stream(seed, "order", device)
+        self.augmentation = stream(seed, "augmentation", device)
+        self.batch_size = min(arm.recipe.batch_size, len(self.training))
+        self.steps_per_epoch = len(self.training) // self.batch_size
+
+    def records(self, checkpoints: Checkpoints) -> Iterator[Record]:
+        """Train from the start, or from the last checkpoint, to the end."""
+        checkpoints.restore(self)
+        if not self.history:
+            self._remember(batch_loss=math.nan)
+        yield from (Epoch(self.run, values) for values in self.history)
+        while self.epoch < self.arm.recipe.epochs and self._finite():
+            began = time.perf_counter()
+            batch_loss = self._train_epoch()
+            self.seconds += time.perf_counter() - began
+            self.epoch += 1
+            self._remember(batch_loss)
+            checkpoints.keep(self)
+            yield Epoch(self.run, self.history[-1])
+        yield Finished(self.run, self._result())
+        checkpoints.discard(self.run)
+
+    def state(self) -> dict[str, Any]:
+        """Weights, momenta, streams and scores: all that the rest of the run depends on."""
+        return {
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "streams": [generator.get_state() for generator in self._streams()],
+            "epoch": self.epoch,
+            "seconds": self.seconds,
+            "history": self.history,
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from `state`."""
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        for generator, kept in zip(self._streams(), state["streams"], strict=True):
+            generator.set_state(kept)
+        self.epoch, self.seconds, self.history = state["epoch"], state["seconds"], state["history"]
+
+    def _streams(self) -> list[torch.Generator]:
+        masks = [m.generator for m in self.model if isinstance(m, SeededDropout)]
+        return [self.order, self.augmentation, *masks]
+
+    def _train_epoch(self) -> float:
+        """One pass over the training images; the mean loss of its batches. The host waits once, at its end."""
+        recipe = self.arm.recipe
+        self.model.train()
+        total = torch.zeros((), device=self.hardware.device)
+        order = torch.randperm(len(self.training), generator=self.order, device=self.hardware.device)
+        for step in range(self.steps_per_epoch):
+            rate = learning_rate_at(
+                self.epoch * self.steps_per_epoch + step, self.steps_per_epoch, self.run.learning_rate, recipe
+            )
+            for group in self.optimiser.param_groups:
+                group["lr"] = rate
+            chosen = self.training[order[step * self.batch_size : (step + 1) * self.batch_size]]
+            total += self._step(*self.data.batch(chosen, recipe.augmentation, self.augmentation))
+        return float(total) / self.steps_per_epoch
+
+    def _step(self, pixels: Tensor, labels: Tensor) -> Tensor:
+        """One step of gradient descent; the batch's loss, on the device."""
+        with torch.autocast(self.hardware.device.type, torch.bfloat16, enabled=self.hardware.half):
+            loss = functional.cross_entropy(self.model(pixels).float(), labels)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimiser.step()
+        return loss.detach()
+
+    def _remember(self, batch_loss: float) -> None:
+        """Add the epoch's scores to the history: on the validation images, and on as many training images."""
+        train = self._score(self.training[: len(self.validation)])
+        validation = self._score(self.validation)
+        step = self.epoch * self.steps_per_epoch
+        rate = learning_rate_at(
+            max(0, step - 1), self.steps_per_epoch, self.run.learning_rate, self.arm.recipe
+        )
+        self.history.append(
+            {
+                "epoch": self.epoch,
+                "step": step,
+                "learning_rate": rate,
+                "batch_loss": batch_loss,
+                "train_loss": train.loss,
+                "train_accuracy": train.accuracy,
+                "validation_loss": validation.loss,
+                "validation_accuracy": validation.accuracy,
+                "seconds": self.seconds,
+            }
+        )
+
+    def _score(self, indices: Tensor) -> Score:
+        images, labels = self.data.images.index_select(0, indices), self.data.labels.index_select(0, indices)
+        return self._or_chance(evaluate(self.model, self.data, images, labels, self.hardware))
+
+    def _or_chance(self, score: Score) -> Score:
+        """A network whose logits are no numbers does no better than guessing, whatever class comes first."""
+        if math.isfinite(score.loss):
+            return score
+        return Score(math.nan, 1 / self.data.classes, min(5, self.data.classes) / self.data.classes)
+
+    def _finite(self) -> bool:
+        """Whether the weights can still learn: the last scores are numbers."""
+        return math.isfinite(self.history[-1]["train_loss"]) and math.isfinite(
+            self.history[-1]["validation_loss"]
+        )
+
+    def _result(self) -> dict[str, Any]:
+        """The run's row: scores on all its training and validation images and, in a final run, on the test's."""
+        train, last = self._score(self.training), self.history[-1]
+        diverged = not self._finite() or train.loss > EXPLODED * math.log(self.data.classes)
+        images = last["step"] * self.batch_size
+        result = {
+            "parameters": sum(p.numel() for p in self.model.parameters()),
+            "train_loss": train.loss,
+            "train_accuracy": train.accuracy,
+            "validation_loss": last["validation_loss"],
+            "validation_accuracy": last["validation_accuracy"],
+            "diverged": diverged,
+            "seconds": self.seconds,
+            "images_per_second": images / self.seconds if self.seconds else math.nan,
+        }
+        if self.run.final:
+            test = self._or_chance(
+                evaluate(self.model, self.data, self.data.test_images, self.data.test_labels, self.hardware)
+            )
+            result |= {
+                "test_loss": test.loss,
+                "test_accuracy": test.accuracy,
+                "test_top5_accuracy": test.top5_accuracy,
+            }
+        return result
+
+
+def _optimiser(model: nn.Module, learning_rate: float, arm: Arm) -> torch.optim.SGD:
+    """Gradient descent with momentum; weight decay falls on weights alone."""
+    weights = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim <= 1]
+    groups = [
+        {"params": weights, "weight_decay": arm.recipe.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return torch.optim.SGD(groups, lr=learning_rate, momentum=arm.recipe.momentum, fused=True)

@@ -1,0 +1,53 @@
+"""Where and in which precision a job trains."""
+
+import os
+from dataclasses import dataclass
+
+import torch
+
+from takeoff.errors import TakeoffError
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """A device, the precision of its matrix products, and a name for the results."""
+
+    device: torch.device
+    precision: str
+    name: str
+
+    @property
+    def half(self) -> bool:
+        """Whether products are in bfloat16."""
+        return self.precision == "bfloat16"
+
+
+def choose(device: str = "auto", precision: str = "auto", threads: int = 1) -> Hardware:
+    """The hardware that `device`, `precision` and `threads` of the configuration ask for.
+
+    Raises:
+        TakeoffError: CUDA is asked for and there is none.
+
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise TakeoffError("device cuda: torch sees no GPU here; valid: auto, cpu")
+    cuda = device == "cuda" or (device == "auto" and torch.cuda.is_available())
+    if cuda:
+        torch.backends.cudnn.benchmark = False
+        torch.backends.cudnn.deterministic = True
+        # Deterministic products in cuBLAS need a fixed workspace.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        name, half = torch.cuda.get_device_name(), torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        torch.set_num_threads(threads)
+        torch.set_flush_denormal(True)
+        name, half = "cpu", _cpu_computes_bfloat16()
+    if precision == "auto":
+        precision = "bfloat16" if half else "float32"
+    return Hardware(torch.device("cuda" if cuda else "cpu"), precision, name)
+
+
+def _cpu_computes_bfloat16() -> bool:
+    """Whether the CPU multiplies in bfloat16 (AMX, AVX512-BF16); elsewhere it would only emulate."""
+    checks = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    return any(getattr(torch.cpu, check, lambda: False)() for check in checks)

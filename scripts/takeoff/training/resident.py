@@ -1,0 +1,117 @@
+"""Images that live on the device as uint8 for a whole job, and the batches made from them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from takeoff.data.store import load_card, load_split
+from takeoff.files import digest_of
+from takeoff.study.model import Dataset
+from takeoff.study.settings import Augmentation
+from takeoff.training import augmentation
+from takeoff.training.splits import split, subset
+
+BASIS_IMAGES = 10_000
+"""Images that the colours' principal components are taken from, at most."""
+
+
+@dataclass(frozen=True)
+class Resident:
+    """A dataset on a device."""
+
+    images: Tensor
+    """Training images, N × H × W × C, uint8."""
+    labels: Tensor
+    """Their classes, N, int64."""
+    test_images: Tensor
+    test_labels: Tensor
+    labels_on_host: np.ndarray
+    """The training labels once more, for splits."""
+    scale: Tensor
+    """C: what a byte is multiplied by …"""
+    shift: Tensor
+    """C: … and what is added, for zero mean and unit variance over the training images."""
+    basis: Tensor
+    """C × C: the colours' principal components, in units of normalised pixels."""
+    classes: int
+    validation_fraction: float
+    """The share of the images of a run that is held out."""
+    digest: str
+    """Identifies the images and labels of both splits, and which of them are used."""
+
+    def split(self, samples: int | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """The positions of a run's training and validation images (see `takeoff.training.splits`)."""
+        return split(self.labels_on_host, samples, self.validation_fraction, seed)
+
+    @property
+    def resolution(self) -> int:
+        """The images' side, in pixels."""
+        return int(self.images.shape[1])
+
+    @property
+    def channels(self) -> int:
+        """The images' channels."""
+        return int(self.images.shape[3])
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """From N × H × W × C uint8 to N × C × H × W float32 in channels-last order, zero mean, unit variance."""
+        return images.permute(0, 3, 1, 2).float().mul_(self.scale).add_(self.shift)
+
+    def batch(self, chosen: Tensor, how: Augmentation, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """The training images at `chosen` (B positions), augmented, and their labels."""
+        images = self.images.index_select(0, chosen)
+        if augmentation.crops(how):
+            images = augmentation.flip_and_crop(images, generator)
+        pixels = self.normalised(images)
+        if augmentation.recolours(how):
+            pixels += augmentation.colour_shift(len(chosen), self.basis, generator)[:, :, None, None]
+        return pixels, self.labels.index_select(0, chosen)
+
+
+def load(folder: Path, dataset: Dataset, device: torch.device) -> Resident:
+    """The prepared images in `folder`, as many as `dataset` of the study allows, on `device`.
+
+    Raises:
+        TakeoffError: a file is missing or damaged, or there are fewer images than asked for.
+
+    """
+    card = load_card(folder)
+    images, labels = load_split(folder / "train.safetensors")
+    test_images, test_labels = load_split(folder / "test.safetensors")
+    kept = subset(test_labels, None if dataset.test_samples == "all" else dataset.test_samples)
+    return on_device(
+        (images, labels), (test_images[kept], test_labels[kept]), card, dataset.validation_fraction, device
+    )
+
+
+def on_device(
+    train: tuple[np.ndarray, np.ndarray],
+    test: tuple[np.ndarray, np.ndarray],
+    card: dict[str, Any],
+    validation_fraction: float,
+    device: torch.device,
+) -> Resident:
+    """Arrays on `device`: images N × H × W × C uint8 with labels N int64, and the card of their dataset."""
+    images, labels = train
+    mean = torch.tensor(card["mean"], dtype=torch.float32)
+    deviation = torch.tensor(card["std"], dtype=torch.float32).clamp_min(1e-6)
+    every = max(1, len(images) // BASIS_IMAGES)
+    basis = augmentation.colour_basis(torch.from_numpy(np.array(images[::every])))
+    shape = (1, -1, 1, 1)
+    return Resident(
+        images=torch.from_numpy(np.array(images)).to(device),
+        labels=torch.from_numpy(np.array(labels)).to(device),
+        test_images=torch.from_numpy(np.array(test[0])).to(device),
+        test_labels=torch.from_numpy(np.array(test[1])).to(device),
+        labels_on_host=np.array(labels),
+        scale=(1 / (255 * deviation)).reshape(shape).to(device),
+        shift=(-mean / deviation).reshape(shape).to(device),
+        basis=(basis / deviation[:, None]).to(device),
+        classes=len(card["classes"]),
+        validation_fraction=validation_fraction,
+        digest=digest_of([card["digest"], len(test[1]), validation_fraction]),
+    )

@@ -1,0 +1,77 @@
+"""Which images a run trains on and which it is validated on: the same for every arm of a seed."""
+
+import numpy as np
+
+from takeoff.errors import TakeoffError
+from takeoff.models.streams import entropy
+
+HOLDOUT = 2012
+"""The seed of the one split that sets validation images apart, for every run of a study."""
+
+
+def balanced_order(labels: np.ndarray, indices: np.ndarray, seed: int, purpose: str) -> np.ndarray:
+    """`indices` in an order whose every prefix holds the classes in near their shares.
+
+    Args:
+        labels: N, the class of every image.
+        indices: M ≤ N positions in `labels`.
+        seed: of the run.
+        purpose: names the stream.
+
+    """
+    generator = np.random.default_rng(entropy(seed, purpose))
+    shuffled = generator.permutation(indices)
+    place = np.empty(len(shuffled))
+    for label in np.unique(labels[shuffled]):
+        members = np.flatnonzero(labels[shuffled] == label)
+        # A class's images stand evenly spaced, from a random start, so that a prefix rounds without bias.
+        place[members] = (np.arange(len(members)) + generator.random()) / len(members)
+    return shuffled[np.argsort(place, kind="stable")]
+
+
+def split(
+    labels: np.ndarray, samples: int | None, validation_fraction: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The training and the validation images of a run, as positions in `labels`.
+
+    Validation images are drawn from a part of the archive's training images that no run ever trains on; a
+    smaller `samples` takes a prefix of the same order, so that small sets lie within large ones of their seed.
+
+    Args:
+        labels: N, the class of every training image of the archive.
+        samples: how many images the run may see, validation included; None: all N.
+        validation_fraction: the share of them held out.
+        seed: of the run.
+
+    Raises:
+        TakeoffError: there are fewer images than `samples`, or too few to hold any out.
+
+    """
+    total = len(labels) if samples is None else samples
+    if total > len(labels):
+        raise TakeoffError(f"train_samples {total}: the dataset has {len(labels)} training images")
+    validated = int(validation_fraction * total)
+    if validated < 1 or total - validated < 1:
+        raise TakeoffError(
+            f"train_samples {total}: too few to hold out {validation_fraction:.0%} for validation"
+        )
+    everything = balanced_order(labels, np.arange(len(labels)), HOLDOUT, "holdout")
+    reserve = int(validation_fraction * len(labels))
+    held_out, rest = everything[:reserve], everything[reserve:]
+    training = balanced_order(labels, rest, seed, "training images")[: total - validated]
+    validation = balanced_order(labels, held_out, seed, "validation images")[:validated]
+    return training, validation
+
+
+def subset(labels: np.ndarray, samples: int | None) -> np.ndarray:
+    """The test images that every run is tested on: all, or a fixed balanced `samples` of them.
+
+    Raises:
+        TakeoffError: there are fewer images than `samples`.
+
+    """
+    if samples is None:
+        return np.arange(len(labels))
+    if samples > len(labels):
+        raise TakeoffError(f"test_samples {samples}: the dataset has {len(labels)} test images")
+    return np.sort(balanced_order(labels, np.arange(len(labels)), HOLDOUT, "test images")[:samples])

@@ -1,0 +1,63 @@
+"""The tables of an arm: `runs.parquet`, a row per final run, and `curves.parquet`, a row per run and epoch."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from takeoff.files import atomic_path
+
+RUNS = pa.schema(
+    [
+        ("arm", pa.string()),
+        ("seed", pa.int64()),
+        ("activation", pa.string()),
+        ("norm", pa.string()),
+        ("dropout", pa.float64()),
+        ("pooling", pa.string()),
+        ("augmentation", pa.string()),
+        ("initialisation", pa.string()),
+        ("width", pa.float64()),
+        ("train_samples", pa.int64()),
+        ("epochs", pa.int64()),
+        ("learning_rate", pa.float64()),
+        ("parameters", pa.int64()),
+        ("train_loss", pa.float64()),
+        ("train_accuracy", pa.float64()),
+        ("validation_loss", pa.float64()),
+        ("validation_accuracy", pa.float64()),
+        ("test_loss", pa.float64()),
+        ("test_accuracy", pa.float64()),
+        ("test_top5_accuracy", pa.float64()),
+        ("diverged", pa.bool_()),
+        ("seconds", pa.float64()),
+        ("images_per_second", pa.float64()),
+        ("device", pa.string()),
+        ("precision", pa.string()),
+        ("run_key", pa.string()),
+        ("started_at", pa.string()),
+    ]
+)
+CURVES = pa.schema(
+    [
+        ("arm", pa.string()),
+        ("seed", pa.int64()),
+        ("run_key", pa.string()),
+        ("epoch", pa.int64()),
+        ("step", pa.int64()),
+        ("learning_rate", pa.float64()),
+        ("batch_loss", pa.float64()),
+        ("train_loss", pa.float64()),
+        ("train_accuracy", pa.float64()),
+        ("validation_loss", pa.float64()),
+        ("validation_accuracy", pa.float64()),
+        ("seconds", pa.float64()),
+    ]
+)
+
+
+def write_table(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
+    """Write rows as parquet, whole or not at all; a missing value is null."""
+    with atomic_path(path) as temporary:
+        pq.write_table(pa.Table.from_pylist(rows, schema=schema), temporary)

@@ -1,0 +1,311 @@
+"""The engine: splits, augmentation, schedules, and runs that repeat to the bit."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from takeoff.errors import TakeoffError
+from takeoff.models.streams import stream
+from takeoff.study.arms import Arm, Run, make_arm
+from takeoff.study.loading import load_study
+from takeoff.study.settings import Recipe
+from takeoff.training import augmentation
+from takeoff.training.checkpoints import Checkpoints
+from takeoff.training.engine import Epoch, Finished, Record, one_after_another
+from takeoff.training.hardware import Hardware, choose
+from takeoff.training.resident import Resident, load, on_device
+from takeoff.training.schedule import learning_rate_at
+from takeoff.training.splits import split, subset
+
+LABELS = np.repeat(np.arange(10), 100)
+
+
+# Splits ----------------------------------------------------------------------------------------------
+
+
+def test_validation_images_are_never_trained_on_by_any_run() -> None:
+    trained, validated = set(), set()
+    for seed in (0, 1, 2, 1_000_000):
+        for samples in (None, 50, 500):
+            training, validation = split(LABELS, samples, 0.2, seed)
+            trained |= set(training.tolist())
+            validated |= set(validation.tolist())
+            assert len(validation) == int(0.2 * (samples or 1000))
+            assert len(training) + len(validation) == (samples or 1000)
+    assert not trained & validated
+
+
+def test_small_sets_lie_within_large_ones_and_hold_every_class() -> None:
+    small, small_validation = split(LABELS, 100, 0.2, seed=4)
+    large, large_validation = split(LABELS, 1000, 0.2, seed=4)
+    assert set(small.tolist()) <= set(large.tolist())
+    assert set(small_validation.tolist()) <= set(large_validation.tolist())
+    assert np.bincount(LABELS[small]).tolist() == [8] * 10
+    assert not np.array_equal(np.sort(small), np.sort(split(LABELS, 100, 0.2, seed=5)[0]))
+
+
+def test_an_uneven_share_still_uses_every_image() -> None:
+    training, validation = split(np.repeat(np.arange(3), 37), None, 0.15, seed=0)
+    assert sorted([*training, *validation]) == list(range(111))
+
+
+@pytest.mark.parametrize(("samples", "words"), [(1001, "has 1000"), (1, "too few"), (4, "too few")])
+def test_impossible_splits_are_refused(samples: int, words: str) -> None:
+    with pytest.raises(TakeoffError, match=words):
+        split(LABELS, samples, 0.2, 0)
+
+
+def test_test_images_are_the_same_for_every_run() -> None:
+    assert subset(LABELS, None).tolist() == list(range(1000))
+    assert np.bincount(LABELS[subset(LABELS, 50)]).tolist() == [5] * 10
+    assert np.array_equal(subset(LABELS, 50), subset(LABELS, 50))
+    with pytest.raises(TakeoffError, match="has 1000 test images"):
+        subset(LABELS, 1001)
+
+
+# Augmentation ----------------------------------------------------------------------------------------
+
+
+def test_every_image_gets_its_own_crop_and_flip() -> None:
+    rows = torch.arange(1, 17, dtype=torch.uint8)
+    image = (10 * rows[:, None] + rows[None, :])[None, :, :, None]
+    images = image.expand(400, 16, 16, 3)
+    out = augmentation.flip_and_crop(images, stream(0, "augmentation", torch.device("cpu")))
+    assert out.shape == images.shape
+    assert out.dtype == torch.uint8
+    padded = torch.nn.functional.pad(image[0, :, :, 0], (2, 2, 2, 2))
+    possible = {}
+    for top in range(5):
+        for left in range(5):
+            crop = padded[top : top + 16, left : left + 16]
+            possible[tuple(crop.flatten().tolist())] = (top, left, False)
+            possible[tuple(crop.flip(1).flatten().tolist())] = (top, left, True)
+    drawn = [possible[tuple(picture[:, :, 1].flatten().tolist())] for picture in out]
+    assert len(set(drawn)) == 50
+    assert 0.4 < np.mean([mirrored for *_, mirrored in drawn]) < 0.6
+    assert torch.equal(out[..., 0], out[..., 2])
+
+
+def test_colours_move_along_their_principal_components() -> None:
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randn(20_000, 3, generator=generator) * torch.tensor([30.0, 10.0, 3.0]) + 128
+    images = pixels.clamp(0, 255).to(torch.uint8).reshape(20, 100, 10, 3)
+    basis = augmentation.colour_basis(images)
+    covariance = np.cov(images.reshape(-1, 3).numpy().T / 255)
+    np.testing.assert_allclose(basis @ basis.T, covariance, atol=1e-6)
+    shifts = augmentation.colour_shift(50_000, basis, generator)
+    np.testing.assert_allclose(np.cov(shifts.T), 0.01 * covariance, rtol=0.05, atol=1e-7)
+
+
+# Schedules -------------------------------------------------------------------------------------------
+
+
+def test_rates_climb_then_fall() -> None:
+    cosine = Recipe(epochs=10, schedule="cosine", warmup_epochs=2)
+    rates = [learning_rate_at(step, 5, 0.1, cosine) for step in range(51)]
+    assert rates[:10] == pytest.approx([0.1 * (i + 1) / 11 for i in range(10)])
+    assert rates[10] == pytest.approx(0.1)
+    assert rates[30] == pytest.approx(0.05)
+    assert rates[50] == pytest.approx(0, abs=1e-12)
+    step = Recipe(epochs=8, schedule="step", warmup_epochs=0)
+    assert [learning_rate_at(e * 5, 5, 1.0, step) for e in range(8)] == pytest.approx(
+        [1, 1, 1, 1, 0.1, 0.1, 0.01, 0.01]
+    )
+    constant = Recipe(epochs=8, schedule="constant", warmup_epochs=0)
+    assert {learning_rate_at(e, 5, 0.3, constant) for e in range(40)} == {0.3}
+
+
+# The engine ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def hardware() -> Hardware:
+    return choose("cpu", "float32", threads=1)
+
+
+@pytest.fixture
+def images(digits: Path, hardware: Hardware, write_study: Callable[..., Path]) -> Resident:
+    return load(digits, load_study(write_study()).dataset, hardware.device)
+
+
+@pytest.fixture
+def arm(write_study: Callable[..., Path]) -> Callable[..., Arm]:
+    study = load_study(write_study())
+
+    def build(recipe: dict | None = None, **levels: object) -> Arm:
+        return make_arm(study, levels, recipe)  # type: ignore[arg-type]
+
+    return build
+
+
+def train(images: Resident, arm: Arm, run: Run, hardware: Hardware, checkpoints: Checkpoints | None = None):
+    return list(one_after_another(images, arm, [run], hardware, checkpoints or Checkpoints()))
+
+
+def numbers(records: list[Record]) -> list[dict]:
+    clock = {"seconds", "images_per_second"}
+    return [{k: v for k, v in r.values.items() if k not in clock and v == v} for r in records]
+
+
+def test_a_network_learns_digits(images: Resident, arm: Callable[..., Arm], hardware: Hardware) -> None:
+    records = train(images, arm({"epochs": 8}, norm="batch", activation="relu"), Run(0, 0.05), hardware)
+    *epochs, last = records
+    assert [type(r) for r in records] == [Epoch] * 9 + [Finished]
+    assert epochs[0].values["validation_accuracy"] < 0.3
+    assert epochs[0].values["train_loss"] > math.log(10) * 0.8
+    assert last.values["test_accuracy"] > 0.85
+    assert last.values["test_top5_accuracy"] > 0.98
+    assert last.values["train_accuracy"] > last.values["test_accuracy"]
+    assert not last.values["diverged"]
+    assert epochs[-1].values["step"] == 8 * (1038 // 128)
+
+
+@pytest.mark.parametrize(
+    "levels",
+    [
+        {"norm": "batch", "dropout": 0.5, "augmentation": "flip-crop-colour"},
+        {"norm": "local-response", "activation": "gelu", "pooling": "plain"},
+    ],
+)
+def test_the_same_seed_gives_the_same_numbers_to_the_bit(
+    images: Resident, arm: Callable[..., Arm], hardware: Hardware, levels: dict
+) -> None:
+    first = numbers(train(images, arm(**levels), Run(3, 0.05), hardware))
+    torch.manual_seed(123)  # no draw of ours may come from torch's global stream
+    assert numbers(train(images, arm(**levels), Run(3, 0.05), hardware)) == first
+    assert numbers(train(images, arm(**levels), Run(4, 0.05), hardware)) != first
+
+
+def test_runs_do_not_depend_on_which_ran_before(
+    images: Resident, arm: Callable[..., Arm], hardware: Hardware
+) -> None:
+    alone = numbers(train(images, arm(dropout=0.5), Run(1, 0.05), hardware))
+    both = one_after_another(images, arm(dropout=0.5), [Run(0, 0.1), Run(1, 0.05)], hardware, Checkpoints())
+    assert numbers([record for record in both if record.run.seed == 1]) == alone
+
+
+def test_arms_of_one_seed_see_the_same_images_in_the_same_order(
+    images: Resident, arm: Callable[..., Arm], hardware: Hardware, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, list[list[int]]] = {}
+
+    def spy(name: str):
+        def batch(self: Resident, chosen: torch.Tensor, *rest: object):
+            seen.setdefault(name, []).append(chosen.tolist())
+            return original(self, chosen, *rest)
+
+        return batch
+
+    original = Resident.batch
+    for name, levels in {
+        "plain": {},
+        "rich": {"norm": "batch", "dropout": 0.5, "activation": "tanh"},
+    }.items():
+        monkeypatch.setattr(Resident, "batch", spy(name))
+        train(images, arm(**levels), Run(2, 0.01), hardware)
+    assert seen["plain"] == seen["rich"]
+    epoch = [i for batch in seen["plain"][:8] for i in batch]
+    assert len(set(epoch)) == len(epoch) == 8 * 128
+    assert set(epoch) <= set(images.split(None, 2)[0].tolist())
+
+
+def test_a_tuning_run_never_reads_the_test_images(
+    images: Resident, arm: Callable[..., Arm], hardware: Hardware
+) -> None:
+    blind = Resident(**{**vars(images), "test_images": None, "test_labels": None})
+    last = train(blind, arm(), Run(1_000_000, 0.05, final=False), hardware)[-1]
+    assert not any(key.startswith("test") for key in last.values)
+    assert 0 < last.values["validation_accuracy"] <= 1
+
+
+@pytest.mark.parametrize("rate", [1e4, 100.0])
+def test_a_run_that_diverges_is_a_result(
+    images: Resident, arm: Callable[..., Arm], hardware: Hardware, rate: float
+) -> None:
+    last = train(images, arm(activation="relu"), Run(0, rate), hardware)[-1]
+    assert last.values["diverged"] is True
+    assert math.isnan(last.values["train_loss"])
+    assert last.values["test_accuracy"] == pytest.approx(0.1)
+    assert last.values["test_top5_accuracy"] == pytest.approx(0.5)
+
+
+def test_a_killed_run_goes_on_from_its_checkpoint(
+    images: Resident, arm: Callable[..., Arm], hardware: Hardware, tmp_path: Path
+) -> None:
+    rich = arm({"epochs": 4, "augmentation": "flip-crop"}, norm="batch", dropout=0.5)
+    whole = numbers(train(images, rich, Run(0, 0.05), hardware))
+    checkpoints = Checkpoints(tmp_path, every_seconds=0, key=lambda run: f"run-{run.seed}")
+    records = one_after_another(images, rich, [Run(0, 0.05)], hardware, checkpoints)
+    for record in records:
+        if record.values["epoch"] == 2:
+            break  # the job is killed
+    records.close()
+    assert (tmp_path / "run-0.checkpoint").exists()
+    resumed = train(images, rich, Run(0, 0.05), hardware, checkpoints)
+    assert numbers(resumed) == whole
+    assert not list(tmp_path.glob("*.checkpoint"))
+
+
+def test_fewer_images_than_a_batch_still_train(
+    images: Resident, arm: Callable[..., Arm], hardware: Hardware
+) -> None:
+    last = train(images, arm(train_samples=50), Run(0, 0.05), hardware)
+    assert last[-2].values["step"] == 2
+    assert 0 <= last[-1].values["validation_accuracy"] <= 1
+
+
+def test_bfloat16_learns_as_well(images: Resident, arm: Callable[..., Arm], hardware: Hardware) -> None:
+    half = Hardware(hardware.device, "bfloat16", "cpu")
+    chosen = arm({"epochs": 6}, norm="batch")
+    exact = train(images, chosen, Run(0, 0.05), hardware)[-1].values["test_accuracy"]
+    rounded = train(images, chosen, Run(0, 0.05), half)[-1].values["test_accuracy"]
+    assert rounded == pytest.approx(exact, abs=0.05)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU here")
+def test_a_gpu_trains_as_the_cpu_does(
+    images: Resident,
+    digits: Path,
+    arm: Callable[..., Arm],
+    hardware: Hardware,
+    write_study: Callable[..., Path],
+) -> None:
+    gpu = choose("cuda", "float32")
+    there = load(digits, load_study(write_study()).dataset, gpu.device)
+    for levels in ({"norm": "batch"}, {"norm": "batch", "dropout": 0.5, "augmentation": "flip-crop"}):
+        chosen = arm({"epochs": 6}, **levels)
+        on_gpu = train(there, chosen, Run(0, 0.05), gpu)
+        assert numbers(train(there, chosen, Run(0, 0.05), gpu)) == numbers(on_gpu)
+        on_cpu = train(images, chosen, Run(0, 0.05), hardware)
+        assert on_gpu[0].values["train_loss"] == pytest.approx(on_cpu[0].values["train_loss"], rel=1e-3)
+        assert on_gpu[-1].values["test_accuracy"] == pytest.approx(
+            on_cpu[-1].values["test_accuracy"], abs=0.08
+        )
+
+
+def test_images_are_normalised_per_channel() -> None:
+    generator = np.random.default_rng(0)
+    pixels = generator.integers(0, 256, (50, 8, 8, 3), dtype=np.uint8)
+    card = {
+        "mean": (pixels / 255).mean((0, 1, 2)).tolist(),
+        "std": (pixels / 255).std((0, 1, 2)).tolist(),
+        "classes": ["a", "b"],
+        "digest": "none",
+    }
+    labels = np.arange(50) % 2
+    data = on_device((pixels, labels), (pixels, labels), card, 0.2, torch.device("cpu"))
+    out = data.normalised(data.images)
+    assert out.shape == (50, 3, 8, 8)
+    assert out.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(out.mean((0, 2, 3)), torch.zeros(3), atol=1e-5, rtol=0)
+    torch.testing.assert_close(out.std((0, 2, 3), correction=0), torch.ones(3), atol=1e-5, rtol=0)
+
+
+def test_asking_for_a_gpu_where_there_is_none_says_so() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    with pytest.raises(TakeoffError, match="sees no GPU"):
+        choose("cuda")
