@@ -1,0 +1,51 @@
+"""Draw an experiment's figures from its tables: SVG and PNG, with the drawn numbers as CSV beside them.
+
+python scripts/draw.py factorial --study STUDY --tables results/digits/factorial --out results/digits/figures
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from takeoff.errors import TakeoffError, choices, run_command
+
+
+def main() -> None:
+    """Read the tables, draw every figure, write its three files."""
+    parser = argparse.ArgumentParser(description="Draw an experiment's figures from its tables.")
+    parser.add_argument("name", help="the experiment's name: factorial, …")
+    parser.add_argument("--study", type=Path, required=True, help="the study, YAML or JSON")
+    parser.add_argument("--tables", type=Path, required=True, help="the folder that analyse wrote")
+    parser.add_argument("--out", type=Path, required=True, help="the folder to write the figures to")
+    arguments = parser.parse_args()
+
+    from takeoff.experiments.plotting import save
+    from takeoff.experiments.registry import enabled, experiment
+    from takeoff.study.loading import load_study
+
+    name, study = arguments.name, load_study(arguments.study)
+    options = enabled(study, str(arguments.study))
+    if name not in options:
+        raise TakeoffError(
+            f"{arguments.study}: experiments: {name} is not switched on; {choices(name, options)}"
+        )
+    module = experiment(name)
+    tables = {table: _table(arguments.tables / f"{table}.csv") for table in module.TABLES}
+    for figure_name, figure, numbers in module.draw(study, options[name], tables):
+        save(figure, numbers, arguments.out / f"{name}-{figure_name}")
+
+
+def _table(path: Path) -> Any:
+    """A table as analyse wrote it: what is empty is missing, and nothing else is."""
+    import pandas as pd
+
+    try:
+        return pd.read_csv(path, keep_default_na=False, na_values=[""])
+    except FileNotFoundError:
+        raise TakeoffError(f"{path}: there is no such file; analyse writes it") from None
+    except ValueError as error:
+        raise TakeoffError(f"{path}: not a table: {' '.join(str(error).split())}") from None
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,1 @@
+"""The experiments: arms, analysis, figures and claims of each."""

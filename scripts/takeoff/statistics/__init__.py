@@ -1,0 +1,1 @@
+"""Contrasts, Shapley shares, intervals and corrections of factorial designs: knows nothing of networks."""

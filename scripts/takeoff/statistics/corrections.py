@@ -1,0 +1,26 @@
+"""Corrections for many contrasts: Holm for planned ones, Benjamini–Hochberg for exploratory ones."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from takeoff.statistics.contrasts import Floats
+
+
+def holm(p_values: ArrayLike) -> Floats:
+    """Adjusted p-values that bound the chance of any false discovery (Holm 1979); NaN stays, uncounted."""
+    return _adjust(p_values, "holm")
+
+
+def benjamini_hochberg(p_values: ArrayLike) -> Floats:
+    """Adjusted p-values that bound the share of false discoveries (Benjamini & Hochberg 1995); NaN stays."""
+    return _adjust(p_values, "fdr_bh")
+
+
+def _adjust(p_values: ArrayLike, method: str) -> Floats:
+    from statsmodels.stats.multitest import multipletests
+
+    adjusted = np.array(p_values, dtype=float)
+    known = np.isfinite(adjusted)
+    if known.any():
+        adjusted[known] = multipletests(adjusted[known], method=method)[1]
+    return adjusted

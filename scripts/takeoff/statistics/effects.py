@@ -1,0 +1,140 @@
+"""The effects table of a 2^k design: main, interaction, simple effects and Shapley shares, with intervals."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations, product
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from takeoff.errors import TakeoffError
+from takeoff.statistics.contrasts import Floats, interaction_weights, simple_weights
+from takeoff.statistics.corrections import benjamini_hochberg, holm
+from takeoff.statistics.design import Design
+from takeoff.statistics.intervals import mean_interval
+from takeoff.statistics.shapley import shapley_weights
+
+Kind = Literal["main", "interaction", "simple", "shapley"]
+COLUMNS = (
+    "term",
+    "kind",
+    "response",
+    "estimate",
+    "ci_low",
+    "ci_high",
+    "p_value",
+    "p_adjusted",
+    "n_seeds",
+    "n_diverged",
+)
+
+FAMILIES = ((("main", "interaction"), holm), (("shapley",), holm), (("simple",), benjamini_hochberg))
+"""Which kinds are corrected together, and how."""
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """An effect and its weights on the cells, (2^k,)."""
+
+    term: str
+    """`norm`, `activation:norm`, or `norm@activation=tanh,dropout=0`."""
+    kind: Kind
+    weights: Floats
+
+
+def contrasts_of(levels: Mapping[str, tuple[str, str]]) -> list[Contrast]:
+    """Every effect of the factors in `levels` (factor → baseline, treatment).
+
+    Main effects, interactions by order, simple effects (none where there is one factor: it is the main
+    effect), and Shapley shares.
+    """
+    factors, k = list(levels), len(levels)
+    found = []
+    for order in range(1, k + 1):
+        kind: Kind = "main" if order == 1 else "interaction"
+        for members in combinations(range(k), order):
+            term = ":".join(factors[i] for i in members)
+            found.append(Contrast(term, kind, interaction_weights(k, members)))
+    for i, factor in enumerate(factors if k > 1 else []):
+        others = factors[:i] + factors[i + 1 :]
+        for setting in product((0, 1), repeat=k - 1):
+            at = ",".join(
+                f"{other}={levels[other][level]}" for other, level in zip(others, setting, strict=True)
+            )
+            found.append(Contrast(f"{factor}@{at}", "simple", simple_weights(k, i, setting)))
+    return found + [
+        Contrast(factor, "shapley", weights)
+        for factor, weights in zip(factors, shapley_weights(k), strict=True)
+    ]
+
+
+def effects_table(
+    design: Design,
+    responses: Mapping[str, ArrayLike],
+    diverged: ArrayLike | None = None,
+    confidence: float = 0.95,
+) -> pd.DataFrame:
+    """Every effect on every response, in the response's units: a row each, with the columns `COLUMNS`.
+
+    Each contrast is taken within seeds, over the seeds that all its cells have (`n_seeds`), and its interval
+    is Student's t over them; with one seed there is none (NaN). A contrast that is the same for every seed
+    has an interval without width, and p = 0 if it is not 0, else p = 1. Within each response `p_adjusted` is
+    Holm's over main effects and interactions together (planned), Holm's over Shapley shares, and
+    Benjamini–Hochberg's over simple effects (exploratory). `n_diverged` counts diverged runs among those
+    compared.
+
+    Args:
+        design: of the table that the responses are from.
+        responses: name → values, (rows,), finite.
+        diverged: (rows,) bool; none when left out.
+        confidence: of the intervals; not adjusted for their number.
+
+    Raises:
+        TakeoffError: the cells of a contrast have no seed in common.
+
+    """
+    lost = design.matrix(np.zeros(len(design.cell)) if diverged is None else diverged)
+    contrasts = contrasts_of(design.levels)
+    tables = []
+    for response, values in responses.items():
+        matrix = design.matrix(values)
+        rows = [_estimate(design, contrast, matrix, lost, confidence) for contrast in contrasts]
+        tables.append(_adjusted(pd.DataFrame(rows).assign(response=response)))
+    return pd.concat(tables, ignore_index=True)[list(COLUMNS)]
+
+
+def _estimate(
+    design: Design, contrast: Contrast, matrix: Floats, lost: Floats, confidence: float
+) -> dict[str, object]:
+    """A contrast of the responses `matrix`, (seeds, cells); `lost`, likewise, is 1 where the run diverged."""
+    compared = contrast.weights != 0
+    paired = np.isfinite(matrix[:, compared]).all(axis=1)
+    if not paired.any():
+        raise TakeoffError(
+            f"{design.source}: {contrast.term}: no seed is in all of the {compared.sum()} cells compared; "
+            "valid: the same seeds in every cell, or one run per cell and no column seed"
+        )
+    values = matrix[paired][:, compared] @ contrast.weights[compared]
+    size = float(np.nanmax(np.abs(matrix)))
+    estimate, low, high, p_value = mean_interval(values, confidence, size)
+    return {
+        "term": contrast.term,
+        "kind": contrast.kind,
+        "estimate": estimate,
+        "ci_low": low,
+        "ci_high": high,
+        "p_value": p_value,
+        "n_seeds": int(paired.sum()),
+        "n_diverged": int(lost[paired][:, compared].sum()),
+    }
+
+
+def _adjusted(table: pd.DataFrame) -> pd.DataFrame:
+    """The effects on one response, with `p_adjusted` within each family."""
+    table["p_adjusted"] = np.nan
+    for kinds, adjust in FAMILIES:
+        family = table["kind"].isin(kinds)
+        table.loc[family, "p_adjusted"] = adjust(table.loc[family, "p_value"])
+    return table

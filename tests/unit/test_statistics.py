@@ -1,0 +1,228 @@
+"""Contrasts, Shapley shares, intervals and corrections against statsmodels, scipy, brute force and print."""
+
+from itertools import combinations, permutations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from statsmodels.regression.linear_model import OLS
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
+from takeoff.statistics.censoring import first_crossing
+from takeoff.statistics.chance import chance_line, collapsed, majority_rate
+from takeoff.statistics.contrasts import cells, interaction_weights, simple_weights
+from takeoff.statistics.corrections import benjamini_hochberg, holm
+from takeoff.statistics.intervals import mean_band, mean_interval, pooled_interval, proportion_interval
+from takeoff.statistics.pairing import mean_correlation, variance_ratio
+from takeoff.statistics.shapley import shapley_shares, shapley_weights
+from takeoff.statistics.transforms import log_odds
+
+MISHKIN = np.array([0.401, 0.448, 0.471, 0.499])  # tanh, tanh + batch norm, ReLU, ReLU + batch norm
+
+
+def test_published_two_by_two():
+    """Mishkin, Sergievskiy & Matas 2017: ReLU +6.05, batch norm +3.75, interaction −0.95 points."""
+    assert interaction_weights(2, [0]) @ MISHKIN == pytest.approx(0.0605)
+    assert interaction_weights(2, [1]) @ MISHKIN == pytest.approx(0.0375)
+    assert interaction_weights(2, [0, 1]) @ MISHKIN == pytest.approx(-0.0095)
+    assert simple_weights(2, 0, [0]) @ MISHKIN == pytest.approx(0.070)
+    assert simple_weights(2, 1, [1]) @ MISHKIN == pytest.approx(0.028)
+    assert shapley_shares(MISHKIN) == pytest.approx([0.0605, 0.0375])
+
+
+@pytest.fixture(scope="module")
+def responses():
+    """Six seeds of a 2^3 design, in (seeds, cells)."""
+    return np.random.default_rng(1).normal(size=(6, 8)) + np.arange(8)
+
+
+def _fit(responses):
+    """The saturated linear model of the runs, in ±1/2 coding; its terms are (factors, column) pairs."""
+    design = np.tile(cells(3), (len(responses), 1)) - 0.5
+    terms = [term for order in range(4) for term in combinations(range(3), order)]
+    columns = np.column_stack([design[:, list(term)].prod(axis=1) for term in terms])
+    return terms, OLS(responses.ravel(), columns).fit()
+
+
+def test_estimates_and_pooled_intervals_are_those_of_the_linear_model(responses):
+    terms, model = _fit(responses)
+    low_high = model.conf_int(0.05)
+    for number, term in enumerate(terms):
+        if not term:
+            continue
+        halves = 0.5 ** (len(term) - 1)  # a contrast over 2^(k−1) is that share of the ±1/2 coefficient
+        ours = pooled_interval(responses, interaction_weights(3, term))
+        assert ours.estimate == pytest.approx(model.params[number] * halves)
+        assert (ours.low, ours.high) == pytest.approx(tuple(low_high[number] * halves))
+        assert ours.p_value == pytest.approx(model.pvalues[number])
+
+
+def test_pooled_interval_of_unequal_seeds_and_of_none_left(responses):
+    uneven = responses.copy()
+    uneven[4:, 0] = np.nan
+    weights = simple_weights(3, 2, [0, 0])
+    ours = pooled_interval(uneven, weights)
+    assert ours.estimate == pytest.approx(responses[:, 1].mean() - responses[:4, 0].mean())
+    assert np.isnan(pooled_interval(responses[:1], weights).low)
+    assert pooled_interval(np.ones((2, 8)), weights)[1:] == (0, 0, 1)
+    uneven[:, 0] = np.nan
+    with pytest.raises(ValueError, match="no run"):
+        pooled_interval(uneven, weights)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 4])
+def test_shapley_is_the_mean_over_all_orders(k):
+    values = np.random.default_rng(k).normal(size=2**k)
+    value = {tuple(cell): v for cell, v in zip(cells(k), values, strict=True)}
+    gains = np.zeros(k)
+    orders = list(permutations(range(k)))
+    for order in orders:
+        switched = [0] * k
+        for factor in order:
+            before = value[tuple(switched)]
+            switched[factor] = 1
+            gains[factor] += value[tuple(switched)] - before
+    assert shapley_shares(values) == pytest.approx(gains / len(orders))
+    assert shapley_shares(values).sum() == pytest.approx(values[-1] - values[0])
+
+
+def test_shapley_refuses_what_is_no_cube():
+    for wrong in ([1.0, 2.0, 3.0], [1.0]):
+        with pytest.raises(ValueError, match="2\\^k"):
+            shapley_shares(wrong)
+
+
+@pytest.mark.parametrize("k", [2, 3, 5])
+def test_every_effect_ignores_a_constant(k):
+    """What a seed adds to all its runs cancels: that is what pairing buys."""
+    weights = [
+        interaction_weights(k, [0]),
+        interaction_weights(k, range(k)),
+        simple_weights(k, 1, [0] * (k - 1)),
+    ]
+    for weight in (*weights, *shapley_weights(k)):
+        assert weight.sum() == pytest.approx(0)
+
+
+def test_impossible_contrasts_are_refused():
+    for members in ([], [0, 0], [3]):
+        with pytest.raises(ValueError, match="distinct"):
+            interaction_weights(3, members)
+    with pytest.raises(ValueError, match="1 levels for 2"):
+        simple_weights(3, 0, [1])
+
+
+def test_paired_interval_is_scipys(responses):
+    left, right = responses[:, 0], responses[:, 1]
+    ours, scipys = mean_interval(right - left), stats.ttest_rel(right, left)
+    assert ours.p_value == pytest.approx(scipys.pvalue)
+    assert (ours.low, ours.high) == pytest.approx(tuple(scipys.confidence_interval(0.95)))
+    one = stats.ttest_1samp(left, 0).confidence_interval(0.9)
+    assert mean_interval(left, 0.9)[1:3] == pytest.approx(tuple(one))
+
+
+def test_interval_of_one_value_and_of_equal_ones():
+    assert mean_interval([0.3]).estimate == 0.3
+    assert np.isnan(mean_interval([0.3])[1:]).all()
+    assert mean_interval([0.5, 0.5, 0.5]) == (0.5, 0.5, 0.5, 0)
+    assert mean_interval([0.0, 0.0]) == (0, 0, 0, 1)
+    rounding = np.array([0.1 + 0.2 - 0.3, 0.0])  # 5.6e-17, of numbers of size 0.3
+    assert mean_interval(rounding, size=0.3) == (0, 0, 0, 1)
+    for wrong in ([], [1.0, np.nan]):
+        with pytest.raises(ValueError, match="finite"):
+            mean_interval(wrong)
+
+
+def test_band_is_the_interval_at_every_point():
+    samples = np.random.default_rng(0).normal(size=(3, 5))
+    samples[1, 3:] = np.nan
+    samples[2, 1:] = np.inf
+    band = mean_band(samples)
+    assert band.n.tolist() == [5, 3, 1]
+    for point, kept in ((0, 5), (1, 3)):
+        interval = mean_interval(samples[point, :kept])
+        assert (band.mean[point], band.low[point], band.high[point]) == pytest.approx(interval[:3])
+    assert band.mean[2] == samples[2, 0]
+    assert np.isnan(band.low[2])
+
+
+@pytest.mark.parametrize(
+    "deviations", [np.ones(8), np.array([1, 1, 8, 1, 3, 1, 1, 0.2])], ids=["equal", "unequal"]
+)
+def test_intervals_cover_what_they_claim(deviations):
+    """Normal errors, equal or not, six seeds: 95% intervals of all kinds of effect cover 93–97%."""
+    noise = np.random.default_rng(7).normal(size=(8000, 6, 8)) * deviations
+    for weights in (
+        interaction_weights(3, [0]),
+        interaction_weights(3, [0, 2]),
+        simple_weights(3, 1, [1, 0]),
+    ):
+        band = mean_band(noise @ weights)
+        assert 0.93 < np.mean((band.low <= 0) & (band.high >= 0)) < 0.97
+
+
+@pytest.mark.parametrize(("successes", "trials"), [(0, 6), (1, 6), (6, 6), (13, 40)])
+def test_proportion_interval_is_statsmodels(successes, trials):
+    exact = proportion_confint(successes, trials, method="beta")
+    assert proportion_interval(successes, trials) == pytest.approx(exact)
+
+
+def test_corrections_are_statsmodels_and_pass_missing_ones_by():
+    p = np.array([0.01, 0.04, 0.03, 0.2])
+    for ours, name in ((holm, "holm"), (benjamini_hochberg, "fdr_bh")):
+        assert ours(p) == pytest.approx(multipletests(p, method=name)[1])
+        with_missing = ours([0.01, np.nan, 0.04, 0.03, 0.2])
+        assert with_missing[[0, 2, 3, 4]] == pytest.approx(ours(p))
+        assert np.isnan(with_missing[1])
+        assert np.isnan(ours([np.nan])).all()
+    assert holm(np.array([0.031] + [0.9] * 6))[0] == pytest.approx(0.217)  # .031 over seven terms
+
+
+def test_first_crossing_interpolates_and_censors():
+    epochs = [0, 1, 2, 3]
+    assert first_crossing(epochs, [0.1, 0.3, 0.7, 0.6], 0.5, 3) == (1.5, False)
+    assert first_crossing(epochs[::-1], [0.6, 0.7, 0.3, 0.1], 0.5, 3) == (1.5, False)
+    assert first_crossing(epochs, [0.6, 0.3, 0.7, 0.6], 0.5, 3) == (0, False)
+    assert first_crossing(epochs, [0.1, 0.5, 0.5, 0.6], 0.5, 3) == (1, False)
+    assert first_crossing(epochs, [0.1, 0.2, 0.3, 0.4], 0.5, 3) == (3, True)
+    assert first_crossing(epochs[:2], [0.1, 0.2], 0.5, 20) == (20, True)
+    assert first_crossing(epochs, [0.1, np.nan, 0.7, 0.6], 0.5, 3) == (2, False)
+    assert first_crossing(epochs, [0.1, 0.2, 0.3, 0.7], 0.5, 2) == (2, True)
+    assert first_crossing([], [], 0.5, 3) == (3, True)
+    with pytest.raises(ValueError, match="positions"):
+        first_crossing(epochs, [0.1], 0.5, 3)
+
+
+def test_log_odds_pull_in_the_ends():
+    assert log_odds([0.25, 0.5, 0.75]) == pytest.approx([-np.log(3), 0, np.log(3)])
+    assert log_odds([0, 1], images=100) == pytest.approx([-np.log(199), np.log(199)])
+    assert log_odds([0]) == pytest.approx(np.log(5e-5 / (1 - 5e-5)))
+    for wrong in ([1.2], [-0.1], [np.nan]):
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            log_odds(wrong)
+
+
+def test_chance():
+    assert majority_rate([10, 30]) == 0.75
+    with pytest.raises(ValueError, match="no image"):
+        majority_rate([])
+    assert chance_line(0.1, 900) == pytest.approx(0.12)
+    runs = collapsed([0.11, 0.121, 0.9, np.nan], [False, False, True, False], 0.1, 900)
+    assert runs.tolist() == [True, False, True, True]
+
+
+def test_pairing():
+    rng = np.random.default_rng(3)
+    common = rng.normal(size=(200, 1))
+    noise = rng.normal(size=(200, 4))
+    assert mean_correlation(common + noise) == pytest.approx(0.5, abs=0.1)
+    assert variance_ratio(common + noise, interaction_weights(2, [0])) == pytest.approx(0.5, abs=0.1)
+    assert mean_correlation(common + 0 * noise) == pytest.approx(1)
+    assert variance_ratio(common + 0 * noise, interaction_weights(2, [0])) == pytest.approx(0)
+    assert np.isnan(mean_correlation(noise[:2]))
+    assert np.isnan(variance_ratio(noise[:1], interaction_weights(2, [0])))
+    assert np.isnan(variance_ratio(np.ones((3, 4)), interaction_weights(2, [0])))
+    frame = pd.DataFrame(noise)
+    correlations = frame.corr().to_numpy()[np.triu_indices(4, 1)]
+    assert mean_correlation(noise) == pytest.approx(correlations.mean())
