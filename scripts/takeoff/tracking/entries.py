@@ -1,0 +1,66 @@
+"""What one MLflow run is to hold, as plain values with a digest; knows neither MLflow nor where results lie."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+from takeoff.files import digest_of, sha256_of_file
+
+Key = tuple[str, str, str]
+"""Role, arm or experiment, seed: what a run is about, whatever its MLflow id and whatever a user renames it to."""
+
+
+class Point(NamedTuple):
+    """One value of a metric."""
+
+    key: str
+    value: float
+    timestamp: int
+    """Milliseconds since 1970."""
+    step: int
+    """The epoch of a curve; 0 for a value measured once, which MLflow then draws as a bar."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One MLflow run: the training of an arm with a seed, an arm over its seeds, or an experiment."""
+
+    name: str
+    start: int
+    """Milliseconds since 1970, like `end`."""
+    end: int
+    tags: dict[str, str]
+    params: dict[str, str] = field(default_factory=dict)
+    points: list[Point] = field(default_factory=list)
+    files: dict[str, Path] = field(default_factory=dict)
+    """Artifact path, `figures/factorial-effects.svg` → the file."""
+
+    @property
+    def key(self) -> Key:
+        """What the run is about."""
+        return key_of(self.tags)
+
+    @property
+    def parent(self) -> Key | None:
+        """The key of the arm that a training belongs to."""
+        return (
+            key_of({**self.tags, "takeoff.role": "arm", "takeoff.seed": ""}) if self.key[0] == "run" else None
+        )
+
+    @cached_property
+    def digest(self) -> str:
+        """Changes when anything changes that would be logged; 'NaN' has a text and no JSON."""
+        return digest_of(
+            [
+                [self.name, self.start, self.end, self.tags, self.params],
+                [[p.key, repr(p.value), p.timestamp, p.step] for p in self.points],
+                {path: sha256_of_file(file) for path, file in self.files.items()},
+            ]
+        )
+
+
+def key_of(tags: dict[str, str]) -> Key:
+    """What a run with these tags is about."""
+    about = tags.get("takeoff.arm") or tags.get("takeoff.experiment", "")
+    return tags.get("takeoff.role", ""), about, tags.get("takeoff.seed", "")

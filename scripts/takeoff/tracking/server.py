@@ -1,0 +1,155 @@
+"""The way to MLflow: which addresses are valid, whether one answers, and the study's experiment there."""
+
+import logging
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from takeoff.errors import TakeoffError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+VALID = "Valid: sqlite:///results/mlflow.db, postgresql://host/database, http://host:5000, or empty for no tracking"
+PATIENCE = 5
+"""Seconds to wait for an answer from an address that may be wrong."""
+GUIDE = (
+    "Search for ``tags.`takeoff.role` = 'arm'`` to compare the arms: each has the means over its seeds, and a "
+    "run per seed below it (role `run`). The run of an experiment (role `experiment`) has its figures and "
+    "tables as artifacts."
+)
+"""What the experiment's page says above its runs."""
+
+
+def without_secrets(uri: str) -> str:
+    """The address without user, password and query.
+
+    >>> without_secrets("postgresql://me:s3cret@db:5432/mlflow?sslpassword=x")
+    'postgresql://db:5432/mlflow'
+    """
+    return re.sub(r"^([\w+.-]+://)(?!/).*@", r"\1", uri).split("?")[0]
+
+
+@contextmanager
+def reported(uri: str) -> Iterator[None]:
+    """Tell what MLflow or its database refuses in one line that names the address, without passwords."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, ModuleNotFoundError) as error:
+        raise TakeoffError(
+            f"tracking_uri={without_secrets(uri)}: {_first_line(error, uri)}. {VALID}"
+        ) from None
+
+
+def _first_line(error: Exception, uri: str) -> str:
+    if isinstance(error, ModuleNotFoundError):
+        return f"needs the Python package {error.name}, which is not installed here"
+    text = (str(error).strip() or type(error).__name__).splitlines()[0].replace(uri, without_secrets(uri))
+    secrets = re.findall(r"^[\w+.-]+://[^/]*?:(.+)@", uri) + re.findall(r"\?(.+)$", uri)
+    for secret in secrets:
+        text = text.replace(secret, "…")
+    return text[:300].rstrip(".")
+
+
+def connect(uri: str) -> "MlflowClient":
+    """A client of the database or server at `uri`, once that has answered.
+
+    Raises TakeoffError for an address of no known kind, or where nothing answers.
+    """
+    kind = re.split(r"[+:]", uri)[0]
+    if "://" not in uri or kind not in (*DATABASES, "http", "https"):
+        raise TakeoffError(f"tracking_uri={without_secrets(uri)}: MLflow keeps no runs there. {VALID}")
+    if kind in ("http", "https"):
+        _await_server(uri)
+    _settle_mlflow()
+    from mlflow import MlflowClient
+
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    logging.getLogger("alembic").setLevel(logging.ERROR)
+    with reported(uri):
+        if kind in DATABASES:
+            _await_database(uri)
+        return MlflowClient(tracking_uri=uri)
+
+
+def _settle_mlflow() -> None:
+    """Set what MLflow reads from the environment: no chatter, no usage reports, no minutes of retries."""
+    defaults = {
+        "MLFLOW_LOGGING_LEVEL": "ERROR",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
+    }
+    for key, value in defaults.items():
+        os.environ.setdefault(key, value)
+
+
+def _await_server(uri: str) -> None:
+    import requests
+
+    try:
+        requests.get(f"{uri.rstrip('/')}/health", timeout=PATIENCE)
+    except requests.exceptions.SSLError:
+        return  # MLflow has its own settings for certificates
+    except (requests.RequestException, ValueError) as error:
+        problem = (
+            f"no answer within {PATIENCE} seconds"
+            if isinstance(error, requests.Timeout)
+            else "nothing answers there"
+        )
+        raise TakeoffError(f"tracking_uri={without_secrets(uri)}: {problem}. {VALID}") from None
+
+
+def _await_database(uri: str) -> None:
+    """Connect once: MLflow itself tries again for minutes. A new SQLite file gets its folder."""
+    from sqlalchemy import create_engine
+    from sqlalchemy.engine import make_url
+
+    try:
+        url = make_url(uri)
+    except ValueError:
+        raise TakeoffError(f"tracking_uri={without_secrets(uri)}: not an address. {VALID}") from None
+    kind = url.get_backend_name()
+    if kind == "sqlite":
+        if url.database in (None, "", ":memory:"):
+            raise TakeoffError(f"tracking_uri={uri}: names no file. {VALID}")
+        Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+    arguments = {"connect_timeout": PATIENCE} if kind in ("postgresql", "mysql") else {}
+    engine = create_engine(url, connect_args=arguments)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA schema_version" if kind == "sqlite" else "SELECT 1")
+    engine.dispose()
+
+
+def open_experiment(client: "MlflowClient", uri: str, name: str, title: str, results: Path) -> str:
+    """The id of the MLflow experiment `name`, made or taken out of the trash if need be.
+
+    A database has its artifacts in `mlartifacts` beside it: beside the SQLite file, or beside the folder `results`;
+    a server decides for itself.
+    """
+    from sqlalchemy.engine import make_url
+
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        folder = None
+        if not uri.startswith("http"):
+            beside = Path(str(make_url(uri).database)) if uri.startswith("sqlite") else results
+            folder = (beside.resolve().parent / "mlartifacts").as_uri()
+        tags = {
+            "mlflow.experimentKind": "custom_model_development",
+            "mlflow.note.content": f"{title}. {GUIDE}",
+        }
+        return client.create_experiment(name, artifact_location=folder, tags=tags)
+    if found.lifecycle_stage == "deleted":
+        client.restore_experiment(found.experiment_id)
+        print(f"{name}: restored from MLflow's trash")
+    return found.experiment_id

@@ -1,0 +1,82 @@
+"""Log a study's runs, arms, figures and tables to MLflow; a second import changes nothing.
+
+One process writes; nothing else of this project does.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from takeoff.errors import TakeoffError, run_command
+from takeoff.files import write_json
+
+if TYPE_CHECKING:
+    from takeoff.tracking.entries import Entry
+
+
+def main() -> None:
+    """Parse the arguments, bring MLflow in step with the results, write what was done."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--study", type=Path, required=True, help="the study, study.json or its YAML file")
+    parser.add_argument(
+        "--results", type=Path, required=True, help="the study's results; its name is the study's"
+    )
+    parser.add_argument("--card", type=Path, required=True, help="the dataset's card.json")
+    parser.add_argument("--tracking-uri", required=True, help="database or server; empty: tracking is off")
+    parser.add_argument("--out", type=Path, required=True, help="a JSON file that says what was done")
+    given = parser.parse_args()
+    uri = given.tracking_uri.strip()
+    if not uri:
+        write_json(given.out, {"tracking": "off", "tracking_uri": ""})
+        return
+
+    from takeoff.study.loading import load_study
+    from takeoff.tracking.importer import Importer
+    from takeoff.tracking.origin import origin_tags
+    from takeoff.tracking.reading import read_entries
+    from takeoff.tracking.server import connect, open_experiment, reported, without_secrets
+
+    study = load_study(given.study)
+    card = _read_card(given.card)
+    entries = read_entries(study, str(given.study), given.results, card["digest"][:16])
+    name = f"takeoff/{given.results.absolute().name}"
+    client = connect(uri)
+    with reported(uri):
+        experiment_id = open_experiment(client, uri, name, study.title, given.results)
+        importer = Importer(client, experiment_id, card, origin_tags())
+        outcome = importer.bring_in_step(_with_progress(entries, name))
+    for gone in outcome.gone:
+        print(f"{name}: deleted {gone}, no longer in the study (MLflow's trash keeps it)")
+    print(f"{name}: " + ", ".join(f"{n} {what}" for what, n in outcome.counts.items()))
+    written = {"tracking": "on", "tracking_uri": without_secrets(uri), "experiment": name}
+    write_json(given.out, written | {"experiment_id": experiment_id, "runs": len(entries), **outcome.counts})
+
+
+def _with_progress(entries: "list[Entry]", name: str) -> "Iterable[Entry]":
+    """The entries, with a bar where someone watches."""
+    if not sys.stderr.isatty():
+        return entries
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(entries, description=name, console=Console(stderr=True), transient=True)
+
+
+def _read_card(path: Path) -> dict[str, Any]:
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+        missing = [key for key in ("dataset", "digest", "resolution") if key not in card]
+    except FileNotFoundError:
+        raise TakeoffError(f"{path}: no such file; scripts/prepare.py writes it") from None
+    except ValueError as error:
+        raise TakeoffError(f"{path}: damaged ({error}); prepare the data again") from None
+    if missing:
+        raise TakeoffError(f"{path}: lacks {', '.join(missing)}; prepare the data again")
+    return card
+
+
+if __name__ == "__main__":
+    run_command(main)

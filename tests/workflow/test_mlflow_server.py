@@ -1,0 +1,81 @@
+"""The importer against a real MLflow server: what it logs there is what it logs to SQLite."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import track
+from mlflow import MlflowClient
+from mlflow_server import mlflow_server
+from results_folder import diverge, make_results
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with mlflow_server(tmp_path_factory.mktemp("server")) as uri:
+        yield uri
+
+
+def content(uri):
+    """All that users see of the experiment's runs, by name, their ids left out; NaN written as text."""
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name("takeoff/digits")
+    runs = client.search_runs([experiment.experiment_id], max_results=1000)
+    names = {run.info.run_id: run.info.run_name for run in runs}
+    return {
+        run.info.run_name: {
+            "times": (run.info.start_time, run.info.end_time, run.info.status),
+            "params": run.data.params,
+            "tags": run.data.tags
+            | {"mlflow.parentRunId": names.get(run.data.tags.get("mlflow.parentRunId"))},
+            "metrics": {
+                key: [
+                    (m.step, m.timestamp, repr(m.value))
+                    for m in client.get_metric_history(run.info.run_id, key)
+                ]
+                for key in run.data.metrics
+            },
+            "inputs": sorted((i.dataset.name, i.dataset.digest) for i in run.inputs.dataset_inputs),
+            "figures": [f.path for f in client.list_artifacts(run.info.run_id, "figures")],
+        }
+        for run in runs
+    }
+
+
+@pytest.fixture
+def import_to(monkeypatch, capsys):
+    """Run the command; what it told."""
+
+    def run(folder, uri):
+        monkeypatch.setattr(sys, "argv", folder.command(uri)[1:])
+        track.main()
+        told = capsys.readouterr()
+        assert told.err == ""
+        return told.out
+
+    return run
+
+
+def test_a_server_holds_what_sqlite_holds(server, tmp_path, import_to):
+    folder = make_results(tmp_path)
+    diverge(folder, "relu", seed=1, epoch=2)
+    import_to(folder, folder.uri)
+    told = import_to(folder, server)
+    assert told == "takeoff/digits: 7 created, 0 updated, 0 unchanged, 0 deleted\n"
+    there = content(server)
+    assert there == content(folder.uri)
+    assert there["relu seed 1"]["metrics"]["train_loss"][-1][2] == "nan"
+    assert json.loads(folder.out.read_text())["tracking_uri"] == server
+
+    run = MlflowClient(server).search_runs(["1"], "attributes.run_name = 'factorial'")[0]
+    assert run.info.artifact_uri.startswith("mlflow-artifacts:")
+    image = MlflowClient(server).download_artifacts(
+        run.info.run_id, "figures/factorial-effects.png", str(tmp_path)
+    )
+    original = folder.results / "figures" / "factorial-effects.png"
+    assert Path(image).read_bytes() == original.read_bytes()
+
+    told = import_to(folder, server)
+    assert told == "takeoff/digits: 0 created, 0 updated, 7 unchanged, 0 deleted\n"
+    assert content(server) == there
