@@ -22,7 +22,9 @@ report: $(VENV)/ready ## write the HTML report of what has run
 	$(RUN) snakemake --config study=$(STUDY) --report results/$(NAME)/report.html
 
 ui: $(VENV)/ready ## compare runs in MLflow's UI, at 127.0.0.1:5000
-	$(RUN) mlflow ui --backend-store-uri sqlite:///results/mlflow.db
+	@id=$$(sed -n 's/.*"experiment_id": "\(.*\)".*/\1/p' results/$(NAME)/tracked.json); \
+	echo "This study's runs: http://127.0.0.1:5000/#/experiments/$$id/runs"
+	$(RUN) MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --backend-store-uri sqlite:///results/mlflow.db
 
 test: $(VENV)/ready ## every test and check
 	$(MAKE) lint

@@ -4,9 +4,9 @@ import importlib
 
 MODULES = """
 mlflow.tracking
+mlflow.store.tracking.sqlalchemy_store
 mlflow.data.meta_dataset
 pandas
-pooch
 pyarrow.parquet
 pydantic
 safetensors.torch

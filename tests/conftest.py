@@ -12,7 +12,7 @@ import yaml
 
 REPOSITORY = Path(__file__).parent.parent
 SCRIPTS = REPOSITORY / "scripts"
-ARCHIVES = Path(os.environ.get("TAKEOFF_ARCHIVES", REPOSITORY.parent / "shared" / "data"))
+ARCHIVES = os.environ.get("TAKEOFF_ARCHIVES")
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -33,10 +33,12 @@ def archive() -> Callable[[str], Path]:
     """A real archive of images, by its file name; the test is skipped where it is not at hand."""
 
     def find(name: str) -> Path:
-        path = ARCHIVES / name
+        if ARCHIVES is None:
+            pytest.skip(f"TAKEOFF_ARCHIVES does not say which folder holds {name}")
+        path = Path(ARCHIVES) / name
         if not path.is_file():
-            pytest.skip(f"{name} is not in {ARCHIVES} (TAKEOFF_ARCHIVES says where archives are)")
-        return path
+            pytest.skip(f"{name} is not in TAKEOFF_ARCHIVES={ARCHIVES}")
+        return path.resolve()
 
     return find
 

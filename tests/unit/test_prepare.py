@@ -24,15 +24,7 @@ from takeoff.errors import TakeoffError
 from unit import image_archives as make
 
 REPOSITORY = Path(__file__).parents[2]
-ARCHIVES = Path(os.environ.get("TAKEOFF_ARCHIVES", REPOSITORY.parent / "shared" / "data"))
 NAMES = ["plane", "cat", "ant"]  # not in alphabetical order, which a meta file need not be
-
-
-def real(name: str) -> Path:
-    path = ARCHIVES / name
-    if not path.is_file():
-        pytest.skip(f"{name} is not in {ARCHIVES}; TAKEOFF_ARCHIVES names another folder")
-    return path
 
 
 def run(*arguments):
@@ -483,30 +475,31 @@ def test_missing_and_damaged_files_are_named(tmp_path):
 # Real archives
 
 
-def test_the_tiny_imagenet_archive(tmp_path):
-    card, train, _ = prepared(real("tiny-imagenet-10x32px.zip"), tmp_path, 32, dataset="tiny-imagenet")
+def test_the_tiny_imagenet_archive(tmp_path, archive):
+    card, train, _ = prepared(archive("tiny-imagenet-10x32px.zip"), tmp_path, 32, dataset="tiny-imagenet")
     assert card["images"] == {"train": 5000, "test": 500}
     assert set(card["images_per_class"]["test"]) == {50}
     assert card["class_titles"][:2] == ["bullfrog, Rana catesbeiana", "Egyptian cat"]
-    with zipfile.ZipFile(real("tiny-imagenet-10x32px.zip")) as archive:
-        first = archive.read("tiny-imagenet-200/train/n01641577/images/n01641577_0.JPEG")
+    with zipfile.ZipFile(archive("tiny-imagenet-10x32px.zip")) as zipped:
+        first = zipped.read("tiny-imagenet-200/train/n01641577/images/n01641577_0.JPEG")
     np.testing.assert_array_equal(
         train["images"][0], np.asarray(Image.open(io.BytesIO(first)).convert("RGB"))
     )
 
 
 @pytest.mark.slow
-def test_the_imagenette_archive(tmp_path):
-    card, *_ = prepared(real("imagenette-64px.tgz"), tmp_path, 64, dataset="imagenette")
+def test_the_imagenette_archive(tmp_path, archive):
+    card, *_ = prepared(archive("imagenette-64px.tgz"), tmp_path, 64, dataset="imagenette")
     assert card["images"] == {"train": 9469, "test": 3925}
     assert card["class_titles"][0] == "tench"
 
 
 @pytest.mark.slow
-def test_the_cifar10_archive_through_the_command(tmp_path):
-    archive = real("cifar10-jpeg.tgz")
+def test_the_cifar10_archive_through_the_command(tmp_path, archive):
     given = "00a78acaf3d7c27307ba029958650e48cba76f3704c03e4cd1dd6bf77963ed47"
-    done = run("--archive", archive, "--sha256", given, "--resolution", "32", "--out", tmp_path)
+    done = run(
+        "--archive", archive("cifar10-jpeg.tgz"), "--sha256", given, "--resolution", "32", "--out", tmp_path
+    )
     assert (done.returncode, done.stderr) == (0, "")
     card = json.loads((tmp_path / "card.json").read_text())
     assert card["classes"] == [

@@ -50,7 +50,7 @@ def nest(path: str, value: object) -> dict[str, Any]:
         ("sedes", 3, ["sedes: no such key", "did you mean seeds?"]),
         ("recipe.epoch", 3, ["recipe.epoch: no such key", "did you mean epochs?"]),
         ("factors.norm.treatmnt", "batch", ["factors.norm.treatmnt: no such key", "did you mean treatment?"]),
-        ("experiments.factorial", {"treshold": 0.5}, ["experiments.factorial", "did you mean threshold?"]),
+        ("experiments.factorial", {"thresholds": 0.5}, ["experiments.factorial", "did you mean threshold?"]),
         ("experiments.factorail", {}, ["experiments.factorail", "did you mean factorial?"]),
         (
             "factors.norm.treatment",

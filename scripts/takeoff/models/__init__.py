@@ -1,0 +1,1 @@
+"""The AlexNet family: layers, counts, and the networks built from them."""

@@ -81,20 +81,21 @@ class Stem:
     second_kernel: int
     pool_padding: int
     hidden: int
+    pooled: tuple[int, ...] = (0, 1, 4)
+    """The convolutions that a pooling follows, counted from 0."""
 
 
-# At 224 px this is Krizhevsky 2014 as torchvision has it; the others keep its five convolutions and three
-# poolings, and shrink the first kernel and the hidden units with the images. Both kinds of pooling give maps of
-# the same size in every stem, so that pooling changes no parameter count.
+# At 224 px this is Krizhevsky 2014 as torchvision has it; the others keep its five convolutions and, but for
+# 8 px, its three poolings, and shrink the first kernel and the hidden units with the images. Both kinds of pooling
+# give maps of the same size in every stem, so that pooling changes no parameter count.
 STEMS = {
-    8: Stem(kernel=3, stride=1, padding=1, second_kernel=3, pool_padding=1, hidden=256),
+    8: Stem(kernel=3, stride=1, padding=1, second_kernel=3, pool_padding=1, hidden=512, pooled=(0, 1)),
     32: Stem(kernel=5, stride=1, padding=2, second_kernel=5, pool_padding=1, hidden=1024),
     64: Stem(kernel=7, stride=2, padding=2, second_kernel=5, pool_padding=0, hidden=1024),
     128: Stem(kernel=11, stride=4, padding=2, second_kernel=5, pool_padding=0, hidden=2048),
     224: Stem(kernel=11, stride=4, padding=2, second_kernel=5, pool_padding=0, hidden=4096),
 }
 CHANNELS = (64, 192, 384, 256, 256)
-POOLED = (0, 1, 4)
 
 
 def layers(network: Network, resolution: int, channels: int, classes: int) -> list[Layer]:
@@ -118,7 +119,7 @@ def layers(network: Network, resolution: int, channels: int, classes: int) -> li
         built += hidden_unit(network, outputs, spatial=True)
         if network.norm == "local-response" and i < 2:
             built.append(LocalResponseNorm())
-        if i in POOLED:
+        if i in stem.pooled:
             pool = _pool(network, stem)
             side = (side + 2 * pool.padding - pool.kernel) // pool.stride + 1
             built.append(pool)

@@ -1,0 +1,1 @@
+"""The study: one typed file, its arms and its runs."""

@@ -14,7 +14,7 @@ class Configuration(Settings):
     """A name in `config/studies`, or a path to your own file."""
     results: str = "results"
     """The folder that everything made is written to."""
-    archives: dict[str, str] = {}
+    archives: dict[str, str] = Field(default_factory=dict)
     """Dataset → path of an archive or folder that you already have; it is read in place of a download."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; `auto` is the GPU where there is one."""
@@ -26,5 +26,6 @@ class Configuration(Settings):
     """Arms that share a job, to share its start-up; which arms share one changes no result."""
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 10
     """A run longer than this keeps a checkpoint this often, and goes on from it after a kill."""
-    tracking_uri: str = "sqlite:///results/mlflow.db"
-    """Where runs are logged: SQLite, PostgreSQL, or an MLflow server's address; empty for nowhere."""
+    tracking_uri: str | None = None
+    """Where runs are logged: SQLite, PostgreSQL, or an MLflow server's address; null for `mlflow.db` (SQLite)
+    among the results, an empty text for nowhere."""

@@ -1,0 +1,1 @@
+"""The engine: resident images, runs, rates, and the tables of an arm."""

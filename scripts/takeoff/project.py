@@ -1,0 +1,189 @@
+"""A study on this machine: what the workflow asks of the package to wire its rules."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from takeoff.data.catalogue import Entry, entries
+from takeoff.digests import ENGINE, code_digest
+from takeoff.errors import TakeoffError, choices
+from takeoff.experiments import registry
+from takeoff.files import digest_of
+from takeoff.study.arms import Arm, distinct
+from takeoff.study.configuration import Configuration
+from takeoff.study.loading import check, load_study, study_path
+from takeoff.study.model import Study
+
+RESERVED = ("data", "benchmark", "mlartifacts", "reference")
+"""Folders of the results that belong to no study."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A configuration and the study that it names."""
+
+    configuration: Configuration
+    study: Study
+    source: Path
+    """The study's file."""
+
+    @property
+    def name(self) -> str:
+        """The study's name: that of its file."""
+        return self.source.stem
+
+    @property
+    def folder(self) -> Path:
+        """Where the study's results go."""
+        return Path(self.configuration.results) / self.name
+
+    @property
+    def data(self) -> Path:
+        """Where the study's prepared images go."""
+        dataset = self.study.dataset
+        chosen = f"-{digest_of(dataset.classes)[:8]}" if dataset.classes else ""
+        return Path(self.configuration.results) / "data" / dataset.name / f"{dataset.resolution}px{chosen}"
+
+    @property
+    def entry(self) -> Entry | None:
+        """The dataset's entry in the catalogue, if it has one."""
+        return entries().get(self.study.dataset.name)
+
+    @cached_property
+    def arms(self) -> dict[str, list[Arm]]:
+        """The arms that each experiment needs."""
+        return registry.arms_of(self.study, str(self.source))
+
+    @property
+    def all_arms(self) -> list[Arm]:
+        """Every arm, once."""
+        return distinct(arm for arms in self.arms.values() for arm in arms)
+
+    @property
+    def packs(self) -> list[list[Arm]]:
+        """The arms, in the groups that share a job."""
+        arms, size = self.all_arms, self.configuration.arms_per_job
+        return [arms[start : start + size] for start in range(0, len(arms), size)]
+
+    def arm_folder(self, arm: Arm) -> Path:
+        """Where an arm's results go."""
+        return self.folder / "arms" / arm.name
+
+    @property
+    def given_archive(self) -> str | None:
+        """The user's own archive, folder or address, if there is one."""
+        return self.configuration.archives.get(self.study.dataset.name) or self.study.dataset.archive
+
+    @property
+    def local_archive(self) -> str | None:
+        """The user's own archive, if it lies on this machine's disk."""
+        given = self.given_archive
+        if given is None or (":" in given and not given.startswith("file://")):
+            return None
+        return given.removeprefix("file://")
+
+    @property
+    def fetched_archive(self) -> Path | None:
+        """Where the download goes, if there is one to make."""
+        if self.local_archive or (self.entry and not self.entry.addresses):
+            return None
+        file = (
+            Path(urlsplit(self.given_archive).path).name
+            if self.given_archive
+            else self.entry and self.entry.file
+        )
+        return Path(self.configuration.results) / "data" / self.study.dataset.name / str(file)
+
+    @property
+    def tracking_uri(self) -> str:
+        """Where runs are logged."""
+        given = self.configuration.tracking_uri
+        return f"sqlite:///{self.configuration.results}/mlflow.db" if given is None else given
+
+    @property
+    def recipe_digest(self) -> str:
+        """What every arm's results depend on besides its images: the engine, the settings, the seeds.
+
+        It knows nothing of which arms share a job, so that packing them otherwise retrains nothing.
+        """
+        study = self.study.model_dump(include={"dataset", "network", "recipe", "tuning", "seeds"})
+        machine = self.configuration.model_dump(include={"device", "precision"})
+        return digest_of([code_digest(*ENGINE), study, machine])
+
+    @property
+    def preparation_digest(self) -> str:
+        """What the prepared images depend on besides the archive."""
+        return code_digest("data")
+
+    @property
+    def study_digest(self) -> str:
+        """What the plan depends on."""
+        code = code_digest("planning.py", "models/architecture.py", "study", "experiments")
+        return digest_of([code, self.study.model_dump(mode="json")])
+
+    @property
+    def counted(self) -> bool:
+        """Whether the number of images is known before they are prepared."""
+        return self.entry is not None
+
+    def experiment(self, name: str) -> registry.Experiment:
+        """The module of an experiment."""
+        return registry.experiment(name)
+
+    def analysis_digest(self, experiment: str) -> str:
+        """What an experiment's tables and figures depend on besides its arms' results."""
+        code = code_digest("statistics", "experiments")
+        return digest_of([code, self.study.model_dump(mode="json"), experiment])
+
+
+def load_project(config: dict[str, Any], studies: Path) -> Project:
+    """The project that a configuration names, everything checked that can be before a job starts.
+
+    Args:
+        config: the mapping of config.yaml with the command line's changes.
+        studies: the folder of the named studies.
+
+    Raises:
+        TakeoffError: a key, a value, a level, a dataset or a path is wrong.
+
+    """
+    configuration = check(Configuration, config, "config/config.yaml (or --config)")
+    source = study_path(configuration.study, studies)
+    if source.stem in RESERVED:
+        raise TakeoffError(
+            f"study={configuration.study}: results/{source.stem} is taken; name the file otherwise"
+        )
+    project = Project(configuration, load_study(source), source)
+    _check_images(project)
+    _check_archive(project)
+    registry.enabled(project.study, str(source))
+    return project
+
+
+def _check_images(project: Project) -> None:
+    dataset, entry = project.study.dataset, project.entry
+    if entry is None or dataset.archive or dataset.name in project.configuration.archives:
+        return  # their own images: `prepare` counts them
+    for key, available in (("train_samples", entry.train), ("test_samples", entry.test)):
+        asked = getattr(dataset, key)
+        if isinstance(asked, int) and asked > available:
+            raise TakeoffError(
+                f"{project.source}: dataset.{key}: {asked} is more than there are; valid: up to {available}, or all"
+            )
+
+
+def _check_archive(project: Project) -> None:
+    dataset, local = project.study.dataset, project.local_archive
+    if local is not None and not Path(local).exists():
+        key = "archives" if dataset.name in project.configuration.archives else "dataset.archive"
+        raise TakeoffError(f"{key}: {dataset.name}: {local}: there is no such archive or folder")
+    if project.given_archive is None and project.entry is None:
+        raise TakeoffError(
+            f"{project.source}: dataset.name: {dataset.name} is not in the catalogue; "
+            f"{choices(dataset.name, entries())}; for your own images say where they are: dataset.archive"
+        )
+    entry = project.entry
+    if project.given_archive is None and entry and not entry.addresses and entry.layout != "scikit-learn":
+        raise TakeoffError(f"dataset {dataset.name} is never downloaded: {entry.how_to_obtain()}")

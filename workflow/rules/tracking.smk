@@ -1,0 +1,33 @@
+"""From files to MLflow: one importer, and a second import changes nothing."""
+
+
+rule track:
+    input:
+        runs=[
+            f"{PROJECT.arm_folder(arm).as_posix()}/runs.parquet"
+            for arm in PROJECT.all_arms
+        ],
+        curves=[
+            f"{PROJECT.arm_folder(arm).as_posix()}/curves.parquet"
+            for arm in PROJECT.all_arms
+        ],
+        figures=FIGURES,
+        card=rules.prepare.output.card,
+        study=rules.study.output.study,
+    output:
+        f"{STUDY}/tracked.json",
+    log:
+        f"{STUDY}/logs/track.log",
+    benchmark:
+        f"{STUDY}/benchmarks/track.tsv"
+    conda:
+        "../../envs/tracking.yaml"
+    params:
+        results=folder_of("study"),
+        uri=PROJECT.tracking_uri,
+    shell:
+        command(
+            "track",
+            "--study {input.study} --results {params.results} --card {input.card} "
+            "--tracking-uri '{params.uri}' --out {output}",
+        )

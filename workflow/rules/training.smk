@@ -1,0 +1,83 @@
+"""The plan, and a job for each pack of arms: tuned, then trained."""
+
+CARD = rules.prepare.output.card
+
+
+rule study:
+    input:
+        card=CARD,
+    output:
+        plan=f"{STUDY}/plan.csv",
+        study=f"{STUDY}/study.json",
+    log:
+        f"{STUDY}/logs/study.log",
+    benchmark:
+        f"{STUDY}/benchmarks/study.tsv"
+    conda:
+        "../../envs/data.yaml"
+    params:
+        source=PROJECT.source.as_posix(),
+        digest=PROJECT.study_digest,
+    shell:
+        command(
+            "plan",
+            "--study '{params.source}' --card {input.card} --out {output.plan} "
+            "--study-out {output.study}",
+        )
+
+
+# For people: it prints, whatever is up to date. Counts come from the catalogue where nothing is prepared yet.
+rule plan:
+    input:
+        card=[] if PROJECT.counted else CARD,
+    log:
+        f"{STUDY}/logs/plan.log",
+    conda:
+        "../../envs/data.yaml"
+    params:
+        source=PROJECT.source.as_posix(),
+        card=f"--card {CARD}" if Path(CARD).exists() or not PROJECT.counted else "",
+    shell:
+        f"python {script('plan')} --study '{{params.source}}' {{params.card}} | tee {{log}}"
+
+
+# A rule per pack, each with every file of its arms. Nothing in `params` tells which arms are in it, so that
+# packing them otherwise retrains nothing; the command keeps finished runs beside these files.
+for number, pack in enumerate(PROJECT.packs):
+    folders = [PROJECT.arm_folder(arm).as_posix() for arm in pack]
+
+    rule:
+        name:
+            f"train_{number}"
+        input:
+            train=rules.prepare.output.train,
+            test=rules.prepare.output.test,
+            card=rules.prepare.output.card,
+            study=ancient(rules.study.output.study),
+            plan=ancient(rules.study.output.plan),
+        output:
+            rates=[f"{folder}/learning_rate.json" for folder in folders],
+            runs=[f"{folder}/runs.parquet" for folder in folders],
+            curves=[f"{folder}/curves.parquet" for folder in folders],
+        log:
+            f"{STUDY}/logs/train-{number}.log",
+        benchmark:
+            f"{STUDY}/benchmarks/train-{number}.tsv"
+        conda:
+            "../../envs/training.yaml"
+        threads: CONFIG.threads
+        resources:
+            gpu=GPUS,
+            mem_mb=4000,
+            runtime="12h",
+        params:
+            recipe=PROJECT.recipe_digest,
+            data=folder_of("card"),
+            machine=f"--device {CONFIG.device} --precision {CONFIG.precision}",
+            checkpoint_minutes=CONFIG.checkpoint_minutes,
+        shell:
+            command(
+                "train",
+                "--study {input.study} --data {params.data} {params.machine} --threads {threads} "
+                "--checkpoint-minutes {params.checkpoint_minutes} {output.runs}",
+            )
