@@ -27,6 +27,6 @@ localrules:
 rule all:
     default_target: True
     input:
-        f"{STUDY}/plan.csv",
+        PLAN,
         FIGURES,
         f"{STUDY}/tracked.json",

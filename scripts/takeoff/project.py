@@ -97,6 +97,13 @@ class Project:
         return Path(self.configuration.results) / "data" / self.study.dataset.name / str(file)
 
     @property
+    def training_mb(self) -> int:
+        """Memory to ask for a training job: torch, and images that are resident, read and counted once each."""
+        entry, side = self.entry, self.study.dataset.resolution
+        images = (entry.train + entry.test) * side * side * entry.channels if entry else 0
+        return 4000 + 3 * images // 1_000_000
+
+    @property
     def tracking_uri(self) -> str:
         """Where runs are logged."""
         given = self.configuration.tracking_uri

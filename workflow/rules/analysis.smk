@@ -17,8 +17,8 @@ for experiment, arms in PROJECT.arms.items():
             curves=[
                 f"{PROJECT.arm_folder(arm).as_posix()}/curves.parquet" for arm in arms
             ],
-            card=rules.prepare.output.card,
-            study=ancient(rules.study.output.study),
+            card=CARD,
+            study=ancient(STUDY_FILE),
         output:
             tables,
         log:
@@ -45,7 +45,7 @@ for experiment, arms in PROJECT.arms.items():
             f"draw_{experiment}"
         input:
             tables=tables,
-            study=ancient(rules.study.output.study),
+            study=ancient(STUDY_FILE),
         output:
             svg=[
                 report(

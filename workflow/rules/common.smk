@@ -21,13 +21,20 @@ STUDY = PROJECT.folder.as_posix()
 DATA = PROJECT.data.as_posix()
 CONFIG = PROJECT.configuration
 
-# A job asks for a GPU where training will be on one; the machine at hand has as many slots as it shows GPUs,
-# or as `--resources gpu=N` says. Without a limit of its own `--cores all` would start them all at once.
+# Files are named here rather than by the rule that makes them: a job on a cluster must not run that rule again.
+CARD = f"{DATA}/card.json"
+PLAN = f"{STUDY}/plan.csv"
+STUDY_FILE = f"{STUDY}/study.json"
+
+# A job asks for a GPU where training will be on one, and on a cluster it keeps to what it asked for; the machine
+# at hand has as many slots as `--resources gpu=N` says, or one. Without a limit `--cores all` would start them all.
 GPUS = int(
-    CONFIG.device != "cpu"
-    and (CONFIG.device == "cuda" or shutil.which("nvidia-smi") is not None)
+    CONFIG.device == "cuda"
+    or CONFIG.device == "auto"
+    and not workflow.remote_exec
+    and shutil.which("nvidia-smi") is not None
 )
-workflow.global_resources.setdefault("gpu", max(1, GPUS))
+workflow.global_resources.setdefault("gpu", 1)
 
 
 resource_scopes:

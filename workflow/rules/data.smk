@@ -15,6 +15,7 @@ if PROJECT.fetched_archive:
         benchmark:
             f"{STUDY}/benchmarks/fetch.tsv"
         retries: 2
+        localrule: True
         conda:
             "../../envs/data.yaml"
         params:
@@ -38,14 +39,14 @@ rule prepare:
     output:
         train=f"{DATA}/train.safetensors",
         test=f"{DATA}/test.safetensors",
-        card=f"{DATA}/card.json",
+        card=CARD,
     log:
         f"{STUDY}/logs/prepare.log",
     benchmark:
         f"{STUDY}/benchmarks/prepare.tsv"
     conda:
         "../../envs/data.yaml"
-    threads: 8
+    threads: 4
     resources:
         mem_mb=2000,
         runtime="4h",

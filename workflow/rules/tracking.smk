@@ -12,14 +12,15 @@ rule track:
             for arm in PROJECT.all_arms
         ],
         figures=FIGURES,
-        card=rules.prepare.output.card,
-        study=rules.study.output.study,
+        card=CARD,
+        study=STUDY_FILE,
     output:
         f"{STUDY}/tracked.json",
     log:
         f"{STUDY}/logs/track.log",
     benchmark:
         f"{STUDY}/benchmarks/track.tsv"
+    localrule: True
     conda:
         "../../envs/tracking.yaml"
     params:

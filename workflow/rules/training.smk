@@ -1,14 +1,12 @@
 """The plan, and a job for each pack of arms: tuned, then trained."""
 
-CARD = rules.prepare.output.card
-
 
 rule study:
     input:
         card=CARD,
     output:
-        plan=f"{STUDY}/plan.csv",
-        study=f"{STUDY}/study.json",
+        plan=PLAN,
+        study=STUDY_FILE,
     log:
         f"{STUDY}/logs/study.log",
     benchmark:
@@ -50,11 +48,11 @@ for number, pack in enumerate(PROJECT.packs):
         name:
             f"train_{number}"
         input:
-            train=rules.prepare.output.train,
-            test=rules.prepare.output.test,
-            card=rules.prepare.output.card,
-            study=ancient(rules.study.output.study),
-            plan=ancient(rules.study.output.plan),
+            train=f"{DATA}/train.safetensors",
+            test=f"{DATA}/test.safetensors",
+            card=CARD,
+            study=ancient(STUDY_FILE),
+            plan=ancient(PLAN),
         output:
             rates=[f"{folder}/learning_rate.json" for folder in folders],
             runs=[f"{folder}/runs.parquet" for folder in folders],
@@ -68,7 +66,7 @@ for number, pack in enumerate(PROJECT.packs):
         threads: CONFIG.threads
         resources:
             gpu=GPUS,
-            mem_mb=4000,
+            mem_mb=PROJECT.training_mb,
             runtime="12h",
         params:
             recipe=PROJECT.recipe_digest,
