@@ -14,7 +14,7 @@ class Configuration(Settings):
     """A name in `config/studies`, or a path to your own file."""
     results: str = "results"
     """The folder that everything made is written to."""
-    archives: dict[str, str] = Field(default_factory=dict)
+    archives: dict[str, str] = Field(default_factory=dict, json_schema_extra={"default": {}})
     """Dataset → path of an archive or folder that you already have; it is read in place of a download."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; `auto` is the GPU where there is one."""
