@@ -6,6 +6,8 @@ VENV := .venv
 RUN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 export PYTHONDONTWRITEBYTECODE :=
 
+# A file of tests stays on one core: its tests share what they set up.
+PARALLEL := -n auto --maxprocesses 8 --dist loadfile
 NAME := $(basename $(notdir $(STUDY)))
 SNAKEMAKE := $(RUN) snakemake --cores $(CORES) --workflow-profile workflow/profiles/local --config study=$(STUDY)
 
@@ -22,16 +24,17 @@ report: $(VENV)/ready ## write the HTML report of what has run
 	$(RUN) snakemake --config study=$(STUDY) --report results/$(NAME)/report.html
 
 ui: $(VENV)/ready ## compare runs in MLflow's UI, at 127.0.0.1:5000
+	@test -f results/$(NAME)/tracked.json || { echo "error: $(NAME) has no runs yet: make study STUDY=$(STUDY)" >&2; exit 1; }
 	@id=$$(sed -n 's/.*"experiment_id": "\(.*\)".*/\1/p' results/$(NAME)/tracked.json); \
 	echo "This study's runs: http://127.0.0.1:5000/#/experiments/$$id/runs"
 	$(RUN) MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --backend-store-uri sqlite:///results/mlflow.db
 
 test: $(VENV)/ready ## every test and check
 	$(MAKE) lint
-	$(RUN) pytest --cov --cov-report=term --cov-report=html:.cache/coverage
+	$(RUN) pytest $(PARALLEL) --cov --cov-report=term --cov-report=html:.cache/coverage
 
 test-quick: $(VENV)/ready ## the tests without whole studies, under 5 minutes
-	$(RUN) pytest -m "not slow"
+	$(RUN) pytest $(PARALLEL) -m "not slow"
 
 lint: $(VENV)/ready ## style, types and workflow checks
 	$(RUN) ruff check . && $(RUN) ruff format --check .
@@ -44,15 +47,17 @@ lock: $(VENV)/ready ## resolve the versions of pyproject.toml anew
 	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --custom-compile-command "make lock" --group dev --upgrade pyproject.toml -o requirements.lock
 
-clean: ## remove the environment and everything made but results/reference
-	rm -rf $(VENV) .snakemake .cache .coverage* .mypy_cache .pytest_cache .ruff_cache
-	find results -mindepth 1 -maxdepth 1 ! -name reference -exec rm -rf {} +
+clean: ## remove the environment and every cache; results stay
+	rm -rf $(VENV) .cache .coverage* .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
 # uv installs from its cache in seconds; the imports write the bytecode that the commands will use.
 $(VENV)/ready: requirements.lock envs/uv.txt
+	@$(PYTHON) -c 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit( \
+	  "error: $(PYTHON) is Python %d.%d; valid: 3.11 to 3.13, as in: make study PYTHON=python3.12" % sys.version_info[:2])'
 	$(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/pip install --quiet --require-hashes -r envs/uv.txt
 	VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv pip install --quiet --require-hashes -r requirements.lock

@@ -10,6 +10,8 @@ from mlflow_server import mlflow_server
 from results_folder import make_results
 from webdriver import chromium
 
+pytestmark = pytest.mark.slow
+
 NAMES = (
     "return [...document.querySelectorAll('a[href*=\"/runs/\"]')].map(a => a.innerText.trim()).filter(t => t)"
 )

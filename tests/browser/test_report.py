@@ -9,6 +9,8 @@ from conftest import small_study
 from webdriver import Browser, chromium
 from workflow.test_workflow import run_snakemake
 
+pytestmark = pytest.mark.slow
+
 FIND = "[...document.querySelectorAll('*')].find(e => !e.children.length && e.innerText?.trim() === arguments[0])"
 
 
@@ -32,7 +34,6 @@ def click(browser: Browser, words: str) -> None:
     browser.wait_for(f"const found = {FIND}; found?.click(); return Boolean(found)", words)
 
 
-@pytest.mark.slow
 def test_a_figure_is_found_by_its_question_and_comes_with_its_caption(report: Browser) -> None:
     for words in ("Results", "Which factor mattered?"):
         click(report, words)

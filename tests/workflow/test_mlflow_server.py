@@ -10,6 +10,8 @@ from mlflow import MlflowClient
 from mlflow_server import mlflow_server
 from results_folder import diverge, make_results
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
