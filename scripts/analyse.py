@@ -1,16 +1,21 @@
-"""Turn runs into tables: the effects of any 2^k table of runs, or one of the study's experiments.
+"""Turn runs into tables: statistics of any table of runs, or one of the study's experiments.
 
-python scripts/analyse.py effects --runs RUNS --factors a,b --response test_accuracy --out effects.csv
+python scripts/analyse.py effects --runs RUNS --factors a,b --response test_accuracy --out FILE
+python scripts/analyse.py equivalence --runs RUNS --factors a,b --response test_accuracy --margin 0.01 --out FILE
+python scripts/analyse.py scaling --runs RUNS --group method --size train_samples --response NAME --out FILE
+python scripts/analyse.py agreement --runs RUNS --methods method --size train_samples --response NAME --out FILE
+python scripts/analyse.py crossings --curves CURVES --arm a --value train_accuracy --threshold 0.75 --out FILE
+python scripts/analyse.py coverage --seeds 6 --factors 3
 python scripts/analyse.py experiment factorial --study STUDY --data DATA --results RESULTS --out FOLDER
 """
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from takeoff.errors import TakeoffError, choices, run_command
+from takeoff.statistics.commands import add_statistics
 
 
 def main() -> None:
@@ -21,36 +26,8 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Turn runs into tables.")
-    commands = parser.add_subparsers(required=True, metavar="effects | experiment")
-
-    effects = commands.add_parser("effects", help="the effects of any 2^k table of runs")
-    effects.set_defaults(do=_effects)
-    effects.add_argument("--runs", type=Path, required=True, help="CSV or parquet, a row per run")
-    effects.add_argument(
-        "--factors", required=True, help="columns with two levels each: activation,norm,dropout"
-    )
-    effects.add_argument(
-        "--response",
-        action="append",
-        required=True,
-        metavar="NAME",
-        help="a column of numbers, generalisation_gap, or COLUMN_log_odds; may be repeated",
-    )
-    effects.add_argument("--out", type=Path, required=True, help="the CSV file to write")
-    effects.add_argument(
-        "--baseline", default="", metavar="FACTOR=LEVEL,…", help="else the level that the table has first"
-    )
-    effects.add_argument("--log-odds", action="store_true", help="accuracies in log-odds too")
-    effects.add_argument(
-        "--images",
-        type=_positive,
-        metavar="N",
-        help="of how many images accuracies are fractions: their log-odds take 0 and 1 as half an image "
-        "away (without it, as 0.00005 away)",
-    )
-    effects.add_argument(
-        "--chance", type=float, metavar="RATE", help="what a diverged run without an accuracy counts as"
-    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    add_statistics(commands)
 
     experiment = commands.add_parser("experiment", help="an experiment of a study")
     experiment.set_defaults(do=_experiment)
@@ -64,47 +41,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     experiment.add_argument("--out", type=Path, required=True, help="the folder to write the tables to")
     return parser
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0")
-    return number
-
-
-def _effects(arguments: argparse.Namespace) -> None:
-    from takeoff.statistics.design import design_of
-    from takeoff.statistics.effects import effects_table
-    from takeoff.statistics.responses import responses_of, with_log_odds
-    from takeoff.statistics.tables import flags, read_table, write_csv
-
-    source = str(arguments.runs)
-    runs = read_table(arguments.runs)
-    factors = [name.strip() for name in arguments.factors.split(",") if name.strip()]
-    names = with_log_odds(arguments.response) if arguments.log_odds else arguments.response
-    for name in names:
-        if name in (*factors, "seed", "diverged"):
-            raise TakeoffError(f"--response {name}: a column cannot be a response and something else")
-    design = design_of(runs, factors, _pairs(arguments.baseline), source)
-    responses = responses_of(runs, names, arguments.images, arguments.chance, source)
-    table = effects_table(design, responses, flags(runs, "diverged", source))
-    for sentence in design.unpaired():
-        print(f"note: {sentence}", file=sys.stderr)
-    write_csv(table, arguments.out)
-
-
-def _pairs(text: str) -> dict[str, str]:
-    """`activation=tanh,norm=none` as a mapping."""
-    pairs: dict[str, str] = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        factor, equals, level = part.partition("=")
-        if not (factor and equals and level) or factor in pairs:
-            raise TakeoffError(
-                f"--baseline {text}: {part!r} is not valid; valid: FACTOR=LEVEL,…, each factor once"
-            )
-        pairs[factor.strip()] = level.strip()
-    return pairs
 
 
 def _experiment(arguments: argparse.Namespace) -> None:

@@ -95,6 +95,10 @@ def test_profile_interval_covers():
     assert np.mean([low <= 0.35 <= high for low, high in found]) >= 0.88
 
 
+def test_exact_errors_have_an_interval_without_width():
+    assert beta_profile_interval(SIZES, law(SIZES)) == pytest.approx((0.35, 0.35))
+
+
 def test_interval_without_ends():
     """Errors that do not fall, in scatter, fit any slow or fast fall to a plateau."""
     flat = points(noisy(4, alpha=1e-9, gamma=0.3))
@@ -197,7 +201,7 @@ def test_scaling_command(tmp_path, runs):
 
 def test_an_error_of_nothing_takes_the_number_of_images(runs):
     errors = np.where(runs.index == 3, 0, 1 - runs["test_accuracy"])
-    with pytest.raises(TakeoffError, match="row 4: an error of 0 has no logarithm; valid: .*--images N"):
+    with pytest.raises(TakeoffError, match=r"row 4: an error of 0 has no logarithm; valid: .*--images N"):
         scaling_table(runs, "method", "seed", "train_samples", errors)
     table = scaling_table(runs, "method", "seed", "train_samples", errors, nearest=0.5 / 360)
     assert table["slope"].notna().all()

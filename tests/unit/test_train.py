@@ -158,9 +158,9 @@ def test_an_unknown_arm_is_named(command: Command, digits: Path, write_study: Ca
 def test_missing_images_are_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, write_study: Callable[..., Path]
 ) -> None:
+    arguments = ("--study", write_study(), "--data", tmp_path / "nowhere", tmp_path / "relu")
     with pytest.raises(TakeoffError, match=r"prepare\.py"):
-        nowhere = tmp_path / "nowhere"
-        run_here("train", monkeypatch, "--study", write_study(), "--data", nowhere, tmp_path / "relu")
+        run_here("train", monkeypatch, *arguments)
     assert not (tmp_path / "relu").exists()
 
 

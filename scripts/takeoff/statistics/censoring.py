@@ -1,9 +1,17 @@
-"""When a curve first reaches a threshold, and what is known where it does not by the horizon."""
+"""When curves first reach a threshold, how much sooner, and what is known where they do not by the horizon."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
+
+from takeoff.errors import TakeoffError
+from takeoff.statistics.intervals import mean_interval
+from takeoff.statistics.tables import check_once, level_texts, numbers, positive
+
+COLUMNS = ("arm", "over", "ratio", "ci_low", "ci_high", "bound", "n_seeds", "n_censored", "n_over_censored")
 
 
 class Crossing(NamedTuple):
@@ -13,6 +21,17 @@ class Crossing(NamedTuple):
     """In the units of the curve's abscissa; the horizon where the crossing is censored."""
     censored: bool
     """Not reached by the horizon: `position` is a lower bound."""
+
+
+class CrossingRatio(NamedTuple):
+    """How many times as long one arm takes as another: a geometric mean over seeds and its interval."""
+
+    ratio: float
+    low: float
+    high: float
+    bound: Literal["none", "lower", "upper", "unknown"]
+    """`none`: every crossing was seen. `lower`, `upper`: the ratio is at least, at most, `ratio`. `unknown`:
+    crossings of both arms are censored, and the ratio could be anything."""
 
 
 def first_crossing(positions: ArrayLike, values: ArrayLike, threshold: float, horizon: float) -> Crossing:
@@ -39,3 +58,89 @@ def first_crossing(positions: ArrayLike, values: ArrayLike, threshold: float, ho
     if i > 0 and np.isfinite(y[i - 1]):
         position = x[i - 1] + (threshold - y[i - 1]) / (y[i] - y[i - 1]) * (x[i] - x[i - 1])
     return Crossing(min(float(position), float(horizon)), bool(position > horizon))
+
+
+def crossing_ratio(
+    times: Sequence[Crossing], over: Sequence[Crossing], confidence: float = 0.95
+) -> CrossingRatio:
+    """The ratio of crossing times, `times` / `over`, paired by seed: exp of the mean log ratio.
+
+    Its interval is Student's t on the log ratios. A censored crossing counts as the horizon. If only those of
+    `times` are, the ratio and the interval's lower end are too small, if anything, and its upper end is
+    infinite; if only those of `over` are, they are too large, and the lower end is 0. If both are, even in
+    different seeds, nothing bounds the ratio: both ends go.
+
+    Args:
+        times: a crossing per seed, positions above 0.
+        over: of the same seeds in the same order.
+        confidence: of the interval; NaN ends with one seed.
+
+    Raises:
+        ValueError: the arms have not the same number of seeds, none, or a position that is not above 0.
+
+    """
+    if len(times) != len(over) or not times:
+        raise ValueError(f"{len(times)} crossings for {len(over)}")
+    top, bottom = (np.array([crossing.position for crossing in arm], dtype=float) for arm in (times, over))
+    if not (np.isfinite(top) & np.isfinite(bottom) & (top > 0) & (bottom > 0)).all():
+        raise ValueError("a ratio needs positions above 0")
+    found = mean_interval(np.log(top / bottom), confidence, size=1)
+    ratio, low, high = (float(np.exp(value)) for value in found[:3])
+    above, below = (any(crossing.censored for crossing in arm) for arm in (times, over))
+    if above and below:
+        return CrossingRatio(ratio, 0.0, np.inf, "unknown")
+    if above:
+        return CrossingRatio(ratio, low, np.inf, "lower")
+    return CrossingRatio(ratio, 0.0 if below else low, high, "upper" if below else "none")
+
+
+def crossings_table(
+    curves: pd.DataFrame,
+    arm: str,
+    position: str,
+    value: str,
+    threshold: float,
+    horizon: float | None = None,
+    source: str = "curves",
+) -> pd.DataFrame:
+    """The first arm's crossing times over every other arm's: a row each, with the columns `COLUMNS`.
+
+    Seeds count that both arms have.
+
+    Args:
+        curves: a row per arm, seed and position, with a column `seed` (none: a single one).
+        arm: the column that tells arms apart; the first met is the baseline.
+        position: a column of numbers above 0, such as epochs.
+        value: a column of numbers that rise to `threshold`; empty where there is none.
+        threshold: to reach.
+        horizon: else the last position in the table.
+        source: where the table was read from, for messages.
+
+    Raises:
+        TakeoffError: a column is absent or wrong; there is one arm, or no seed in common; a position stands
+            twice in a curve.
+
+    """
+    seeds = level_texts(curves, "seed", source) if "seed" in curves else ["0"] * len(curves)
+    positions, values = positive(curves, position, source), numbers(curves, value, source)
+    points = pd.DataFrame({arm: level_texts(curves, arm, source), "seed": seeds, position: positions})
+    check_once(points, source)
+    end = float(positions.max()) if horizon is None else horizon
+    crossings: dict[str, dict[str, Crossing]] = {}
+    for (name, seed), curve in points.groupby([arm, "seed"], sort=False):
+        crossing = first_crossing(positions[curve.index], values[curve.index], threshold, end)
+        crossings.setdefault(name, {})[seed] = crossing
+    (first, baseline), *others = crossings.items()
+    if not others:
+        raise TakeoffError(f"{source}: column {arm} has one level ({first}); valid: two or more")
+    rows = []
+    for name, crossed in others:
+        common = [seed for seed in baseline if seed in crossed]
+        if not common:
+            raise TakeoffError(
+                f"{source}: {arm} {first} and {name} have no seed in common; valid: one or more"
+            )
+        pair = [[of[seed] for seed in common] for of in (baseline, crossed)]
+        censored = [sum(crossing.censored for crossing in side) for side in pair]
+        rows.append((first, name, *crossing_ratio(pair[0], pair[1]), len(common), *censored))
+    return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -105,18 +105,29 @@ def effects_table(
     return pd.concat(tables, ignore_index=True)[list(COLUMNS)]
 
 
-def _estimate(
-    design: Design, contrast: Contrast, matrix: Floats, lost: Floats, confidence: float
-) -> dict[str, object]:
-    """A contrast of the responses `matrix`, (seeds, cells); `lost`, likewise, is 1 where the run diverged."""
+def seed_values(design: Design, contrast: Contrast, matrix: Floats) -> tuple[Floats, np.ndarray]:
+    """A contrast within each seed that all its cells have, and which seeds of the design, (seeds,) bool,
+    these are; `matrix` (seeds, cells) are the responses.
+
+    Raises:
+        TakeoffError: the cells compared have no seed in common.
+
+    """
     compared = contrast.weights != 0
-    paired = np.isfinite(matrix[:, compared]).all(axis=1)
+    paired = np.asarray(np.isfinite(matrix[:, compared]).all(axis=1))
     if not paired.any():
         raise TakeoffError(
             f"{design.source}: {contrast.term}: no seed is in all of the {compared.sum()} cells compared; "
             "valid: the same seeds in every cell, or one run per cell and no column seed"
         )
-    values = matrix[paired][:, compared] @ contrast.weights[compared]
+    return matrix[paired][:, compared] @ contrast.weights[compared], paired
+
+
+def _estimate(
+    design: Design, contrast: Contrast, matrix: Floats, lost: Floats, confidence: float
+) -> dict[str, object]:
+    """A contrast of the responses `matrix`, (seeds, cells); `lost`, likewise, is 1 where the run diverged."""
+    values, paired = seed_values(design, contrast, matrix)
     size = float(np.nanmax(np.abs(matrix)))
     estimate, low, high, p_value = mean_interval(values, confidence, size)
     return {
@@ -127,7 +138,7 @@ def _estimate(
         "ci_high": high,
         "p_value": p_value,
         "n_seeds": int(paired.sum()),
-        "n_diverged": int(lost[paired][:, compared].sum()),
+        "n_diverged": int(lost[paired][:, contrast.weights != 0].sum()),
     }
 
 

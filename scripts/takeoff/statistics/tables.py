@@ -103,6 +103,36 @@ def numbers(table: pd.DataFrame, name: str, source: str) -> Floats:
     return parsed
 
 
+def positive(table: pd.DataFrame, name: str, source: str) -> Floats:
+    """A column as finite numbers above 0, (rows,): sizes, lengths of time.
+
+    Raises:
+        TakeoffError: the column is absent, or a row of it holds something else.
+
+    """
+    found = numbers(table, name, source)
+    wrong = np.flatnonzero(~((found > 0) & np.isfinite(found)))
+    if wrong.size:
+        raise TakeoffError(
+            f"{source}: column {name}: {first_rows(wrong)}: {found[wrong[0]]:g} is not valid; valid: a number "
+            "above 0 in every row"
+        )
+    return found
+
+
+def check_once(rows: pd.DataFrame, source: str) -> None:
+    """Check that no two rows of `rows`, the columns that tell runs apart, are the same.
+
+    Raises:
+        TakeoffError: two rows are.
+
+    """
+    twice = rows[rows.duplicated()]
+    if len(twice):
+        first = ", ".join(f"{name} {level_text(value)}" for name, value in twice.iloc[0].items())
+        raise TakeoffError(f"{source}: two rows with {first}; valid: one")
+
+
 def flags(table: pd.DataFrame, name: str, source: str) -> np.ndarray:
     """A column of true and false, (rows,) bool; false everywhere where there is no such column.
 
