@@ -116,7 +116,7 @@ class Project:
         It knows nothing of which arms share a job, so that packing them otherwise retrains nothing.
         """
         study = self.study.model_dump(include={"dataset", "network", "recipe", "tuning", "seeds"})
-        machine = self.configuration.model_dump(include={"device", "precision"})
+        machine = self.configuration.model_dump(include={"device", "precision", "threads"})
         return digest_of([code_digest(*ENGINE), study, machine])
 
     @property

@@ -205,5 +205,5 @@ def test_a_rate_at_the_grids_edge_is_reported() -> None:
 def test_tied_rates_are_marked_untuned() -> None:
     choice = choose_rate(tuning_rows({0.01: [0.1, 0.1], 0.1: [0.105, 0.1], 1.0: [0.1, 0.1]}, None), 1000)
     assert choice.untuned
-    assert not choice.at_edge
+    assert choice.learning_rate == 0.1
     assert "untuned" in choice.remark

@@ -1,5 +1,6 @@
 """Networks in torch: built from the family's layers, drawn from a seed."""
 
+import itertools
 import math
 from typing import Literal
 
@@ -21,7 +22,16 @@ def build(
     It takes float images N × channels × resolution × resolution and gives logits N × classes.
     """
     layers = architecture.layers(network, resolution, channels, classes)
-    model = nn.Sequential(*(_module(layer, seed, position) for position, layer in enumerate(layers)))
+    # A mask belongs to its place among the dropouts, so that a norm in between does not change it.
+    masks = itertools.count()
+    model = nn.Sequential(
+        *(
+            SeededDropout(layer.rate, seed, next(masks))
+            if isinstance(layer, architecture.Dropout)
+            else _module(layer)
+            for layer in layers
+        )
+    )
     initialise(model, network, seed)
     for module in model:
         if isinstance(module, SeededDropout):
@@ -108,7 +118,7 @@ _ACTIVATIONS: dict[Activation, type[nn.Module]] = {
 _IN_PLACE: Literal["relu"] = "relu"
 
 
-def _module(layer: Layer, seed: int, position: int) -> nn.Module:
+def _module(layer: Layer) -> nn.Module:
     match layer:
         case architecture.Convolution():
             return nn.Conv2d(
@@ -126,5 +136,4 @@ def _module(layer: Layer, seed: int, position: int) -> nn.Module:
             return nn.MaxPool2d(layer.kernel, layer.stride, layer.padding)
         case architecture.Flatten():
             return nn.Flatten()
-        case architecture.Dropout():
-            return SeededDropout(layer.rate, seed, position)
+    raise TypeError(f"no module for {layer}")

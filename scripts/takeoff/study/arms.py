@@ -61,21 +61,26 @@ def arm_name(study: Study, arm: Arm) -> str:
     if network.norm != "none":
         parts.append(network.norm)
     if network.dropout:
-        parts.append(f"dropout{network.dropout:g}")
+        parts.append(f"dropout{_plain(network.dropout)}")
     for key in ("pooling", "initialisation"):
         if getattr(network, key) != getattr(study.network, key):
             parts.append(getattr(network, key))
     if network.width != study.network.width:
-        parts.append(f"width{network.width:g}")
+        parts.append(f"width{_plain(network.width)}")
     if recipe.augmentation != study.recipe.augmentation:
         parts.append("unaugmented" if recipe.augmentation == "none" else recipe.augmentation)
     for key, short in _RECIPE_WORDS.items():
         if getattr(recipe, key) != getattr(study.recipe, key):
             value = getattr(recipe, key)
-            parts.append(f"{short}{value:g}" if isinstance(value, int | float) else f"{short}{value}")
+            parts.append(f"{short}{value if isinstance(value, str) else _plain(value)}")
     if arm.train_samples not in {None, study.dataset.train_samples}:
         parts.append(f"n{arm.train_samples}")
     return "+".join(parts)
+
+
+def _plain(number: float) -> str:
+    """A number in full, without a needless `.0`: different settings must have different names."""
+    return repr(number).removesuffix(".0")
 
 
 _RECIPE_WORDS = {

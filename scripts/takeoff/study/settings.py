@@ -12,8 +12,8 @@ Initialisation = Literal["by-activation", "gaussian-0.01", "xavier", "he"]
 Schedule = Literal["constant", "cosine", "step"]
 Resolution = Literal[8, 32, 64, 128, 224]
 
-LearningRate = Annotated[float, Field(gt=0, le=100)]
-Count = Annotated[int, Field(gt=0)]
+LearningRate = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
+Count = Annotated[int, Field(gt=0, strict=True)]
 
 
 class Settings(BaseModel):
@@ -48,7 +48,7 @@ class Recipe(Settings):
 
     epochs: Count = 30
     """Passes over the training images."""
-    batch_size: Count = 128
+    batch_size: Annotated[int, Field(gt=1, strict=True)] = 128
     """Images per step; the rest of an epoch that fills no batch is left out, another one each epoch."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     """The momentum of the gradient's running mean."""

@@ -83,7 +83,8 @@ class _Training:
         self.model = build(arm.network, data.resolution, data.channels, data.classes, seed, device)
         self.optimiser = _optimiser(self.model, self.run.learning_rate, arm)
         self.order = stream(seed, "order", device)
-        self.augmentation = stream(seed, "augmentation", device)
+        self.crops = stream(seed, "crops", device)
+        self.colours = stream(seed, "colours", device)
         self.batch_size = min(arm.recipe.batch_size, len(self.training))
         self.steps_per_epoch = len(self.training) // self.batch_size
 
@@ -125,7 +126,7 @@ class _Training:
 
     def _streams(self) -> list[torch.Generator]:
         masks = [m.generator for m in self.model if isinstance(m, SeededDropout)]
-        return [self.order, self.augmentation, *masks]
+        return [self.order, self.crops, self.colours, *masks]
 
     def _train_epoch(self) -> float:
         """One pass over the training images; the mean loss of its batches. The host waits once, at its end."""
@@ -140,7 +141,7 @@ class _Training:
             for group in self.optimiser.param_groups:
                 group["lr"] = rate
             chosen = self.training[order[step * self.batch_size : (step + 1) * self.batch_size]]
-            total += self._step(*self.data.batch(chosen, recipe.augmentation, self.augmentation))
+            total += self._step(*self.data.batch(chosen, recipe.augmentation, self.crops, self.colours))
         return float(total) / self.steps_per_epoch
 
     def _step(self, pixels: Tensor, labels: Tensor) -> Tensor:
@@ -178,6 +179,10 @@ class _Training:
         images, labels = self.data.images.index_select(0, indices), self.data.labels.index_select(0, indices)
         return self._or_chance(evaluate(self.model, self.data, images, labels, self.hardware))
 
+    def _test(self) -> Score:
+        images, labels = self.data.test_images, self.data.test_labels
+        return self._or_chance(evaluate(self.model, self.data, images, labels, self.hardware))
+
     def _or_chance(self, score: Score) -> Score:
         """A network whose logits are no numbers does no better than guessing, whatever class comes first."""
         if math.isfinite(score.loss):
@@ -193,7 +198,9 @@ class _Training:
     def _result(self) -> dict[str, Any]:
         """The run's row: scores on all its training and validation images and, in a final run, on the test's."""
         train, last = self._score(self.training), self.history[-1]
-        diverged = not self._finite() or train.loss > EXPLODED * math.log(self.data.classes)
+        test = self._test() if self.run.final else train
+        exploded = train.loss > EXPLODED * math.log(self.data.classes)
+        numbers = self._finite() and math.isfinite(train.loss) and math.isfinite(test.loss)
         images = last["step"] * self.batch_size
         result = {
             "parameters": sum(p.numel() for p in self.model.parameters()),
@@ -201,14 +208,11 @@ class _Training:
             "train_accuracy": train.accuracy,
             "validation_loss": last["validation_loss"],
             "validation_accuracy": last["validation_accuracy"],
-            "diverged": diverged,
+            "diverged": exploded or not numbers,
             "seconds": self.seconds,
             "images_per_second": images / self.seconds if self.seconds else math.nan,
         }
         if self.run.final:
-            test = self._or_chance(
-                evaluate(self.model, self.data, self.data.test_images, self.data.test_labels, self.hardware)
-            )
             result |= {
                 "test_loss": test.loss,
                 "test_accuracy": test.accuracy,

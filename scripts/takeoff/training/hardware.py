@@ -10,11 +10,13 @@ from takeoff.errors import TakeoffError
 
 @dataclass(frozen=True)
 class Hardware:
-    """A device, the precision of its matrix products, and a name for the results."""
+    """A device, the precision of its matrix products, a name for the results, and the CPU's threads."""
 
     device: torch.device
     precision: str
     name: str
+    threads: int | None = None
+    """On a CPU, where sums are ordered by them."""
 
     @property
     def half(self) -> bool:
@@ -44,7 +46,7 @@ def choose(device: str = "auto", precision: str = "auto", threads: int = 1) -> H
         name, half = "cpu", _cpu_computes_bfloat16()
     if precision == "auto":
         precision = "bfloat16" if half else "float32"
-    return Hardware(torch.device("cuda" if cuda else "cpu"), precision, name)
+    return Hardware(torch.device("cuda" if cuda else "cpu"), precision, name, None if cuda else threads)
 
 
 def _cpu_computes_bfloat16() -> bool:

@@ -61,14 +61,19 @@ class Resident:
         """From N × H × W × C uint8 to N × C × H × W float32 in channels-last order, zero mean, unit variance."""
         return images.permute(0, 3, 1, 2).float().mul_(self.scale).add_(self.shift)
 
-    def batch(self, chosen: Tensor, how: Augmentation, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """The training images at `chosen` (B positions), augmented, and their labels."""
+    def batch(
+        self, chosen: Tensor, how: Augmentation, crops: torch.Generator, colours: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """The training images at `chosen` (B positions), augmented, and their labels.
+
+        Colours have a stream of their own, so that crops are the same with and without them.
+        """
         images = self.images.index_select(0, chosen)
         if augmentation.crops(how):
-            images = augmentation.flip_and_crop(images, generator)
+            images = augmentation.flip_and_crop(images, crops)
         pixels = self.normalised(images)
         if augmentation.recolours(how):
-            pixels += augmentation.colour_shift(len(chosen), self.basis, generator)[:, :, None, None]
+            pixels += augmentation.colour_shift(len(chosen), self.basis, colours)[:, :, None, None]
         return pixels, self.labels.index_select(0, chosen)
 
 
@@ -113,5 +118,7 @@ def on_device(
         basis=(basis / deviation[:, None]).to(device),
         classes=len(card["classes"]),
         validation_fraction=validation_fraction,
-        digest=digest_of([card["digest"], len(test[1]), validation_fraction]),
+        digest=digest_of(
+            [card[key] for key in ("digest", "mean", "std")] + [len(test[1]), validation_fraction]
+        ),
     )

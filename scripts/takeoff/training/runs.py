@@ -6,6 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from takeoff.digests import ENGINE, code_digest
 from takeoff.files import digest_of, write_text
 from takeoff.study.arms import Arm, Run
@@ -14,18 +16,18 @@ from takeoff.training.resident import Resident
 
 
 def run_key(arm: Arm, run: Run, data: Resident, hardware: Hardware) -> str:
-    """Sixteen hexadecimal digits of the engine's code, the arm, the data, the run, device kind and precision.
+    """Sixteen hexadecimal digits of all that a run's numbers depend on, rounding included.
 
-    The arm's name is left out: it is a label.
+    The engine's code and torch's version, the arm (its name is left out: it is a label), the data, the run, and
+    the kind of device with its precision and threads.
     """
     return digest_of(
         {
-            "engine": code_digest(*ENGINE),
+            "engine": [code_digest(*ENGINE), torch.__version__],
             "arm": arm.model_dump(exclude={"name"}),
             "data": data.digest,
             "run": asdict(run),
-            "device": hardware.device.type,
-            "precision": hardware.precision,
+            "hardware": [hardware.device.type, hardware.precision, hardware.threads],
         }
     )
 

@@ -51,7 +51,7 @@ def split(
     if total > len(labels):
         raise TakeoffError(f"train_samples {total}: the dataset has {len(labels)} training images")
     validated = int(validation_fraction * total)
-    if validated < 1 or total - validated < 1:
+    if validated < 1 or total - validated < 2:
         raise TakeoffError(
             f"train_samples {total}: too few to hold out {validation_fraction:.0%} for validation"
         )

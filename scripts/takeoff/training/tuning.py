@@ -22,7 +22,7 @@ class Choice:
     spread: float
     """Best less worst mean validation accuracy over the grid."""
     tied_within: float
-    """Spreads up to this count as a tie: two standard errors of the best mean, for that many images."""
+    """Spreads up to this count as a tie: two binomial standard errors of the best mean, for that many images."""
     grid: list[dict[str, float | None]]
     """Mean validation accuracy and loss of every rate; empty where the grid has only one."""
     seeds: list[int]
@@ -32,13 +32,12 @@ class Choice:
         """What the reader of a log should know of the choice."""
         if not self.grid:
             return " (the grid's only one)"
-        if self.untuned:
-            return f" (untuned: all rates within {self.spread:.3f})"
-        return " (at the grid's edge)" if self.at_edge else ""
+        tie = f" (untuned: all rates within {self.spread:.3f})" if self.untuned else ""
+        return tie + (" (at the grid's edge)" if self.at_edge else "")
 
 
 def choose_rate(rows: list[dict[str, Any]], validation_images: int) -> Choice:
-    """The rate with the best mean validation accuracy over the tuning seeds; of equals, the least loss.
+    """The rate with the best mean validation accuracy over the tuning seeds; where all tie, the least loss.
 
     A diverged run counts with what it ended at, chance.
 
@@ -57,11 +56,14 @@ def choose_rate(rows: list[dict[str, Any]], validation_images: int) -> Choice:
     spread = accuracy[best] - min(accuracy.values())
     seeds = sorted({row["seed"] for row in rows})
     share = min(max(accuracy[best], 1 / validation_images), 1 - 1 / validation_images)
-    tied_within = 2 * math.sqrt(share * (1 - share) / (validation_images * len(seeds)))
+    # The seeds share their validation images, where all images are in use: they do not multiply them.
+    tied_within = 2 * math.sqrt(share * (1 - share) / validation_images)
     untuned = spread <= tied_within
+    if untuned:
+        best = min(rates, key=lambda rate: (loss[rate], -accuracy[rate]))
     return Choice(
         learning_rate=best,
-        at_edge=not untuned and best in {rates[0], rates[-1]},
+        at_edge=best in {rates[0], rates[-1]},
         untuned=untuned,
         spread=spread,
         tied_within=tied_within,
