@@ -8,24 +8,26 @@ export PYTHONDONTWRITEBYTECODE :=
 
 # A file of tests stays on one core: its tests share what they set up.
 PARALLEL := -n auto --maxprocesses 8 --dist loadfile
-NAME := $(basename $(notdir $(STUDY)))
-SNAKEMAKE := $(RUN) snakemake --cores $(CORES) --workflow-profile workflow/profiles/local --config study=$(STUDY)
+NAME := $(shell basename "$(STUDY)" .yaml)
+SNAKEMAKE := $(RUN) snakemake --cores $(CORES) --workflow-profile workflow/profiles/local --config 'study=$(STUDY)'
 
-.PHONY: study plan report ui test test-quick lint lock clean help
+.PHONY: study unlock plan report ui test test-quick lint lock clean help
 
 study: $(VENV)/ready ## run the study (make study STUDY=cifar10-quick) and write its report
-	@mkdir -p results/$(NAME)
-	$(SNAKEMAKE) --report results/$(NAME)/report.html --report-after-run
+	$(SNAKEMAKE) --report 'results/$(NAME)/report.html' --report-after-run
+
+unlock: $(VENV)/ready ## after a kill -9: let Snakemake run again
+	$(SNAKEMAKE) --unlock
 
 plan: $(VENV)/ready ## print what the study would train, and for how long
 	$(SNAKEMAKE) plan
 
 report: $(VENV)/ready ## write the HTML report of what has run
-	$(RUN) snakemake --config study=$(STUDY) --report results/$(NAME)/report.html
+	$(RUN) snakemake --config 'study=$(STUDY)' --report 'results/$(NAME)/report.html'
 
 ui: $(VENV)/ready ## compare runs in MLflow's UI, at 127.0.0.1:5000
-	@test -f results/$(NAME)/tracked.json || { echo "error: $(NAME) has no runs yet: make study STUDY=$(STUDY)" >&2; exit 1; }
-	@id=$$(sed -n 's/.*"experiment_id": "\(.*\)".*/\1/p' results/$(NAME)/tracked.json); \
+	@test -f 'results/$(NAME)/tracked.json' || { echo "error: $(NAME) has no runs yet: make study STUDY=$(STUDY)" >&2; exit 1; }
+	@id=$$(sed -n 's/.*"experiment_id": "\(.*\)".*/\1/p' 'results/$(NAME)/tracked.json'); \
 	echo "This study's runs: http://127.0.0.1:5000/#/experiments/$$id/runs"
 	$(RUN) MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --backend-store-uri sqlite:///results/mlflow.db
 

@@ -1,5 +1,6 @@
 """A study on this machine: what the workflow asks of the package to wire its rules."""
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -107,7 +108,9 @@ class Project:
     def tracking_uri(self) -> str:
         """Where runs are logged."""
         given = self.configuration.tracking_uri
-        return f"sqlite:///{self.configuration.results}/mlflow.db" if given is None else given
+        if given is None:
+            return f"sqlite:///{self.configuration.results}/mlflow.db"
+        return "" if given == "off" else given
 
     @property
     def recipe_digest(self) -> str:
@@ -121,14 +124,15 @@ class Project:
 
     @property
     def preparation_digest(self) -> str:
-        """What the prepared images depend on besides the archive."""
-        return code_digest("data")
+        """What the prepared images depend on besides the archive's date: of a folder, the files in it."""
+        return digest_of([code_digest("data"), _listing(self.local_archive)])
 
     @property
     def study_digest(self) -> str:
         """What the plan depends on."""
-        code = code_digest("planning.py", "models/architecture.py", "study", "experiments")
-        return digest_of([code, self.study.model_dump(mode="json")])
+        code = code_digest("planning.py", "models/architecture.py", "study")
+        arms = {name: [arm.model_dump() for arm in arms] for name, arms in self.arms.items()}
+        return digest_of([code, self.study.model_dump(mode="json"), arms])
 
     @property
     def counted(self) -> bool:
@@ -143,6 +147,14 @@ class Project:
         """What an experiment's tables and figures depend on besides its arms' results."""
         code = code_digest("statistics", "experiments")
         return digest_of([code, self.study.model_dump(mode="json"), experiment])
+
+
+def _listing(archive: str | None) -> list[tuple[str, int, int]]:
+    """The files below a folder of images, with sizes and dates: a folder's own date tells of none of them."""
+    if archive is None or not Path(archive).is_dir():
+        return []
+    files = (Path(root) / name for root, _, names in os.walk(archive) for name in names)
+    return sorted((path.as_posix(), path.stat().st_size, path.stat().st_mtime_ns) for path in files)
 
 
 def load_project(config: dict[str, Any], studies: Path) -> Project:
@@ -173,11 +185,20 @@ def _check_images(project: Project) -> None:
     dataset, entry = project.study.dataset, project.entry
     if entry is None or dataset.archive or dataset.name in project.configuration.archives:
         return  # their own images: `prepare` counts them
-    for key, available in (("train_samples", entry.train), ("test_samples", entry.test)):
-        asked = getattr(dataset, key)
-        if isinstance(asked, int) and asked > available:
+    asked: list[tuple[str, object, int]] = [
+        ("dataset.train_samples", dataset.train_samples, entry.train),
+        ("dataset.test_samples", dataset.test_samples, entry.test),
+    ]
+    levels = project.study.factors.get("train_samples")
+    if levels:
+        asked += [
+            ("factors.train_samples.baseline", levels.baseline, entry.train),
+            ("factors.train_samples.treatment", levels.treatment, entry.train),
+        ]
+    for key, number, available in asked:
+        if isinstance(number, int) and number > available:
             raise TakeoffError(
-                f"{project.source}: dataset.{key}: {asked} is more than there are; valid: up to {available}, or all"
+                f"{project.source}: {key}: {number} is more than there are; valid: up to {available}, or all"
             )
 
 

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 SCRIPTS = Path(__file__).parent.parent
@@ -17,7 +18,12 @@ def script(verb: str) -> str:
 
 def command(verb: str, arguments: str) -> str:
     """A rule's shell line: output goes to its log, and what a person must read to the terminal too."""
-    return f"python {script(verb)} {arguments} > {{log}} 2> >(tee -a {{log}} >&2)"
+    return f"python {quote(script(verb))} {arguments} > {{log:q}} 2> >(tee -a {{log:q}} >&2)"
+
+
+def option(name: str, value: object) -> str:
+    """An option of a command and its value, quoted; nothing where there is no value."""
+    return f"--{name} {quote(str(value))}" if value else ""
 
 
 def folder_of(key: str | None = None) -> Callable[..., str]:

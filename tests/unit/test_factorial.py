@@ -189,6 +189,22 @@ def test_tables_do_not_depend_on_the_order_of_rows_or_on_other_arms(study):
         pd.testing.assert_frame_equal(table, shuffled[name], check_dtype=False)
 
 
+def test_a_threshold_no_better_than_guessing_is_refused(study):
+    options = factorial.Options(threshold=0.1)
+    with pytest.raises(
+        TakeoffError, match=r"factorial.threshold 0.1 is no better than guessing; valid: above"
+    ):
+        factorial.analyse(study, options, make_results(study))
+
+
+def test_chance_is_judged_on_the_test_images_that_are_read(tmp_path):
+    lines = []
+    for samples in ("all", 50):
+        study = make_study(tmp_path, dataset={"name": "made-up", "resolution": 8, "test_samples": samples})
+        lines.append(analyse(study, make_results(study))["collapse"]["line"].iloc[0])
+    assert lines == pytest.approx([0.1 + 2 * np.sqrt(0.1 * 0.9 / images) for images in (500, 50)])
+
+
 def test_what_does_not_fit_is_one_clear_error(study):
     results = make_results(study)
     curves = results.curves[results.curves["arm"] != "relu"]

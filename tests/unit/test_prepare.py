@@ -382,6 +382,23 @@ def test_a_cut_off_image_is_named(tmp_path, kind):
     assert "train/a/0.png: a damaged or cut-off image" in refused(archive, tmp_path)
 
 
+def test_a_gzip_whose_checksum_is_wrong_is_named(tmp_path):
+    archive = make.write_tar(tmp_path / "x.tgz", make.folders())
+    whole = bytearray(archive.read_bytes())
+    whole[-8] ^= 1  # of the checksum that gzip ends with
+    archive.write_bytes(whole)
+    assert "damaged or cut off" in refused(archive, tmp_path)
+
+
+def test_a_class_that_digits_lacks_is_named(tmp_path):
+    done = run("--dataset", "digits", "--resolution", "8", "--classes", "0,99", "--out", tmp_path / "out")
+    assert done.returncode == 1
+    assert "digits: has no class '99'" in done.stderr
+    done = run("--dataset", "digits", "--resolution", "8", "--classes", "0,7", "--out", tmp_path / "out")
+    assert done.returncode == 0
+    assert json.loads((tmp_path / "out" / "card.json").read_text())["classes"] == ["0", "7"]
+
+
 @pytest.mark.parametrize("kind", ["x.tar", "x.tgz", "x.tar.xz", "x.zip"])
 def test_a_cut_off_archive_is_named(tmp_path, kind):
     mode = {"tar": "w", "xz": "w:xz"}.get(kind.rpartition(".")[2], "w:gz")

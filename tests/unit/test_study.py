@@ -138,6 +138,30 @@ def test_more_images_than_there_are(write_study: Callable[..., Path]) -> None:
         load_project({"study": str(file)}, STUDIES)
 
 
+def test_more_images_in_a_level_than_there_are(write_study: Callable[..., Path]) -> None:
+    factors = {"train_samples": {"baseline": 100, "treatment": 5000}}
+    with pytest.raises(TakeoffError, match=r"factors.train_samples.treatment: 5000 .* up to 1297"):
+        load_project({"study": str(write_study(factors=factors))}, STUDIES)
+
+
+def test_close_widths_have_names_of_their_own(write_study: Callable[..., Path]) -> None:
+    study = load_study(write_study())
+    names = {make_arm(study, {"width": width}).name for width in (0.1234567, 0.1234568, 2, 2.0)}
+    assert names == {"relu+width0.1234567", "relu+width0.1234568", "relu+width2"}
+
+
+def test_a_changed_image_in_a_folder_prepares_anew(write_study: Callable[..., Path], tmp_path: Path) -> None:
+    (tmp_path / "birds" / "wren").mkdir(parents=True)
+    image = tmp_path / "birds" / "wren" / "1.png"
+    image.write_bytes(b"one")
+    dataset = small_study()["dataset"] | {"name": "birds", "archive": str(tmp_path / "birds")}
+    project = load_project({"study": str(write_study(dataset=dataset))}, STUDIES)
+    before = project.preparation_digest
+    assert project.preparation_digest == before
+    image.write_bytes(b"two, longer")
+    assert project.preparation_digest != before
+
+
 def test_your_own_images_need_a_place(write_study: Callable[..., Path]) -> None:
     dataset = small_study()["dataset"] | {"name": "birds", "resolution": 32}
     with pytest.raises(TakeoffError, match=r"birds is not in the catalogue.*dataset.archive"):

@@ -18,7 +18,7 @@ for experiment, arms in PROJECT.arms.items():
                 f"{PROJECT.arm_folder(arm).as_posix()}/curves.parquet" for arm in arms
             ],
             card=CARD,
-            study=ancient(STUDY_FILE),
+            study=STUDY_FILE,
         output:
             tables,
         log:
@@ -36,8 +36,8 @@ for experiment, arms in PROJECT.arms.items():
         shell:
             command(
                 "analyse",
-                "experiment {params.experiment} --study {input.study} --data {params.data} "
-                "--results {params.results} --out {params.out}",
+                "experiment {params.experiment} --study {input.study:q} --data {params.data:q} "
+                "--results {params.results:q} --out {params.out:q}",
             )
 
     rule:
@@ -45,7 +45,7 @@ for experiment, arms in PROJECT.arms.items():
             f"draw_{experiment}"
         input:
             tables=tables,
-            study=ancient(STUDY_FILE),
+            study=STUDY_FILE,
         output:
             svg=[
                 report(
@@ -76,6 +76,6 @@ for experiment, arms in PROJECT.arms.items():
         shell:
             command(
                 "draw",
-                "{params.experiment} --study {input.study} --tables {params.tables} "
-                "--out {params.out}",
+                "{params.experiment} --study {input.study:q} --tables {params.tables:q} "
+                "--out {params.out:q}",
             )

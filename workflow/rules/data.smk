@@ -1,15 +1,15 @@
 """From an address or the user's archive to prepared images."""
 
-ARCHIVE = PROJECT.local_archive or (
-    PROJECT.fetched_archive and PROJECT.fetched_archive.as_posix()
-)
+DATASET = PROJECT.study.dataset
+FETCHED = PROJECT.fetched_archive and PROJECT.fetched_archive.as_posix()
+ARCHIVE = PROJECT.local_archive or FETCHED
 
 
-if PROJECT.fetched_archive:
+if FETCHED:
 
     rule fetch:
         output:
-            archive=protected(PROJECT.fetched_archive.as_posix()),
+            archive=protected(FETCHED),
         log:
             f"{STUDY}/logs/fetch.log",
         benchmark:
@@ -19,23 +19,19 @@ if PROJECT.fetched_archive:
         conda:
             "../../envs/data.yaml"
         params:
-            dataset=f"--dataset {PROJECT.study.dataset.name}" if PROJECT.entry else "",
-            url=f"--url '{PROJECT.given_archive}'" if PROJECT.given_archive else "",
-            sha256=(
-                f"--sha256 {PROJECT.study.dataset.sha256}"
-                if PROJECT.study.dataset.sha256
-                else ""
-            ),
+            dataset=option("dataset", PROJECT.entry and PROJECT.entry.name),
+            url=option("url", PROJECT.given_archive),
+            sha256=option("sha256", DATASET.sha256),
         shell:
             command(
                 "fetch",
-                "{params.dataset} {params.url} {params.sha256} --out {output.archive}",
+                "{params.dataset} {params.url} {params.sha256} --out {output.archive:q}",
             )
 
 
 rule prepare:
     input:
-        archive=[ARCHIVE] if ARCHIVE else [],
+        archive=ARCHIVE or [],
     output:
         train=f"{DATA}/train.safetensors",
         test=f"{DATA}/test.safetensors",
@@ -51,24 +47,16 @@ rule prepare:
         mem_mb=2000,
         runtime="4h",
     params:
-        archive=f"--archive '{ARCHIVE}'" if ARCHIVE else "",
-        sha256=(
-            f"--sha256 {PROJECT.study.dataset.sha256}"
-            if PROJECT.local_archive and PROJECT.study.dataset.sha256
-            else ""
-        ),
-        classes=(
-            f"--classes '{','.join(PROJECT.study.dataset.classes)}'"
-            if PROJECT.study.dataset.classes
-            else ""
-        ),
-        dataset=PROJECT.study.dataset.name,
-        resolution=PROJECT.study.dataset.resolution,
+        archive=option("archive", ARCHIVE),
+        sha256=option("sha256", PROJECT.local_archive and DATASET.sha256),
+        classes=option("classes", ",".join(DATASET.classes or ())),
+        dataset=DATASET.name,
+        resolution=DATASET.resolution,
         out=folder_of(),
-        code=PROJECT.preparation_digest,
+        digest=PROJECT.preparation_digest,
     shell:
         command(
             "prepare",
-            "{params.archive} {params.sha256} {params.classes} --dataset {params.dataset} "
-            "--resolution {params.resolution} --threads {threads} --out {params.out}",
+            "{params.archive} {params.sha256} {params.classes} --dataset {params.dataset:q} "
+            "--resolution {params.resolution} --threads {threads} --out {params.out:q}",
         )

@@ -26,9 +26,10 @@ rule track:
     params:
         results=folder_of("study"),
         uri=PROJECT.tracking_uri,
+        digest=code_digest("tracking"),
     shell:
         command(
             "track",
-            "--study {input.study} --results {params.results} --card {input.card} "
-            "--tracking-uri '{params.uri}' --out {output}",
+            "--study {input.study:q} --results {params.results:q} --card {input.card:q} "
+            "--tracking-uri {params.uri:q} --out {output:q}",
         )

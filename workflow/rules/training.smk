@@ -19,8 +19,8 @@ rule study:
     shell:
         command(
             "plan",
-            "--study '{params.source}' --card {input.card} --out {output.plan} "
-            "--study-out {output.study}",
+            "--study {params.source:q} --card {input.card:q} --out {output.plan:q} "
+            "--study-out {output.study:q}",
         )
 
 
@@ -34,9 +34,9 @@ rule plan:
         "../../envs/data.yaml"
     params:
         source=PROJECT.source.as_posix(),
-        card=f"--card {CARD}" if Path(CARD).exists() or not PROJECT.counted else "",
+        card=option("card", (Path(CARD).exists() or not PROJECT.counted) and CARD),
     shell:
-        f"python {script('plan')} --study '{{params.source}}' {{params.card}} | tee {{log}}"
+        f"python {script('plan')} --study {{params.source:q}} {{params.card}} | tee {{log:q}}"
 
 
 # A rule per pack, each with every file of its arms. Nothing in `params` tells which arms are in it, so that
@@ -51,8 +51,8 @@ for number, pack in enumerate(PROJECT.packs):
             train=f"{DATA}/train.safetensors",
             test=f"{DATA}/test.safetensors",
             card=CARD,
-            study=ancient(STUDY_FILE),
-            plan=ancient(PLAN),
+            study=STUDY_FILE,
+            plan=PLAN,
         output:
             rates=[f"{folder}/learning_rate.json" for folder in folders],
             runs=[f"{folder}/runs.parquet" for folder in folders],
@@ -76,6 +76,6 @@ for number, pack in enumerate(PROJECT.packs):
         shell:
             command(
                 "train",
-                "--study {input.study} --data {params.data} {params.machine} --threads {threads} "
-                "--checkpoint-minutes {params.checkpoint_minutes} {output.runs}",
+                "--study {input.study:q} --data {params.data:q} {params.machine} --threads {threads} "
+                "--checkpoint-minutes {params.checkpoint_minutes} {output.runs:q}",
             )

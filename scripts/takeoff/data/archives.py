@@ -132,6 +132,9 @@ def _archive(path: Path) -> Iterator[Member]:
         raise TakeoffError(f"{path}: {fault}; read are {KINDS}") from error
     with tar:
         yield from _tar(path, tar)
+        # A gzip stream is checked at its end, which tarfile does not reach by itself.
+        while tar.fileobj and tar.fileobj.read(1 << 20):
+            pass
 
 
 def _zip(path: Path) -> Iterator[Member]:

@@ -97,7 +97,7 @@ def _origin(request: Request) -> dict[str, Any]:
 def _write_splits(request: Request, work: Path) -> sources.Contents:
     path = request.archive
     if path is None:
-        contents, blocks = sources.digits(request.resolution)
+        contents, blocks = sources.digits(request.resolution, request.classes)
         _store(work, contents, request.resolution, 1, blocks)
         return contents
     listing = list_members(path)

@@ -103,7 +103,7 @@ def _placed(images: dict[str, list[NDArray[np.uint8]]], resolution: int) -> Bloc
             position += len(part)
 
 
-def digits(resolution: int) -> tuple[Contents, Blocks]:
+def digits(resolution: int, wanted: Iterable[str] = ()) -> tuple[Contents, Blocks]:
     """Scikit-learn's 1,797 digits of 8×8 pixels, their 17 shades stretched to 0…255; about 500 held out."""
     from sklearn.datasets import load_digits
 
@@ -111,6 +111,13 @@ def digits(resolution: int) -> tuple[Contents, Blocks]:
     shades = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[..., None]
     whole = layouts.Layout("scikit-learn", {str(i): str(label) for i, label in enumerate(bunch.target)}, {})
     layout = layouts.hold_out(whole, 500 / len(shades))
+    kept = set(layouts.select(layout.classes, wanted, "digits"))
+    layout = layouts.Layout(
+        layout.name,
+        {member: label for member, label in layout.train.items() if label in kept},
+        {member: label for member, label in layout.test.items() if label in kept},
+    )
+    layouts.check_classes(layout, "digits")
     images = {
         "train": [shades[[int(i) for i in layout.train]]],
         "test": [shades[[int(i) for i in layout.test]]],

@@ -66,10 +66,16 @@ def analyse(study: Study, options: Options, results: "Results") -> "dict[str, pd
         TakeoffError: runs, curves or card do not fit the study.
 
     """
+    from takeoff.statistics.chance import chance_line
     from takeoff.statistics.design import design_of
     from takeoff.statistics.effects import effects_table
 
-    chance, images = _chance(results.card)
+    chance, images = _chance(results.card, study.dataset.test_samples)
+    if options.threshold <= chance_line(chance, images):
+        raise TakeoffError(
+            f"factorial.threshold {options.threshold:g} is no better than guessing; "
+            f"valid: above {chance_line(chance, images):.3f}, for {images} test images"
+        )
     curves = _complete_curves(results, chance)
     runs = _measured_runs(study, options, results, curves, (chance, images))
     baselines = {name: factor.baseline for name, factor in study.factors.items()}
@@ -96,14 +102,15 @@ def draw(
     yield "curves", *draw_curves(study, tables, options.threshold)
 
 
-def _chance(card: dict[str, Any]) -> tuple[float, int]:
-    """The majority rate of the test images, and how many there are."""
+def _chance(card: dict[str, Any], asked: int | str) -> tuple[float, int]:
+    """The majority rate of the test images, and how many of them are read: all, or a balanced part."""
     from takeoff.statistics.chance import majority_rate
 
     try:
         counts = (card.get("images_per_class") or card["counts"])["test"]
         numbers = list(counts.values() if isinstance(counts, dict) else counts)
-        return majority_rate(numbers), sum(numbers)
+        images = sum(numbers) if isinstance(asked, str) else min(asked, sum(numbers))
+        return majority_rate(numbers), images
     except (AttributeError, KeyError, TypeError, ValueError):
         raise TakeoffError(
             "card.json: images_per_class.test is missing or wrong; valid: the test images of every class"

@@ -176,7 +176,8 @@ def _draw_row(axes: Axes, y: int, row: Row, bars: bool) -> None:
     effect = row.effects.iloc[0]
     interval = [effect["ci_low"], effect["ci_high"]]
     if bars:
-        axes.barh(y, effect["estimate"], height=0.62, color=row.colour, alpha=0.8, zorder=1)
+        colour = FAINT if effect["p_adjusted"] >= 0.05 else row.colour
+        axes.barh(y, effect["estimate"], height=0.62, color=colour, alpha=0.8, zorder=1)
         axes.plot(interval, [y, y], color=INK, lw=1.3, zorder=3)
     else:
         # Without a p-value, which one seed does not give, no effect is greyed.
@@ -209,5 +210,7 @@ def seeds_words(tables: Tables, spread: str = "intervals") -> str:
     fewest, most = int(cells["n_seeds"].min()), int(cells["n_seeds"].max())
     seeds = f"{most} seed{'s' * (most > 1)}" if fewest == most else f"{fewest} to {most} seeds"
     spread = f"95% Student t {spread}" if most > 1 else f"so no {spread}"
+    edge = cells["at_edge"].map(str).eq("True").sum() if "at_edge" in cells else 0
+    edges = f" · rate at the grid's edge in {edge} of {len(cells)} arms" if edge else ""
     diverged, runs = int(cells["n_diverged"].sum()), int(cells["n_seeds"].sum())
-    return f"{seeds}, {spread}" + (f" · {diverged} of {runs} runs diverged" if diverged else "")
+    return f"{seeds}, {spread}" + (f" · {diverged} of {runs} runs diverged" if diverged else "") + edges
