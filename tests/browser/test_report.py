@@ -42,7 +42,7 @@ def test_a_figure_is_found_by_its_question_and_comes_with_its_caption(report: Br
     report.run("document.querySelector('a[iconname=eye]').click()")
     report.wait_for(
         "return [...document.images, ...document.querySelectorAll('svg, object, embed, iframe')]"
-        ".some(e => e.getBoundingClientRect().width > 600 && e.getBoundingClientRect().height > 200)"
+        ".some(e => e.getBoundingClientRect().width > 300 && e.getBoundingClientRect().height > 80)"
     )
     report.run("document.querySelector('a[iconname=information-circle]').click()")
     report.wait_for("return document.body.innerText.includes('Student t over paired seeds')")

@@ -129,7 +129,7 @@ def finished(cluster: Slurm, home: Path, tmp_path_factory: pytest.TempPathFactor
 
 def test_every_rule_but_the_local_ones_ran_on_a_node(finished: Finished) -> None:
     completed = {job.rule: job for job in finished.jobs if job.state == "COMPLETED"}
-    trainings, others = {"train_0", "train_1"}, {"analyse_factorial", "draw_factorial", "track"}
+    trainings, others = {"train_0", "train_1"}, {"analyse_factorial", "draw_factorial"}
     assert set(completed) == {"prepare"} | trainings | others
     for rule, job in completed.items():
         assert job.node in NODES
