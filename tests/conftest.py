@@ -5,10 +5,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+
+if TYPE_CHECKING:
+    from takeoff.study.arms import Arm
+    from takeoff.training.hardware import Hardware
+    from takeoff.training.resident import Resident
 
 REPOSITORY = Path(__file__).parent.parent
 SCRIPTS = REPOSITORY / "scripts"
@@ -44,12 +49,13 @@ def archive() -> Callable[[str], Path]:
 
 
 def small_study(**changes: Any) -> dict[str, Any]:
-    """The default study made small: one factor, two seeds, two epochs; `changes` replace whole keys."""
+    """The default study made small: one factor, two seeds, two epochs, the factorial alone; `changes` replace whole keys."""
     study = yaml.safe_load((REPOSITORY / "config" / "studies" / "digits.yaml").read_text(encoding="utf-8"))
     study["network"]["width"] = 0.0625
     study["recipe"] |= {"epochs": 2, "batch_size": 128}
     study["tuning"] = {"learning_rates": [0.01, 0.1], "seeds": 2}
     study["seeds"] = 2
+    study["experiments"] = {"factorial": {"threshold": 0.5}}
     study["factors"] = {"norm": {"baseline": "none", "treatment": "batch"}}
     return study | changes
 
@@ -73,3 +79,36 @@ def digits(tmp_path_factory: pytest.TempPathFactory, command: Command) -> Path:
     done = command("prepare", "--dataset", "digits", "--resolution", 8, "--out", folder)
     assert done.returncode == 0, done.stderr
     return folder
+
+
+@pytest.fixture(scope="session")
+def hardware() -> "Hardware":
+    """One thread of the CPU, in float32."""
+    from takeoff.training.hardware import choose
+
+    return choose("cpu", "float32", threads=1)
+
+
+@pytest.fixture
+def images(digits: Path, hardware: "Hardware", write_study: Callable[..., Path]) -> "Resident":
+    """The digits, resident."""
+    from takeoff.study.loading import load_study
+    from takeoff.training.resident import load
+
+    return load(digits, load_study(write_study()).dataset, hardware.device)
+
+
+@pytest.fixture
+def arm(write_study: Callable[..., Path]) -> "Callable[..., Arm]":
+    """An arm of the small study: its recipe's and its network's changes, then levels of factors."""
+    from takeoff.study.arms import make_arm
+    from takeoff.study.loading import load_study
+
+    study = load_study(write_study())
+
+    def build(
+        recipe: dict | None = None, network: dict | None = None, probed: bool = False, **levels
+    ) -> "Arm":
+        return make_arm(study, levels, network=network, recipe=recipe, probed=probed)
+
+    return build

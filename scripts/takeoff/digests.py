@@ -6,8 +6,8 @@ from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
-ENGINE = ("models", "training")
-"""The sub-packages whose change retrains."""
+ENGINE = ("models", "training", "data/splits.py", "randomness.py")
+"""The parts whose change retrains."""
 
 
 @cache

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from takeoff.errors import TakeoffError
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -34,6 +36,24 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON, whole or not at all."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def load_json(path: Path) -> dict[str, Any]:
+    """The keys and values in a JSON file.
+
+    Raises:
+        TakeoffError: there is no such file, or it holds something else.
+
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise TakeoffError(f"{path}: there is no such file") from None
+    except ValueError as error:
+        raise TakeoffError(f"{path}: not valid JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise TakeoffError(f"{path}: expected keys and values, found {type(content).__name__}")
+    return content
 
 
 def sha256_of_file(path: Path) -> str:

@@ -1,6 +1,7 @@
 """The AlexNet family against torchvision's own AlexNet, torch's counter, and the formulas of the papers."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -38,10 +39,20 @@ def test_alexnet_takes_0_71_billion_products() -> None:
 
 
 @pytest.mark.parametrize("resolution", [8, 32, 64, 128, 224])
-@pytest.mark.parametrize("norm", ["none", "batch", "local-response"])
+@pytest.mark.parametrize("norm", ["none", "batch"])
 @pytest.mark.parametrize("pooling", ["plain", "overlapping"])
-def test_counts_agree_with_torch(resolution: int, norm: str, pooling: str) -> None:
-    network = Network(norm=norm, pooling=pooling, dropout=0.5, width=0.0625)  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    "family",
+    [
+        {},
+        {"response_norm": "local"},
+        {"family": "four-layer", "response_norm": "local"},
+        {"family": "plain", "depth": 3},
+    ],
+    ids=["alexnet", "alexnet-local", "four-layer", "plain"],
+)
+def test_counts_agree_with_torch(resolution: int, norm: str, pooling: str, family: dict[str, Any]) -> None:
+    network = Network(norm=norm, pooling=pooling, dropout=0.5, width=0.0625, **family)  # type: ignore[arg-type]
     layers = architecture.layers(network, resolution, 3, 10)
     model = build(network, resolution, 3, 10, seed=0, device=CPU)
     images = torch.randn(2, 3, resolution, resolution)
@@ -53,6 +64,28 @@ def test_counts_agree_with_torch(resolution: int, norm: str, pooling: str) -> No
     with FlopCounterMode(display=False) as both:
         model(images).sum().backward()
     assert architecture.training_flops(layers) * 2 == both.get_total_flops()
+
+
+def test_the_four_layer_network_is_cuda_convnets() -> None:
+    layers = architecture.layers(Network(family="four-layer"), 32, 3, 10)
+    shapes = [
+        (c.inputs, c.outputs, c.kernel, c.side) for c in layers if isinstance(c, architecture.Convolution)
+    ]
+    assert shapes == [(3, 32, 5, 32), (32, 32, 5, 16), (32, 64, 5, 8)]
+    assert isinstance(layers[-1], architecture.Linear)
+    assert layers[-1].inputs == 64 * 4 * 4
+
+
+def test_a_plain_network_has_equal_hidden_layers() -> None:
+    layers = architecture.layers(Network(family="plain", depth=7, width=0.125), 8, 1, 10)
+    widths = [(layer.inputs, layer.outputs) for layer in layers if isinstance(layer, architecture.Linear)]
+    assert widths == [(64, 64), *[(64, 64)] * 6, (64, 10)]
+
+
+@pytest.mark.parametrize("wrong", [{"family": "plain"}, {"depth": 3}, {"family": "plain", "depth": 0}])
+def test_depth_belongs_to_plain_networks(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="depth"):
+        Network(**wrong)
 
 
 def test_pooling_changes_no_parameter_count() -> None:
@@ -112,7 +145,7 @@ def test_local_response_norm_is_the_papers() -> None:
 
 
 def test_local_response_norm_follows_the_first_two_activations() -> None:
-    layers = architecture.layers(Network(norm="local-response"), 32, 3, 10)
+    layers = architecture.layers(Network(response_norm="local"), 32, 3, 10)
     places = [i for i, layer in enumerate(layers) if isinstance(layer, architecture.LocalResponseNorm)]
     assert len(places) == 2
     assert all(isinstance(layers[i - 1], architecture.Nonlinearity) for i in places)

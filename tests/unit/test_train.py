@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import REPOSITORY, SCRIPTS, Command, small_study
 from takeoff.errors import TakeoffError
-from takeoff.training.tables import CURVES, RUNS
+from takeoff.records import CURVES, RUNS
 from takeoff.training.tuning import choose_rate
 
 DESIGN = (

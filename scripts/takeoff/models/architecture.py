@@ -1,4 +1,4 @@
-"""The AlexNet family as a list of layers: what the networks are built from, and counted from, without torch."""
+"""Networks as lists of layers: what they are built from, and counted from, without torch."""
 
 from dataclasses import dataclass
 
@@ -96,43 +96,93 @@ STEMS = {
     224: Stem(kernel=11, stride=4, padding=2, second_kernel=5, pool_padding=0, hidden=4096),
 }
 CHANNELS = (64, 192, 384, 256, 256)
+FOUR_LAYER_CHANNELS = (32, 32, 64)
+PLAIN_UNITS = 512
 
 
 def layers(network: Network, resolution: int, channels: int, classes: int) -> list[Layer]:
-    """The layers of `network` for square images of `resolution` pixels, `channels` deep, of `classes` classes.
+    """The layers of `network` for square images of `resolution` pixels, `channels` deep, of `classes` classes."""
+    match network.family:
+        case "four-layer":
+            return _four_layer(network, resolution, channels, classes)
+        case "plain":
+            return _plain(network, resolution, channels, classes)
+    return _alexnet(network, resolution, channels, classes)
 
-    Source: Krizhevsky, Sutskever & Hinton 2012; Krizhevsky 2014 (one column) for the channels.
-    """
+
+def _alexnet(network: Network, resolution: int, channels: int, classes: int) -> list[Layer]:
+    """Krizhevsky, Sutskever & Hinton 2012; Krizhevsky 2014 (one column) for the channels."""
     stem = STEMS[resolution]
-    batch = network.norm == "batch"
     built: list[Layer] = []
     inputs, side = channels, resolution
     for i, base in enumerate(CHANNELS):
         outputs = scaled(base, network.width)
         if i == 0:
-            kernel, stride, padding = stem.kernel, stem.stride, stem.padding
+            shape = (stem.kernel, stem.stride, stem.padding)
         else:
-            kernel, stride = (stem.second_kernel if i == 1 else 3), 1
-            padding = kernel // 2
-        side = (side + 2 * padding - kernel) // stride + 1
-        built += [Convolution(inputs, outputs, kernel, stride, padding, not batch, side)]
+            kernel = stem.second_kernel if i == 1 else 3
+            shape = (kernel, 1, kernel // 2)
+        side = _side(side, *shape)
+        built.append(Convolution(inputs, outputs, *shape, network.norm != "batch", side))
         built += hidden_unit(network, outputs, spatial=True)
-        if network.norm == "local-response" and i < 2:
+        if network.response_norm == "local" and i < 2:
             built.append(LocalResponseNorm())
         if i in stem.pooled:
-            pool = _pool(network, stem)
-            side = (side + 2 * pool.padding - pool.kernel) // pool.stride + 1
+            pool = _pool(network, stem.pool_padding)
+            side = _side(side, pool.kernel, pool.stride, pool.padding)
             built.append(pool)
         inputs = outputs
     built.append(Flatten())
     inputs *= side * side
     for _ in range(2):
-        outputs = scaled(stem.hidden, network.width)
-        built += [Dropout(network.dropout)] if network.dropout else []
-        built += [Linear(inputs, outputs, not batch)]
-        built += hidden_unit(network, outputs, spatial=False)
-        inputs = outputs
+        inputs = _hidden_linear(built, network, inputs, scaled(stem.hidden, network.width))
     return [*built, Linear(inputs, classes, bias=True)]
+
+
+def _four_layer(network: Network, resolution: int, channels: int, classes: int) -> list[Layer]:
+    """Three convolutions of 5 × 5, each with a pooling, and a linear layer.
+
+    Krizhevsky 2012 tells of its figure 1 only that the network has four layers, convolutional; the sizes are those
+    of his cuda-convnet for CIFAR-10, with max pooling throughout. Larger images are taken in steps of a size/32.
+    """
+    built: list[Layer] = []
+    inputs, side = channels, resolution
+    for i, base in enumerate(FOUR_LAYER_CHANNELS):
+        outputs = scaled(base, network.width)
+        shape = (5, max(1, resolution // 32) if i == 0 else 1, 2)
+        side = _side(side, *shape)
+        built.append(Convolution(inputs, outputs, *shape, network.norm != "batch", side))
+        built += hidden_unit(network, outputs, spatial=True)
+        if network.response_norm == "local" and i < 2:
+            built.append(LocalResponseNorm())
+        pool = _pool(network, padding=1)
+        side = _side(side, pool.kernel, pool.stride, pool.padding)
+        built.append(pool)
+        inputs = outputs
+    built.append(Flatten())
+    built += [Dropout(network.dropout)] if network.dropout else []
+    return [*built, Linear(inputs * side * side, classes, bias=True)]
+
+
+def _plain(network: Network, resolution: int, channels: int, classes: int) -> list[Layer]:
+    """`depth` fully connected hidden layers of equal width, as in Glorot & Bengio 2010."""
+    built: list[Layer] = [Flatten()]
+    inputs = channels * resolution**2
+    for _ in range(network.depth or 1):
+        inputs = _hidden_linear(built, network, inputs, scaled(PLAIN_UNITS, network.width))
+    return [*built, Linear(inputs, classes, bias=True)]
+
+
+def _hidden_linear(built: list[Layer], network: Network, inputs: int, units: int) -> int:
+    """Add a hidden fully connected layer; its units."""
+    built += [Dropout(network.dropout)] if network.dropout else []
+    built += [Linear(inputs, units, network.norm != "batch"), *hidden_unit(network, units, spatial=False)]
+    return units
+
+
+def _side(side: int, kernel: int, stride: int, padding: int) -> int:
+    """The side of a map behind a window, in pixels."""
+    return (side + 2 * padding - kernel) // stride + 1
 
 
 def scaled(units: int, width: float) -> int:
@@ -146,10 +196,11 @@ def hidden_unit(network: Network, units: int, spatial: bool) -> list[Layer]:
     return [*norm, Nonlinearity(network.activation)]
 
 
-def _pool(network: Network, stem: Stem) -> MaxPool:
+def _pool(network: Network, padding: int) -> MaxPool:
+    """By 2; `padding` is that of overlapping windows."""
     if network.pooling == "plain":
         return MaxPool(kernel=2, stride=2, padding=0)
-    return MaxPool(kernel=3, stride=2, padding=stem.pool_padding)
+    return MaxPool(kernel=3, stride=2, padding=padding)
 
 
 def parameters(built: list[Layer]) -> int:

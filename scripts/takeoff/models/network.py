@@ -45,14 +45,18 @@ def initialise(model: nn.Sequential, network: Network, seed: int) -> None:
     So two networks of one seed share their draw wherever shapes match, whatever their norm or activation.
     Biases start at zero, norms at the identity.
     """
-    weighted = [m for m in model if isinstance(m, nn.Conv2d | nn.Linear)]
-    for place, module in enumerate(weighted):
+    for place, module in enumerate(m for m in model if isinstance(m, nn.Conv2d | nn.Linear)):
         deviation = standard_deviation(module.weight.shape, network.initialisation, network.activation)
         generator = stream(seed, f"weights {place}", torch.device("cpu"))
         with torch.no_grad():
             module.weight.normal_(generator=generator).mul_(deviation)
             if module.bias is not None:
                 module.bias.zero_()
+
+
+def weighted_layers(model: nn.Sequential) -> list[Tensor]:
+    """The weights of every convolution and linear layer, from the images to the logits, without their graph."""
+    return [m.weight.detach() for m in model if isinstance(m, nn.Conv2d | nn.Linear)]
 
 
 def standard_deviation(shape: torch.Size, initialisation: str, activation: Activation) -> float:

@@ -1,14 +1,9 @@
-"""Random streams: one per run and purpose, so that arms of one seed share their draws."""
-
-import zlib
+"""Torch's random streams: a generator per seed and purpose."""
 
 import numpy as np
 import torch
 
-
-def entropy(seed: int, purpose: str) -> np.random.SeedSequence:
-    """The seed sequence of a run's seed and a purpose such as `order`; no two purposes share one."""
-    return np.random.SeedSequence([seed, zlib.crc32(purpose.encode())])
+from takeoff.randomness import entropy
 
 
 def stream(seed: int, purpose: str, device: torch.device) -> torch.Generator:

@@ -1,28 +1,68 @@
-"""Arms and runs: a fully stated network, recipe and training-set size, and one training of it."""
+"""Arms and runs: a fully stated network or older method, and one training of it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from takeoff.study.model import Level, Study
 from takeoff.study.settings import FACTORS, Network, Recipe, Settings
 
+Features = Literal["pixels", "hog", "kmeans", "fisher"]
+Learner = Literal["logistic", "linear-svm", "rbf-svm"]
 
-class Arm(Settings):
-    """One fully stated network, recipe and training-set size: the unit of results."""
+
+class _Arm(Settings):
+    """What every arm has."""
 
     name: str
-    """Readable, and the folder of its results: `relu+batch+dropout0.5`."""
-    network: Network
-    recipe: Recipe
+    """Readable, and the folder of its results: `relu+batch+dropout0.5`, `hog-linear-svm+n500`."""
     train_samples: int | None = None
     """Images that the arm may see, validation included; None: every training image of the dataset."""
+    seeds: tuple[int, ...] | None = None
+    """Seeds of its final runs; None: the study's."""
+    lender: str | None = None
+    """The arm, tuned itself, whose choice this one takes instead of tuning."""
+
+
+class Arm(_Arm):
+    """One fully stated network, recipe and training-set size: the unit of results."""
+
+    network: Network
+    recipe: Recipe
+    learning_rate: float | None = None
+    """A fixed rate: the arm is not tuned. With a lender, whose runs count where it has that very rate."""
+    rates: tuple[float, ...] | None = None
+    """The grid that the rate is chosen from; None: the study's."""
+    target: float | None = None
+    """The training accuracy that the chosen rate is to reach soonest; None: choose by validation accuracy."""
+    probed: bool = False
+    """Whether gradients, saturated units and the change of weights are measured by layer, too."""
+
+    @property
+    def tuned(self) -> bool:
+        """Whether the arm's own runs choose its rate."""
+        return self.learning_rate is None and self.lender is None
 
     @property
     def levels(self) -> dict[str, Any]:
         """The level of every setting that can be a factor."""
         settings = {**self.network.model_dump(), **self.recipe.model_dump()}
         return {factor: settings.get(factor, self.train_samples) for factor in FACTORS}
+
+
+class ClassicalArm(_Arm):
+    """One older method, hand-made features and a learner, and a training-set size."""
+
+    features: Features
+    learner: Learner
+
+    @property
+    def method(self) -> str:
+        """Features and learner, whatever the number of images."""
+        return f"{self.features}-{self.learner}"
+
+
+AnyArm = Arm | ClassicalArm
 
 
 @dataclass(frozen=True)
@@ -35,23 +75,73 @@ class Run:
     """False for a run that only tunes: it never reads the test images."""
 
 
-def make_arm(study: Study, levels: Mapping[str, Level], recipe: Mapping[str, Any] | None = None) -> Arm:
-    """The arm of `study` with `levels` of its factors, and `recipe` where training differs too.
+def make_arm(
+    study: Study,
+    levels: Mapping[str, Level],
+    *,
+    network: Mapping[str, Any] | None = None,
+    recipe: Mapping[str, Any] | None = None,
+    **more: Any,
+) -> Arm:
+    """The arm of `study` with `levels` of its factors, and what else differs.
+
+    Args:
+        study: gives every setting that is not named here.
+        levels: factor → level; `train_samples` among them.
+        network: settings that are no factors: family, depth.
+        recipe: settings of training that differ.
+        more: other fields of the arm: seeds, lender, learning_rate, rates, target, probed.
 
     Raises:
         ValueError: a factor or a level that does not exist (pydantic's own error, which names both).
 
     """
-    network = {k: v for k, v in levels.items() if FACTORS[k] is Network}
-    changed = {k: v for k, v in levels.items() if FACTORS[k] is Recipe} | dict(recipe or {})
-    samples = levels.get("train_samples", study.dataset.train_samples)
+    changes = {k: v for k, v in levels.items() if FACTORS[k] is Network} | dict(network or {})
+    training = {k: v for k, v in levels.items() if FACTORS[k] is Recipe} | dict(recipe or {})
     arm = Arm(
         name="unnamed",
-        network=Network(**(study.network.model_dump() | network)),
-        recipe=Recipe(**(study.recipe.model_dump() | changed)),
-        train_samples=None if samples == "all" else int(samples),
+        network=Network(**(study.network.model_dump() | changes)),
+        recipe=Recipe(**(study.recipe.model_dump() | training)),
+        train_samples=_samples(study, levels.get("train_samples")),
+        **more,
     )
     return arm.model_copy(update={"name": arm_name(study, arm)})
+
+
+def make_classical(
+    study: Study,
+    features: Features,
+    learner: Learner,
+    train_samples: int | str | None = None,
+    seeds: tuple[int, ...] | None = None,
+    lender: str | None = None,
+) -> ClassicalArm:
+    """The arm of an older method; without `train_samples` on all the images that the study allows."""
+    arm = ClassicalArm(
+        name="unnamed",
+        features=features,
+        learner=learner,
+        train_samples=_samples(study, train_samples),
+        seeds=seeds,
+        lender=lender,
+    )
+    return arm.model_copy(update={"name": "+".join([arm.method, *_size_word(study, arm)])})
+
+
+def first_seeds(study: Study, number: int | None) -> tuple[int, ...] | None:
+    """The first `number` of the study's seeds; None, which is all of them, where it has no more."""
+    seeds = study.seed_list
+    return None if number is None or number >= len(seeds) else tuple(seeds[:number])
+
+
+def seeds_of(study: Study, arm: AnyArm) -> list[int]:
+    """The seeds of the arm's final runs."""
+    return study.seed_list if arm.seeds is None else list(arm.seeds)
+
+
+def _samples(study: Study, asked: Level | None) -> int | None:
+    samples = study.dataset.train_samples if asked is None else asked
+    return None if samples == "all" else int(samples)
 
 
 def arm_name(study: Study, arm: Arm) -> str:
@@ -62,6 +152,10 @@ def arm_name(study: Study, arm: Arm) -> str:
         parts.append(network.norm)
     if network.dropout:
         parts.append(f"dropout{_plain(network.dropout)}")
+    if network.response_norm != "none":
+        parts.append("response-norm")
+    if network.family != study.network.family:
+        parts.append(f"{network.family}{network.depth or ''}")
     for key in ("pooling", "initialisation"):
         if getattr(network, key) != getattr(study.network, key):
             parts.append(getattr(network, key))
@@ -73,9 +167,15 @@ def arm_name(study: Study, arm: Arm) -> str:
         if getattr(recipe, key) != getattr(study.recipe, key):
             value = getattr(recipe, key)
             parts.append(f"{short}{value if isinstance(value, str) else _plain(value)}")
-    if arm.train_samples not in {None, study.dataset.train_samples}:
-        parts.append(f"n{arm.train_samples}")
-    return "+".join(parts)
+    if arm.learning_rate is not None:
+        parts.append(f"rate{_plain(arm.learning_rate)}")
+    if arm.target is not None:
+        parts.append(f"soonest{_plain(arm.target)}")
+    return "+".join(parts + _size_word(study, arm))
+
+
+def _size_word(study: Study, arm: AnyArm) -> list[str]:
+    return [] if arm.train_samples in {None, study.dataset.train_samples} else [f"n{arm.train_samples}"]
 
 
 def _plain(number: float) -> str:
@@ -85,14 +185,42 @@ def _plain(number: float) -> str:
 
 _RECIPE_WORDS = {
     "epochs": "epochs",
+    "epoch_images": "of",
     "batch_size": "batch",
     "momentum": "momentum",
     "weight_decay": "decay",
     "schedule": "",
     "warmup_epochs": "warmup",
+    "keep": "",
 }
 
 
-def distinct(arms: Iterable[Arm]) -> list[Arm]:
-    """Each arm once, in the order met: an arm that several experiments want is one arm."""
-    return list({arm.name: arm for arm in arms}.values())
+def distinct(arms: Iterable[AnyArm]) -> list[AnyArm]:
+    """Each arm once, in the order met: an arm that several experiments want is one arm, with all seeds asked for.
+
+    Where one tunes it and another would take a lender's choice, it is tuned.
+
+    Raises:
+        ValueError: two arms of one name differ otherwise.
+
+    """
+    found: dict[str, AnyArm] = {}
+    for arm in arms:
+        found[arm.name] = _merged(found[arm.name], arm) if arm.name in found else arm
+    return list(found.values())
+
+
+def _merged(one: AnyArm, other: AnyArm) -> AnyArm:
+    seeds = None
+    if one.seeds is not None and other.seeds is not None:
+        seeds = tuple(sorted({*one.seeds, *other.seeds}))
+    lender = one.lender if other.lender is not None else None
+    shared: dict[str, Any] = {"seeds": seeds, "lender": lender}
+    if isinstance(one, Arm) and isinstance(other, Arm):
+        shared["probed"] = one.probed or other.probed
+        if one.rates is not None and other.rates is not None:
+            shared["rates"] = tuple(sorted({*one.rates, *other.rates}))
+    merged = one.model_copy(update=shared)
+    if merged != other.model_copy(update=shared):
+        raise ValueError(f"two different arms are called {one.name}")
+    return merged

@@ -77,7 +77,7 @@ class Study(Settings):
     recipe: Recipe = Recipe()
     """The training that holds wherever a factor does not say otherwise."""
     tuning: Tuning
-    seeds: Count | Annotated[list[int], Field(min_length=1)]
+    seeds: Count | Annotated[list[Annotated[int, Field(strict=True)]], Field(min_length=1)]
     """Seeds of the final runs: how many, from 0 up, or which."""
     factors: Annotated[dict[str, Factor], Field(min_length=1)]
     """The factors: activation, norm, dropout, pooling, augmentation, initialisation, width, train_samples."""

@@ -5,11 +5,14 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Activation = Literal["sigmoid", "tanh", "relu", "gelu"]
-Norm = Literal["none", "batch", "local-response"]
+Family = Literal["alexnet", "four-layer", "plain"]
+Norm = Literal["none", "batch"]
+ResponseNorm = Literal["none", "local"]
 Pooling = Literal["plain", "overlapping"]
 Augmentation = Literal["none", "flip-crop", "flip-crop-colour"]
 Initialisation = Literal["by-activation", "gaussian-0.01", "xavier", "he"]
 Schedule = Literal["constant", "cosine", "step"]
+Keep = Literal["last", "best"]
 Resolution = Literal[8, 32, 64, 128, 224]
 
 LearningRate = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
@@ -23,15 +26,20 @@ class Settings(BaseModel):
 
 
 class Network(Settings):
-    """An AlexNet-style network, up to the images' size and the number of classes."""
+    """A network, up to the images' size and the number of classes."""
 
-    family: Literal["alexnet"] = "alexnet"
-    """The layout of the layers."""
+    family: Family = "alexnet"
+    """The layout of the layers: `alexnet`, five convolutions and two hidden fully connected layers; `four-layer`,
+    three convolutions and a fully connected one (the network of Krizhevsky 2012, figure 1); `plain`, `depth`
+    fully connected hidden layers of equal width."""
+    depth: Annotated[int, Field(gt=0, le=100, strict=True)] | None = None
+    """Hidden layers, of the family `plain` alone."""
     activation: Activation = "relu"
     """The non-linearity after every hidden layer."""
     norm: Norm = "none"
-    """`batch`: batch norm before every hidden activation (Ioffe & Szegedy 2015); `local-response`: after the
-    activations of the first two convolutions (Krizhevsky 2012)."""
+    """`batch`: batch norm before every hidden activation (Ioffe & Szegedy 2015)."""
+    response_norm: ResponseNorm = "none"
+    """`local`: local response norm after the activations of the first two convolutions (Krizhevsky 2012)."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """The share of units dropped before each hidden fully connected layer (Srivastava 2014)."""
     pooling: Pooling = "overlapping"
@@ -42,12 +50,24 @@ class Network(Settings):
     width: Annotated[float, Field(gt=0, le=16)] = 1.0
     """Multiplies the channels of every hidden layer."""
 
+    @model_validator(mode="after")
+    def _depth_belongs(self) -> "Network":
+        if (self.depth is not None) != (self.family == "plain"):
+            raise ValueError(f"depth {self.depth}: it is given for the family plain, and for no other")
+        return self
+
 
 class Recipe(Settings):
     """How a network is trained: stochastic gradient descent with momentum on the cross-entropy."""
 
     epochs: Count = 30
     """Passes over the training images."""
+    epoch_images: Count | None = None
+    """Training images presented in an epoch, whatever the size of the training set, so that sets of all sizes are
+    trained for as many steps; left out: each image of the set once."""
+    keep: Keep = "last"
+    """Which weights a run ends with: those after the `last` epoch, or after that with the `best` validation
+    accuracy."""
     batch_size: Annotated[int, Field(gt=1, strict=True)] = 128
     """Images per step; the rest of an epoch that fills no batch is left out, another one each epoch."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
@@ -74,6 +94,7 @@ FACTORS: dict[str, type[Settings] | None] = {
     "activation": Network,
     "norm": Network,
     "dropout": Network,
+    "response_norm": Network,
     "pooling": Network,
     "augmentation": Recipe,
     "initialisation": Network,

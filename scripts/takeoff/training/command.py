@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from takeoff.errors import TakeoffError, choices
-from takeoff.study.arms import Arm
+from takeoff.study.arms import AnyArm, Arm
 from takeoff.study.configuration import Configuration
 from takeoff.study.model import Study
 from takeoff.training.hardware import choose
 from takeoff.training.jobs import ArmJob
 from takeoff.training.resident import load
 
-FILES = ("runs.parquet", "curves.parquet", "learning_rate.json")
+FILES = ("runs.parquet", "curves.parquet", "probe.parquet", "learning_rate.json")
 
 
 def parser(description: str) -> argparse.ArgumentParser:
@@ -37,14 +37,14 @@ def parser(description: str) -> argparse.ArgumentParser:
     return result
 
 
-def jobs(arguments: argparse.Namespace, study: Study, arms: list[Arm]) -> Iterator[ArmJob]:
+def jobs(arguments: argparse.Namespace, study: Study, arms: list[AnyArm]) -> Iterator[ArmJob]:
     """The job of each arm whose folder the arguments name; the images are loaded once.
 
     Raises:
         TakeoffError: a folder is no arm's of the study, or the images or the device are not there.
 
     """
-    by_name = {arm.name: arm for arm in arms}
+    by_name = {arm.name: arm for arm in arms if isinstance(arm, Arm)}
     # The folder, or a file in it: the arm's name may well end in something like a suffix (`dropout0.5`).
     folders = [path.parent if path.name in FILES else path for path in arguments.arms]
     for folder in folders:

@@ -3,19 +3,21 @@
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from takeoff.models.network import SeededDropout, build
+from takeoff.models import architecture
+from takeoff.models.network import SeededDropout, build, weighted_layers
 from takeoff.models.streams import stream
 from takeoff.study.arms import Arm, Run
 from takeoff.training.checkpoints import Checkpoints
 from takeoff.training.evaluation import Score, evaluate
 from takeoff.training.hardware import Hardware
+from takeoff.training.probes import probe
 from takeoff.training.resident import Resident
 from takeoff.training.schedule import learning_rate_at
 
@@ -37,6 +39,8 @@ class Finished:
 
     run: Run
     values: dict[str, Any]
+    probe: list[dict[str, Any]] = field(default_factory=list)
+    """Of a probed arm: a row per moment and layer."""
 
 
 Record = Epoch | Finished
@@ -75,24 +79,36 @@ class _Training:
     epoch: int = 0
     seconds: float = 0.0
     history: list[dict[str, Any]] = field(default_factory=list)
+    probe: list[dict[str, Any]] = field(default_factory=list)
+    best: dict[str, Any] = field(default_factory=dict)
+    """Of a recipe that keeps the best epoch: its number, and its weights."""
 
     def __post_init__(self) -> None:
         data, arm, seed, device = self.data, self.arm, self.run.seed, self.hardware.device
         chosen = data.split(arm.train_samples, seed)
         self.training, self.validation = (torch.from_numpy(indices).to(device) for indices in chosen)
         self.model = build(arm.network, data.resolution, data.channels, data.classes, seed, device)
+        layers = architecture.layers(arm.network, data.resolution, data.channels, data.classes)
+        self.flops_per_image = architecture.training_flops(layers)
         self.optimiser = _optimiser(self.model, self.run.learning_rate, arm)
         self.order = stream(seed, "order", device)
         self.crops = stream(seed, "crops", device)
         self.colours = stream(seed, "colours", device)
         self.batch_size = min(arm.recipe.batch_size, len(self.training))
-        self.steps_per_epoch = len(self.training) // self.batch_size
+        self.steps_per_pass = len(self.training) // self.batch_size
+        images = arm.recipe.epoch_images
+        # Sets of all sizes make as many steps, even one too small to fill a batch.
+        self.steps_per_epoch = (
+            self.steps_per_pass if images is None else max(1, images // arm.recipe.batch_size)
+        )
+        self.drawn = [weights.clone() for weights in weighted_layers(self.model)] if arm.probed else []
 
     def records(self, checkpoints: Checkpoints) -> Iterator[Record]:
         """Train from the start, or from the last checkpoint, to the end."""
         checkpoints.restore(self)
         if not self.history:
             self._remember(batch_loss=math.nan)
+            self._probe("start")
         yield from (Epoch(self.run, values) for values in self.history)
         while self.epoch < self.arm.recipe.epochs and self._finite():
             began = time.perf_counter()
@@ -102,7 +118,8 @@ class _Training:
             self._remember(batch_loss)
             checkpoints.keep(self)
             yield Epoch(self.run, self.history[-1])
-        yield Finished(self.run, self._result())
+        self._probe("end")
+        yield Finished(self.run, self._result(), self.probe)
         checkpoints.discard(self.run)
 
     def state(self) -> dict[str, Any]:
@@ -114,6 +131,8 @@ class _Training:
             "epoch": self.epoch,
             "seconds": self.seconds,
             "history": self.history,
+            "probe": self.probe,
+            "best": self.best,
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -123,24 +142,27 @@ class _Training:
         for generator, kept in zip(self._streams(), state["streams"], strict=True):
             generator.set_state(kept)
         self.epoch, self.seconds, self.history = state["epoch"], state["seconds"], state["history"]
+        self.probe, self.best = state["probe"], state["best"]
 
     def _streams(self) -> list[torch.Generator]:
         masks = [m.generator for m in self.model if isinstance(m, SeededDropout)]
         return [self.order, self.crops, self.colours, *masks]
 
     def _train_epoch(self) -> float:
-        """One pass over the training images; the mean loss of its batches. The host waits once, at its end."""
+        """The mean loss of an epoch's batches. The host waits once, at its end."""
         recipe = self.arm.recipe
         self.model.train()
         total = torch.zeros((), device=self.hardware.device)
-        order = torch.randperm(len(self.training), generator=self.order, device=self.hardware.device)
         for step in range(self.steps_per_epoch):
+            place = step % self.steps_per_pass
+            if place == 0:
+                order = torch.randperm(len(self.training), generator=self.order, device=self.hardware.device)
             rate = learning_rate_at(
                 self.epoch * self.steps_per_epoch + step, self.steps_per_epoch, self.run.learning_rate, recipe
             )
             for group in self.optimiser.param_groups:
                 group["lr"] = rate
-            chosen = self.training[order[step * self.batch_size : (step + 1) * self.batch_size]]
+            chosen = self.training[order[place * self.batch_size : (place + 1) * self.batch_size]]
             total += self._step(*self.data.batch(chosen, recipe.augmentation, self.crops, self.colours))
         return float(total) / self.steps_per_epoch
 
@@ -175,6 +197,16 @@ class _Training:
             }
         )
 
+        if self.arm.recipe.keep == "best" and validation.accuracy > self.best.get("accuracy", -1.0):
+            weights = {key: value.clone() for key, value in self.model.state_dict().items()}
+            self.best = {"accuracy": validation.accuracy, "epoch": self.epoch, "weights": weights}
+
+    def _probe(self, moment: str) -> None:
+        """Look at every layer, of an arm for which that is asked."""
+        if self.arm.probed and self._finite():
+            rows = probe(self.model, self.data, self.training, self.drawn, trained=moment == "end")
+            self.probe += [{"moment": moment} | row for row in rows]
+
     def _score(self, indices: Tensor) -> Score:
         images, labels = self.data.images.index_select(0, indices), self.data.labels.index_select(0, indices)
         return self._or_chance(evaluate(self.model, self.data, images, labels, self.hardware))
@@ -187,7 +219,8 @@ class _Training:
         """A network whose logits are no numbers does no better than guessing, whatever class comes first."""
         if math.isfinite(score.loss):
             return score
-        return Score(math.nan, 1 / self.data.classes, min(5, self.data.classes) / self.data.classes)
+        first, five = 1 / self.data.classes, min(5, self.data.classes) / self.data.classes
+        return replace(score, loss=math.nan, accuracy=first, top5_accuracy=five)
 
     def _finite(self) -> bool:
         """Whether the weights can still learn: the last scores are numbers."""
@@ -197,18 +230,26 @@ class _Training:
 
     def _result(self) -> dict[str, Any]:
         """The run's row: scores on all its training and validation images and, in a final run, on the test's."""
-        train, last = self._score(self.training), self.history[-1]
+        last = self.history[-1]
+        numbers, ended = self._finite(), self.epoch
+        if self.best:
+            ended = self.best["epoch"]
+            self.model.load_state_dict(self.best["weights"])
+        chosen = self.history[ended]
+        train = self._score(self.training)
         test = self._test() if self.run.final else train
         exploded = train.loss > EXPLODED * math.log(self.data.classes)
-        numbers = self._finite() and math.isfinite(train.loss) and math.isfinite(test.loss)
+        numbers = numbers and math.isfinite(train.loss) and math.isfinite(test.loss)
         images = last["step"] * self.batch_size
         result = {
             "parameters": sum(p.numel() for p in self.model.parameters()),
             "train_loss": train.loss,
             "train_accuracy": train.accuracy,
-            "validation_loss": last["validation_loss"],
-            "validation_accuracy": last["validation_accuracy"],
+            "validation_loss": chosen["validation_loss"],
+            "validation_accuracy": chosen["validation_accuracy"],
+            "best_epoch": ended,
             "diverged": exploded or not numbers,
+            "flops": float(images * self.flops_per_image),
             "seconds": self.seconds,
             "images_per_second": images / self.seconds if self.seconds else math.nan,
         }
@@ -217,6 +258,8 @@ class _Training:
                 "test_loss": test.loss,
                 "test_accuracy": test.accuracy,
                 "test_top5_accuracy": test.top5_accuracy,
+                "test_correct": test.correct,
+                "test_top5_correct": test.top5_correct,
             }
         return result
 

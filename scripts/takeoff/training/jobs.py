@@ -6,19 +6,19 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from takeoff.study.arms import Arm, Run
+import numpy as np
+
+from takeoff.records import CURVES, PROBE, RUNS, write_table
+from takeoff.statistics.crossing import first_crossing
+from takeoff.study.arms import Arm, Run, seeds_of
 from takeoff.study.model import Study
 from takeoff.training.checkpoints import Checkpoints
 from takeoff.training.engine import Epoch, Finished, one_after_another
 from takeoff.training.hardware import Hardware
 from takeoff.training.resident import Resident
-from takeoff.training.runs import load_run, run_key, save_run
-from takeoff.training.tables import CURVES, RUNS, write_table
-from takeoff.training.tuning import Choice, choose_rate, only_rate, write_choice
-
-Row = dict[str, Any]
+from takeoff.training.runs import Row, Trained, load_run, run_key, save_run
+from takeoff.training.tuning import Choice, borrowed, choose_rate, choose_soonest, only_rate, write_choice
 
 
 @dataclass
@@ -34,40 +34,70 @@ class ArmJob:
     say: Callable[[str], None] = print
 
     def tune(self) -> Choice:
-        """Choose the arm's rate on the validation images of the tuning seeds, and write it down.
+        """Choose the arm's rate, and write it down.
 
-        Every rate of the grid is trained on every tuning seed, with the whole recipe; no test image is read.
+        Every rate of the grid is trained on every tuning seed, with the whole recipe; no test image is read. An
+        arm with a fixed rate, or one that takes a lender's, trains nothing for it.
+
+        Raises:
+            TakeoffError: the lender's choice is not there.
+
         """
-        grid = self.study.tuning.learning_rates
-        if len(grid) == 1:
-            choice = only_rate(grid[0])
-        else:
-            runs = [Run(seed, rate, final=False) for rate in grid for seed in self.study.tuning_seeds]
-            rows = [row for row, _ in self._finished(runs)]
-            held_out = len(self.data.split(self.arm.train_samples, self.study.tuning_seeds[0])[1])
-            choice = choose_rate(rows, validation_images=held_out)
+        choice = self._choice()
         write_choice(self.folder / "learning_rate.json", choice)
         self.say(f"{self.arm.name}: learning rate {choice.learning_rate:g}{choice.remark}")
         return choice
 
-    def train(self, choice: Choice) -> None:
-        """Train every seed with the chosen rate, and write `runs.parquet` and `curves.parquet`."""
-        runs = [Run(seed, choice.learning_rate) for seed in self.study.seed_list]
-        finished = self._finished(runs)
-        label = {"arm": self.arm.name}
-        rows = [label | row for row, _ in finished]
-        curves = [
-            label | {"seed": row["seed"], "run_key": row["run_key"]} | epoch
-            for row, curve in finished
-            for epoch in curve
-        ]
-        write_table(self.folder / "curves.parquet", curves, CURVES)
-        write_table(self.folder / "runs.parquet", rows, RUNS)
+    def _choice(self) -> Choice:
+        arm, grid, seeds = (
+            self.arm,
+            self.arm.rates or self.study.tuning.learning_rates,
+            self.study.tuning_seeds,
+        )
+        if arm.learning_rate is not None:
+            return only_rate(arm.learning_rate)
+        if arm.lender is not None:
+            return borrowed(self.folder.parent / arm.lender / "learning_rate.json", arm.lender)
+        if len(grid) == 1:
+            return only_rate(grid[0])
+        trained = self._finished([Run(seed, rate, final=False) for rate in grid for seed in seeds])
+        if arm.target is not None:
+            rows = [run.run | {"epochs_to_target": self._epochs_to(arm.target, run)} for run in trained]
+            return choose_soonest(rows, arm.recipe.epochs)
+        held_out = len(self.data.split(arm.train_samples, seeds[0])[1])
+        return choose_rate([run.run for run in trained], validation_images=held_out)
 
-    def _finished(self, runs: Iterable[Run]) -> list[tuple[Row, list[Row]]]:
-        """The runs' rows and curves, in order; only those that are not on disk are trained."""
+    def _epochs_to(self, target: float, trained: Trained) -> float | None:
+        """The epoch, interpolated, at which a run's training accuracy reaches the target, if it does."""
+        epochs, accuracies = zip(*((e["epoch"], e["train_accuracy"]) for e in trained.curve), strict=True)
+        found = first_crossing(epochs, np.array(accuracies, dtype=float), target, self.arm.recipe.epochs)
+        return None if found.censored else found.position
+
+    def train(self, choice: Choice) -> None:
+        """Train every seed with the chosen rate, and write `runs.parquet`, `curves.parquet` and, of a probed
+        arm, `probe.parquet`.
+        """
+        finished = self._finished(
+            [Run(seed, choice.learning_rate) for seed in seeds_of(self.study, self.arm)]
+        )
+        label = {"arm": self.arm.name}
+        curves, probes = (
+            [
+                label | {"seed": trained.run["seed"], "run_key": trained.run["run_key"]} | row
+                for trained in finished
+                for row in rows(trained)
+            ]
+            for rows in (lambda trained: trained.curve, lambda trained: trained.probe)
+        )
+        write_table(self.folder / "curves.parquet", curves, CURVES)
+        if self.arm.probed:
+            write_table(self.folder / "probe.parquet", probes, PROBE)
+        write_table(self.folder / "runs.parquet", [label | trained.run for trained in finished], RUNS)
+
+    def _finished(self, runs: Iterable[Run]) -> list[Trained]:
+        """The runs, in order; only those that are not on disk, here or with the lender, are trained."""
         runs = list(runs)
-        paths = {run: self.folder / "runs" / f"{self._key(run)}.json" for run in runs}
+        paths = {run: self._path(run) for run in runs}
         missing = [run for run in runs if load_run(paths[run]) is None]
         self._train(missing, paths)
         finished = []
@@ -78,6 +108,11 @@ class ArmJob:
             finished.append(loaded)
         return finished
 
+    def _path(self, run: Run) -> Path:
+        file = Path("runs") / f"{self._key(run)}.json"
+        lent = self.folder.parent / self.arm.lender / file if self.arm.lender else None
+        return lent if lent and lent.exists() else self.folder / file
+
     def _train(self, runs: list[Run], paths: dict[Run, Path]) -> None:
         checkpoints = Checkpoints(self.folder / "runs", self.checkpoint_seconds, self._key)
         curve: list[Row] = []
@@ -86,9 +121,9 @@ class ArmJob:
             match record:
                 case Epoch(values=values):
                     curve.append(values)
-                case Finished(run=run, values=values):
+                case Finished(run=run, values=values, probe=probe):
                     row = self._row(run, values) | {"started_at": started.isoformat(timespec="seconds")}
-                    save_run(paths[run], row, curve)
+                    save_run(paths[run], Trained(row, curve, probe))
                     self.say(_line(self.arm, row))
                     curve, started = [], datetime.now(UTC)
 
@@ -99,7 +134,10 @@ class ArmJob:
         allowed = self.arm.train_samples or len(self.data.labels)
         return {
             "seed": run.seed,
+            "method": "network",
             **self.arm.levels,
+            "family": self.arm.network.family,
+            "depth": self.arm.network.depth,
             "train_samples": allowed,
             "epochs": self.arm.recipe.epochs,
             "learning_rate": run.learning_rate,

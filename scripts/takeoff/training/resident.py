@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from takeoff.data.splits import split, subset
 from takeoff.data.store import load_card, load_split
 from takeoff.files import digest_of
 from takeoff.study.model import Dataset
 from takeoff.study.settings import Augmentation
 from takeoff.training import augmentation
-from takeoff.training.splits import split, subset
 
 BASIS_IMAGES = 10_000
 """Images that the colours' principal components are taken from, at most."""
@@ -44,7 +44,7 @@ class Resident:
     """Identifies the images and labels of both splits, and which of them are used."""
 
     def split(self, samples: int | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """The positions of a run's training and validation images (see `takeoff.training.splits`)."""
+        """The positions of a run's training and validation images (see `takeoff.data.splits`)."""
         return split(self.labels_on_host, samples, self.validation_fraction, seed)
 
     @property

@@ -1,12 +1,14 @@
 """The choice of an arm's learning rate from its tuning runs."""
 
+import json
 import math
 from collections import defaultdict
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from takeoff.errors import TakeoffError
 from takeoff.files import write_json
 
 
@@ -24,16 +26,36 @@ class Choice:
     tied_within: float
     """Spreads up to this count as a tie: two binomial standard errors of the best mean, for that many images."""
     grid: list[dict[str, float | None]]
-    """Mean validation accuracy and loss of every rate; empty where the grid has only one."""
+    """Of every rate: mean validation accuracy and loss, and with a target the mean epochs to it; empty where the
+    grid has only one."""
     seeds: list[int]
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    """Every tuning run: its rate, seed, and what it ended with."""
+    lender: str | None = None
+    """The arm whose choice this is, where it is not the arm's own."""
 
     @property
     def remark(self) -> str:
         """What the reader of a log should know of the choice."""
+        if self.lender is not None:
+            return f" (as {self.lender})"
         if not self.grid:
             return " (the grid's only one)"
         tie = f" (untuned: all rates within {self.spread:.3f})" if self.untuned else ""
         return tie + (" (at the grid's edge)" if self.at_edge else "")
+
+
+KEPT = (
+    "learning_rate",
+    "seed",
+    "train_accuracy",
+    "train_loss",
+    "validation_accuracy",
+    "validation_loss",
+    "epochs_to_target",
+    "diverged",
+)
+"""What is remembered of a tuning run."""
 
 
 def choose_rate(rows: list[dict[str, Any]], validation_images: int) -> Choice:
@@ -46,37 +68,73 @@ def choose_rate(rows: list[dict[str, Any]], validation_images: int) -> Choice:
         validation_images: that each of them was validated on.
 
     """
-    by_rate: dict[float, list[dict[str, Any]]] = defaultdict(list)
-    for row in rows:
-        by_rate[row["learning_rate"]].append(row)
-    rates = sorted(by_rate)
-    accuracy = {rate: fmean(row["validation_accuracy"] for row in by_rate[rate]) for rate in rates}
-    loss = {rate: fmean(_number(row["validation_loss"]) for row in by_rate[rate]) for rate in rates}
-    best = max(rates, key=lambda rate: (accuracy[rate], -loss[rate]))
+    by_rate = _by_rate(rows)
+    accuracy = {rate: fmean(row["validation_accuracy"] for row in runs) for rate, runs in by_rate.items()}
+    loss = {rate: fmean(_number(row["validation_loss"]) for row in runs) for rate, runs in by_rate.items()}
+    best = max(by_rate, key=lambda rate: (accuracy[rate], -loss[rate]))
     spread = accuracy[best] - min(accuracy.values())
-    seeds = sorted({row["seed"] for row in rows})
     share = min(max(accuracy[best], 1 / validation_images), 1 - 1 / validation_images)
     # The seeds share their validation images, where all images are in use: they do not multiply them.
     tied_within = 2 * math.sqrt(share * (1 - share) / validation_images)
     untuned = spread <= tied_within
     if untuned:
-        best = min(rates, key=lambda rate: (loss[rate], -accuracy[rate]))
+        best = min(by_rate, key=lambda rate: (loss[rate], -accuracy[rate]))
+    return _choice(by_rate, best, untuned, spread, tied_within)
+
+
+def choose_soonest(rows: list[dict[str, Any]], horizon: float) -> Choice:
+    """The rate whose runs reach their target soonest on average; of those that never do, the nearest to it.
+
+    Args:
+        rows: of the tuning runs; `epochs_to_target` is None where it was not reached by the `horizon`.
+        horizon: epochs.
+
+    """
+    by_rate = _by_rate(rows)
+
+    def epochs(row: dict[str, Any]) -> float:
+        if row["epochs_to_target"] is not None:
+            return float(row["epochs_to_target"])
+        return horizon + 1 - float(row["train_accuracy"])
+
+    mean = {rate: fmean(epochs(row) for row in runs) for rate, runs in by_rate.items()}
+    best = min(by_rate, key=lambda rate: mean[rate])
+    never = all(row["epochs_to_target"] is None for row in rows)
+    return _choice(by_rate, best, untuned=never, spread=max(mean.values()) - mean[best], tied_within=0.0)
+
+
+def _by_rate(rows: list[dict[str, Any]]) -> dict[float, list[dict[str, Any]]]:
+    by_rate: dict[float, list[dict[str, Any]]] = defaultdict(list)
+    for row in sorted(rows, key=lambda row: row["learning_rate"]):
+        by_rate[row["learning_rate"]].append(row)
+    return by_rate
+
+
+def _choice(
+    by_rate: dict[float, list[dict[str, Any]]], best: float, untuned: bool, spread: float, tied_within: float
+) -> Choice:
+    def mean(runs: list[dict[str, Any]], key: str) -> float | None:
+        value = fmean(_number(run[key]) for run in runs)
+        return value if math.isfinite(value) else None
+
+    keys = ["validation_accuracy", "validation_loss"]
+    keys += ["epochs_to_target"] * ("epochs_to_target" in next(iter(by_rate.values()))[0])
     return Choice(
         learning_rate=best,
-        at_edge=best in {rates[0], rates[-1]},
+        at_edge=best in {min(by_rate), max(by_rate)},
         untuned=untuned,
         spread=spread,
         tied_within=tied_within,
         grid=[
             {
                 "learning_rate": rate,
-                "validation_accuracy": accuracy[rate],
-                "validation_loss": loss[rate] if math.isfinite(loss[rate]) else None,
-                "diverged": sum(row["diverged"] for row in by_rate[rate]),
+                **{key: mean(runs, key) for key in keys},
+                "diverged": sum(run["diverged"] for run in runs),
             }
-            for rate in rates
+            for rate, runs in by_rate.items()
         ],
-        seeds=seeds,
+        seeds=sorted({run["seed"] for runs in by_rate.values() for run in runs}),
+        runs=[{key: run[key] for key in KEPT if key in run} for runs in by_rate.values() for run in runs],
     )
 
 
@@ -85,10 +143,27 @@ def only_rate(rate: float) -> Choice:
     return Choice(rate, at_edge=False, untuned=True, spread=0.0, tied_within=0.0, grid=[], seeds=[])
 
 
-def _number(loss: float | None) -> float:
-    return math.inf if loss is None else loss
+def _number(value: float | None) -> float:
+    """What diverged, or was not reached, is infinite."""
+    return math.inf if value is None else value
 
 
 def write_choice(path: Path, choice: Choice) -> None:
     """Write `learning_rate.json`."""
     write_json(path, asdict(choice))
+
+
+def borrowed(path: Path, lender: str) -> Choice:
+    """The choice that the arm `lender` made for itself, read from its `learning_rate.json`.
+
+    Raises:
+        TakeoffError: it is not there, or damaged.
+
+    """
+    try:
+        made = json.loads(path.read_text(encoding="utf-8"))
+        return replace(Choice(**made), runs=[], lender=lender)
+    except FileNotFoundError:
+        raise TakeoffError(f"{path}: there is no such file; tune {lender} first") from None
+    except (TypeError, ValueError):
+        raise TakeoffError(f"{path}: damaged; remove it, and tune {lender} again") from None

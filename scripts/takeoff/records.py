@@ -1,4 +1,4 @@
-"""The tables of an arm: `runs.parquet`, a row per final run, and `curves.parquet`, a row per run and epoch."""
+"""The tables of an arm: a row per final run, per run and epoch, and per run, moment and layer."""
 
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,17 @@ RUNS = pa.schema(
     [
         ("arm", pa.string()),
         ("seed", pa.int64()),
+        ("method", pa.string()),
         ("activation", pa.string()),
         ("norm", pa.string()),
         ("dropout", pa.float64()),
+        ("response_norm", pa.string()),
         ("pooling", pa.string()),
         ("augmentation", pa.string()),
         ("initialisation", pa.string()),
         ("width", pa.float64()),
+        ("family", pa.string()),
+        ("depth", pa.int64()),
         ("train_samples", pa.int64()),
         ("epochs", pa.int64()),
         ("learning_rate", pa.float64()),
@@ -30,13 +34,33 @@ RUNS = pa.schema(
         ("test_loss", pa.float64()),
         ("test_accuracy", pa.float64()),
         ("test_top5_accuracy", pa.float64()),
+        ("best_epoch", pa.int64()),
         ("diverged", pa.bool_()),
+        ("flops", pa.float64()),
         ("seconds", pa.float64()),
         ("images_per_second", pa.float64()),
         ("device", pa.string()),
         ("precision", pa.string()),
         ("run_key", pa.string()),
         ("started_at", pa.string()),
+        ("test_correct", pa.binary()),
+        ("test_top5_correct", pa.binary()),
+    ]
+)
+"""A missing value, such as an older method's learning rate, is null. The last two have a bit per test image, in
+their order: whether the run had it right (`numpy.packbits`)."""
+PROBE = pa.schema(
+    [
+        ("arm", pa.string()),
+        ("seed", pa.int64()),
+        ("run_key", pa.string()),
+        ("moment", pa.string()),
+        ("layer", pa.int64()),
+        ("hidden", pa.bool_()),
+        ("gradient_norm", pa.float64()),
+        ("saturated", pa.float64()),
+        ("dead", pa.float64()),
+        ("weight_change", pa.float64()),
     ]
 )
 CURVES = pa.schema(

@@ -3,7 +3,7 @@
 import numpy as np
 
 from takeoff.errors import TakeoffError
-from takeoff.models.streams import entropy
+from takeoff.randomness import entropy
 
 HOLDOUT = 2012
 """The seed of the one split that sets validation images apart, for every run of a study."""
@@ -34,8 +34,10 @@ def split(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The training and the validation images of a run, as positions in `labels`.
 
-    Validation images are drawn from a part of the archive's training images that no run ever trains on; a
-    smaller `samples` takes a prefix of the same order, so that small sets lie within large ones of their seed.
+    Validation images are drawn from a part of the archive's training images that no run ever trains on. Training
+    images are a window of one balanced order of the rest. A seed's windows all start at the same place, so that
+    its small sets lie within its large ones; the starts of seeds 0, 1, 2, … lie 0, 1/2, 1/4, 3/4, 1/8, … of the
+    way along (van der Corput 1935), so that the first 2^k seeds share no image where a set takes up to 1/2^k.
 
     Args:
         labels: N, the class of every training image of the archive.
@@ -58,9 +60,21 @@ def split(
     everything = balanced_order(labels, np.arange(len(labels)), HOLDOUT, "holdout")
     reserve = int(validation_fraction * len(labels))
     held_out, rest = everything[:reserve], everything[reserve:]
-    training = balanced_order(labels, rest, seed, "training images")[: total - validated]
+    order = balanced_order(labels, rest, HOLDOUT, "training images")
+    start = int(van_der_corput(seed) * len(order))
+    training = np.roll(order, -start)[: total - validated]
     validation = balanced_order(labels, held_out, seed, "validation images")[:validated]
     return training, validation
+
+
+def van_der_corput(number: int) -> float:
+    """The binary digits of `number` mirrored at the point: 0, 1/2, 1/4, 3/4, 1/8, …
+
+    >>> [van_der_corput(number) for number in range(5)]
+    [0.0, 0.5, 0.25, 0.75, 0.125]
+    """
+    mirrored = f"{number:b}"[::-1]
+    return int(mirrored, 2) / 2 ** len(mirrored)
 
 
 def subset(labels: np.ndarray, samples: int | None) -> np.ndarray:

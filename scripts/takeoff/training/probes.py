@@ -1,0 +1,77 @@
+"""What training does layer by layer: gradients of pre-activations, saturated units, the change of weights."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from takeoff.models.network import weighted_layers
+from takeoff.training.resident import Resident
+
+IMAGES = 256
+"""Training images that are probed, at most."""
+SATURATED = 0.05
+"""A unit is saturated on an image where its activation's derivative is below this share of its greatest."""
+_GREATEST: dict[type[nn.Module], float] = {nn.Sigmoid: 0.25, nn.Tanh: 1.0, nn.ReLU: 1.0, nn.GELU: 1.13}
+"""The greatest derivative of each activation."""
+
+
+def probe(
+    model: nn.Sequential, data: Resident, chosen: Tensor, start: list[Tensor], trained: bool
+) -> list[dict[str, Any]]:
+    """A row per layer of weights, from the images to the logits: the columns of `tables.PROBE` after `layer`.
+
+    Gradients are of each image's own loss with respect to the layer's pre-activations, behind the norm where there
+    is one, in evaluation mode but with the batch's own statistics, as in a training step without dropout.
+
+    Args:
+        model: a network; its weights and running statistics stay as they are.
+        data: the images.
+        chosen: positions of the run's training images, of which the first `IMAGES` are read.
+        start: the weights before training, a tensor per layer.
+        trained: whether they have changed since.
+
+    """
+    some = chosen[:IMAGES]
+    pixels = data.normalised(data.images.index_select(0, some))
+    labels = data.labels.index_select(0, some)
+    state = {key: value.clone() for key, value in model.state_dict().items()}
+    before, after = _activations(model, pixels)
+    loss = functional.cross_entropy(before[-1].float(), labels, reduction="sum")
+    gradients = torch.autograd.grad(loss, before)
+    model.load_state_dict(state)  # of norms, whose running statistics this batch has moved
+    rows = []
+    for place, (weights, first) in enumerate(zip(weighted_layers(model), start, strict=True)):
+        hidden = place < len(before) - 1
+        slope = after[place] if hidden else None
+        rows.append(
+            {
+                "layer": place + 1,
+                "hidden": hidden,
+                "gradient_norm": float(gradients[place].flatten(1).norm(dim=1).square().mean().sqrt()),
+                "saturated": None if slope is None else float(slope.float().mean()),
+                "dead": None if slope is None else float(slope.all(dim=0).float().mean()),
+                "weight_change": float((weights - first).norm() / first.norm()) if trained else None,
+            }
+        )
+    return rows
+
+
+def _activations(model: nn.Sequential, pixels: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+    """Each layer's pre-activations, logits last, and which hidden units are saturated, N × units (bool)."""
+    before: list[Tensor] = []
+    saturated: list[Tensor] = []
+    values = pixels
+    for module in model:
+        # A norm sees this batch, as in training; nothing is dropped.
+        module.train(isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d))
+        if type(module) in _GREATEST:
+            before.append(values)
+            values = type(module)()(values)  # a new one: that of the network may work in place
+            slope = torch.autograd.grad(values.sum(), before[-1], retain_graph=True)[0].abs()
+            saturated.append(slope < SATURATED * _GREATEST[type(module)])
+        else:
+            values = module(values)
+    before.append(values)
+    return before, saturated
