@@ -1,0 +1,233 @@
+"""The older methods: features and learners against scikit-image, scikit-learn and formulas."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from skimage.feature import fisher_vector, hog, learn_gmm
+from skimage.measure import block_reduce
+from sklearn.datasets import load_digits
+from takeoff.classical import fisher, gradients, kmeans, learners
+from takeoff.classical.features import FITTED, FIXED, Workshop
+from takeoff.classical.images import Images
+from takeoff.classical.learners import fit, settings
+from takeoff.classical.pixels import pixels
+from takeoff.classical.reduction import COMPONENTS, fit_reduction
+from takeoff.classical.scores import hits
+from takeoff.classical.tuning import choose
+from takeoff.study.arms import Features, Learner
+from threadpoolctl import threadpool_limits
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """As the command does: small products on several threads wait for each other."""
+    with threadpool_limits(1):
+        yield
+
+
+def photographs(number: int, side: int, channels: int = 3) -> np.ndarray:
+    """Noise with edges in it."""
+    generator = np.random.default_rng(side)
+    images = generator.integers(0, 120, (number, side, side, channels))
+    images[:, side // 3 :] += 70
+    images[:, :, side // 2 :, :1] += 60
+    return images.astype(np.uint8)
+
+
+def handwriting(samples: int = 1797) -> Images:
+    """Scikit-learn's digits, 1,437 to train on and 360 to be tested on, as usual."""
+    digits = load_digits()
+    images = (digits.images * 255 / 16).round().astype(np.uint8)[..., None]
+    train = np.arange(len(images)) % 5 != 4
+    return Images(
+        images[train][:samples],
+        digits.target[train][:samples].astype(np.int64),
+        images[~train],
+        digits.target[~train].astype(np.int64),
+        classes=10,
+        validation_fraction=0.2,
+        digest="digits",
+    )
+
+
+@pytest.mark.parametrize(("side", "channels"), [(8, 1), (32, 3), (33, 3), (64, 3)])
+def test_hog_is_that_of_scikit_image(side: int, channels: int) -> None:
+    images = photographs(3, side, channels)
+    cell = gradients.hog_cell(side)
+    expected = [
+        hog(image, pixels_per_cell=(cell, cell), cells_per_block=(2, 2), channel_axis=-1) for image in images
+    ]
+    np.testing.assert_allclose(gradients.hog(images), expected, atol=1e-5)
+
+
+def test_a_blank_image_has_no_gradients() -> None:
+    assert not gradients.hog(np.full((1, 32, 32, 3), 7, np.uint8)).any()
+
+
+def test_pixels_of_large_images_are_local_means() -> None:
+    images = photographs(2, 64)
+    expected = block_reduce(images.astype(float), (1, 2, 2, 1), np.mean) / 255
+    np.testing.assert_allclose(pixels(images), expected.reshape(2, -1), atol=1e-5)
+    np.testing.assert_allclose(pixels(images[:, :8, :8]), images[:, :8, :8].reshape(2, -1) / 255, atol=1e-6)
+
+
+def test_triangle_activation_by_hand() -> None:
+    centres = np.array([[0.0, 0.0], [3.0, 4.0], [0.0, 1.0]], np.float32)
+    # Distances from the origin: 0, 5 and 1, on average 2.
+    np.testing.assert_allclose(kmeans.triangle(np.zeros((1, 2), np.float32), centres), [[2, 0, 1]], atol=1e-6)
+
+
+def test_quadrants_are_summed() -> None:
+    grid = np.arange(9.0).reshape(1, 3, 3, 1)
+    np.testing.assert_array_equal(kmeans.pooled(grid), [[0, 1 + 2, 3 + 6, 4 + 5 + 7 + 8]])
+
+
+def test_contrast_is_normalised() -> None:
+    patches = photographs(20, 6).reshape(20, -1).astype(np.float32)
+    found = kmeans.contrast_normalised(patches)
+    expected = (patches - patches.mean(1, keepdims=True)) / np.sqrt(
+        patches.var(1, ddof=1, keepdims=True) + 10
+    )
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_fisher_vectors_are_those_of_scikit_image() -> None:
+    generator = np.random.default_rng(0)
+    descriptors = generator.normal(size=(5, 40, 6)) + generator.integers(0, 3, (5, 40, 1))
+    mixture = learn_gmm(list(descriptors), n_modes=4, gm_args={"covariance_type": "diag", "random_state": 0})
+    found = fisher.fisher_vectors(descriptors, mixture)
+    np.testing.assert_allclose(found, [fisher_vector(image, mixture) for image in descriptors], atol=1e-9)
+    expected = [fisher_vector(image, mixture, improved=True) for image in descriptors]
+    np.testing.assert_allclose(fisher.improved(found), expected, atol=1e-9)
+
+
+def test_descriptors_are_hog_blocks_and_colours_of_their_quarters() -> None:
+    images = photographs(2, 32)
+    found, colours, positions = fisher.describe(images)
+    expected = hog(
+        images[1], pixels_per_cell=(2, 2), cells_per_block=(4, 4), channel_axis=-1, feature_vector=False
+    )
+    np.testing.assert_allclose(found[1, :169], expected.reshape(169, -1), atol=1e-5)
+    # The second descriptor covers rows 0–8 and columns 2–10; its last quarter is rows 4–8, columns 6–10.
+    quarter = images[1, 4:8, 6:10].reshape(-1, 3)
+    np.testing.assert_allclose(colours[1, 1, -6:], [*quarter.mean(0), *quarter.std(0)], rtol=1e-3, atol=1e-2)
+    np.testing.assert_allclose(positions[1], [4 / 32 - 0.5, 6 / 32 - 0.5])
+    assert len(positions) == found.shape[1] == colours.shape[1] == 169 + 49 + 25
+
+
+@pytest.mark.parametrize("name", [*FIXED, *FITTED])
+@pytest.mark.parametrize(("side", "channels"), [(8, 1), (32, 3), (64, 3)])
+def test_few_images_of_any_size_have_features(name: str, side: int, channels: int) -> None:
+    images = photographs(4, side, channels)
+    encode = FIXED.get(name) or FITTED[name](images, np.random.default_rng(0))[0]
+    found = encode(images)
+    assert found.dtype == np.float32
+    assert len(found) == 4
+    assert np.isfinite(found).all()
+    # An image's features do not depend on those beside it.
+    np.testing.assert_allclose(encode(images[2:3]), found[2:3], atol=1e-3)
+
+
+def test_what_few_images_cannot_give_is_made_smaller_and_said() -> None:
+    images = photographs(1, 8, 1)
+    assert "36 centroids" in kmeans.fit_kmeans(images, np.random.default_rng(0))[1][0]
+    assert "2 modes" in fisher.fit_fisher(images, np.random.default_rng(0))[1][0]
+    features = np.random.default_rng(0).normal(size=(9, 1000)).astype(np.float32)
+    reduce, notes = fit_reduction(features, each=False, generator=np.random.default_rng(0))
+    assert reduce(features).shape == (9, 8)
+    assert "8 principal components of 1000 features" in notes[0]
+
+
+def test_reduction_keeps_distances_up_to_a_scale() -> None:
+    features = np.random.default_rng(0).normal(size=(60, 500)) * np.linspace(1, 9, 500)
+    reduce, _ = fit_reduction(features, each=False, generator=np.random.default_rng(0))
+    reduced = reduce(features)
+    assert reduced.shape[1] <= COMPONENTS
+    ratio = np.linalg.norm(reduced[0] - reduced[1:], axis=1) / np.linalg.norm(
+        features[0] - features[1:], axis=1
+    )
+    np.testing.assert_allclose(ratio, ratio[0], rtol=1e-4)
+    assert reduced.var(axis=0).mean() == pytest.approx(1, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("features", "learner", "least"),
+    [
+        ("pixels", "rbf-svm", 0.98),
+        ("pixels", "logistic", 0.95),
+        ("pixels", "linear-svm", 0.93),
+        ("hog", "linear-svm", 0.93),
+        ("kmeans", "linear-svm", 0.95),
+        ("fisher", "linear-svm", 0.93),
+    ],
+)
+def test_digits_are_read(features: Features, learner: Learner, least: float) -> None:
+    data = handwriting()
+    found = Workshop(data).features(features, None, seed=0, final=True)
+    assert found.test is not None
+    setting = {"C": 10.0, "gamma": 1.0} if learner == "rbf-svm" else {"strength": 100.0}
+    fitted = fit(learner, setting, found.train, found.train_labels, 10, state=0)
+    first, five = hits(fitted.scores(found.test), data.test_labels)
+    assert first.mean() >= least
+    assert five.mean() >= first.mean()
+    assert five.mean() > 0.99
+
+
+def test_features_do_not_depend_on_images_held_out() -> None:
+    data = handwriting(200)
+    training, validation = data.split(None, 3)
+    changed = np.array(data.images)
+    changed[validation] = 255 - changed[validation]
+    other = Images(changed, *(getattr(data, key) for key in list(Images.__dataclass_fields__)[1:]))
+    for name in ("pixels", "kmeans", "fisher"):
+        one = Workshop(data).features(name, None, 3, final=False)
+        two = Workshop(other).features(name, None, 3, final=False)
+        np.testing.assert_array_equal(one.train, two.train)
+        assert not np.array_equal(one.validation, two.validation)
+        assert one.test is None
+        assert len(one.train) == len(training)
+
+
+def test_many_images_are_approximated_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learners, "EXACT", 50)
+    monkeypatch.setattr(learners, "NYSTROEM", 100)
+    found = Workshop(handwriting(500)).features("pixels", None, seed=0, final=False)
+    fitted = fit("rbf-svm", {"C": 10.0, "gamma": 1.0}, found.train, found.train_labels, 10, state=0)
+    assert "Nyström approximation of 100 components" in fitted.notes[0]
+    assert fitted.parameters == 10 * 101
+    first, _ = hits(fitted.scores(found.validation), found.validation_labels)
+    assert first.mean() > 0.9
+
+
+@pytest.mark.parametrize("learner", list(learners.GRIDS))
+def test_classes_never_seen_are_never_named(learner: Learner) -> None:
+    generator = np.random.default_rng(0)
+    features = generator.normal(size=(12, 3)).astype(np.float32)
+    for labels in (np.repeat([2, 5], 6), np.repeat([1, 2, 7], 4), np.full(12, 4)):
+        scores = fit(learner, settings(learner)[0], features, labels, 10, state=0).scores(features)
+        assert scores.shape == (12, 10)
+        assert set(np.flatnonzero(np.isfinite(scores).all(axis=0))) == set(labels)
+
+
+def test_hits_by_hand() -> None:
+    scores = np.array([[0, 1, 2, 3, 4, 5, 6.0], [6, 5, 4, 3, 2, 1, 0]])
+    first, five = hits(scores, np.array([6, 5]))
+    assert first.tolist() == [True, False]
+    assert five.tolist() == [True, False]
+    assert hits(scores, np.array([2, 4]))[1].tolist() == [True, True]
+
+
+def test_the_best_setting_is_chosen_and_of_equals_the_most_regularised() -> None:
+    def chosen(*accuracies: float) -> tuple[float, bool, bool]:
+        runs = [
+            {"setting": setting, "seed": seed, "validation_accuracy": accuracy}
+            for setting, accuracy in zip(settings("linear-svm"), accuracies, strict=True)
+            for seed in (1, 2)
+        ]
+        choice = choose("linear-svm", runs, 100, [])
+        return choice.setting["strength"], choice.at_edge, choice.untuned
+
+    assert chosen(0.1, 0.2, 0.7, 0.6, 0.7, 0.5) == (1.0, False, False)
+    assert chosen(0.1, 0.2, 0.3, 0.4, 0.5, 0.6) == (1000.0, True, False)
+    assert chosen(0.5, 0.5, 0.5, 0.5, 0.5, 0.5) == (0.01, True, True)
