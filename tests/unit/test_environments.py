@@ -24,15 +24,19 @@ CONDA = {"pytorch": "torch", "matplotlib-base": "matplotlib", "seaborn-base": "s
 """Packages that conda-forge names otherwise."""
 BEHIND = {"pandas": {"pyarrow"}}
 """Not imported by the code: pandas reads parquet with it."""
+FRACTIONS = {"pydoe"}
+"""What naming the arms takes past six factors, in every command that does."""
 
-COMMON = {"digests", "errors", "files"}
+COMMON = {"digests", "errors", "files", "randomness", "records"}
 LAYERS: dict[str, set[str]] = {
     "study": set(),
     "data": set(),
     "statistics": set(),
     "models": {"study"},
-    "training": {"models", "data", "study"},
-    "experiments": {"statistics", "study"},
+    "training": {"models", "data", "statistics", "study"},
+    "classical": {"data", "study"},
+    "probing": {"training", "experiments", "models", "data", "study"},
+    "experiments": {"statistics", "data", "study"},
     "tracking": {"experiments", "study"},
 }
 """What each part of the package may import, as CONTRIBUTING.md has it."""
@@ -175,7 +179,7 @@ def test_a_conda_environment_holds_what_its_commands_import(environment: str) ->
         needed |= packages_of(path, nested=environment == "analysis")
     for package, behind in BEHIND.items():
         needed |= behind if package in needed else set()
-    assert {CONDA.get(name, name) for name in conda(environment)} - {"python"} == needed
+    assert {CONDA.get(name, name) for name in conda(environment)} - {"python"} == needed | FRACTIONS
 
 
 def test_the_dependencies_that_are_explained_are_declared() -> None:

@@ -1,68 +1,186 @@
 """The figures: the numbers drawn, words that overlap nothing, and the same bytes each time."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from takeoff.experiments import factorial
+from takeoff.experiments.factorial_claim_figures import draw_interaction, draw_speed_up
+from takeoff.experiments.factorial_effects import draw_effects
 from takeoff.experiments.plotting import level_words, new_figure, save, switch_words, text_width
-from unit.test_factorial import LEVELS, diverge, make_results, make_study
+from unit.test_factorial import LEVELS, REPOSITORY, diverge, make_results, make_study
 
 
 @pytest.fixture(
     scope="module",
-    params=[(1, 3), (2, 1), (3, 3), (6, 2)],
+    params=[(1, 3, None), (2, 1, None), (3, 3, 0.03), (6, 2, None), (8, 2, 0.03)],
     ids=lambda p: f"{p[0]}-factors-{p[1]}-seeds",
 )
 def drawn(request, tmp_path_factory):
     """A study, its tables as read back from CSV, and its figures, for several numbers of factors and seeds."""
-    k, seeds = request.param
+    k, seeds, rate = request.param
     folder = tmp_path_factory.mktemp("study")
-    study = make_study(folder, k=k, seeds=seeds)
-    results = make_results(study)
+    study, options = make_study(folder, k=k, seeds=seeds), factorial.Options(fixed_rate=rate)
+    results = make_results(study, options=options)
     if seeds > 1:
         results = diverge(results, "relu" if k < 4 else results.runs["arm"].iloc[-1], 1)
     tables = {}
-    for name, table in factorial.analyse(study, factorial.Options(), results).items():
+    for name, table in factorial.analyse(study, options, results).items():
         table.to_csv(folder / f"{name}.csv", index=False)
         tables[name] = pd.read_csv(folder / f"{name}.csv", keep_default_na=False, na_values=[""])
-    figures = {name: rest for name, *rest in factorial.draw(study, factorial.Options(), tables)}
+    figures = {name: rest for name, *rest in factorial.draw(study, options, tables)}
+    assert list(figures) == list(factorial.figures(study, options))
     return study, tables, figures
 
 
 def test_every_figure_is_drawn_with_its_numbers(drawn):
     study, tables, figures = drawn
-    assert list(figures) == list(factorial.FIGURES)
-    for figure, numbers in figures.values():
+    for name, (figure, numbers) in figures.items():
         assert len(numbers)
         assert study.title in figure.texts[0].get_text()
         assert figure.texts[0].get_text().endswith("?")
+        assert (REPOSITORY / "workflow" / "report" / f"factorial-{name}.rst").is_file()
     points = figures["effects"][1]
     fractions = tables["effects"].query("response == 'test_accuracy'")
     assert points["estimate"].to_numpy() == pytest.approx(100 * fractions["estimate"].to_numpy())
+    logs = figures["log-odds"][1]
+    wanted = tables["effects"].query("response == 'test_accuracy_log_odds' and kind != 'simple'")
+    assert logs["estimate"].to_numpy() == pytest.approx(wanted["estimate"].to_numpy())
     cells = figures["cells"][1].set_index("arm")["test_accuracy_percent"]
     assert cells.to_dict() == pytest.approx(
         (100 * tables["cells"].set_index("arm")["test_accuracy"]).to_dict()
     )
 
 
+def words_of(figure):
+    return [text.get_text() for text in (*figure.texts, *(t for axes in figure.axes for t in axes.texts))]
+
+
+def test_the_published_two_by_two_stands_beside_the_same_switches(drawn):
+    study, _, figures = drawn
+    figure, points = figures["effects"]
+    found = points.dropna(subset="published").set_index("term")["published"].to_dict()
+    expected = {"activation": 6.05, "norm": 3.75, "activation:norm": -0.95}
+    assert found == {term: v for term, v in expected.items() if set(term.split(":")) <= set(study.factors)}
+    diamonds = [line for axes in figure.axes for line in axes.lines if line.get_marker() == "D"]
+    assert sorted(line.get_xdata()[0] for line in diamonds) == sorted(found.values())
+    assert any("Mishkin 2017" in words for words in words_of(figure))
+
+
+def test_a_mark_says_which_effects_are_shown_to_be_small(drawn):
+    study, tables, figures = drawn
+    figure, points = figures["effects"]
+    small = tables["equivalence"].query("response == 'test_accuracy' and equivalent == 'equivalent'")
+    assert set(points.loc[points["small"], "term"]) == set(small["term"])
+    # Main effects have a row each; simple effects only where they are few.
+    rows = small if len(study.factors) < 4 else small[small["kind"] == "main"]
+    marks = [words for words in words_of(figure) if words == " ≈"]
+    assert len(marks) == len(rows)
+    assert any("shown to be smaller than 1 point" in words for words in words_of(figure)) == bool(marks)
+
+
+def test_tuned_and_fixed_rates_are_drawn_side_by_side(drawn):
+    _, tables, figures = drawn
+    if "fixed" not in tables:
+        assert "rates" not in figures
+        return
+    figure, numbers = figures["rates"]
+    main = tables["fixed"].query("response == 'test_accuracy' and kind == 'main'")
+    dots = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
+    for hollow, side in ((False, "tuned"), (True, "fixed")):
+        drawn_at = [line.get_xdata()[0] for line in dots if (line.get_markerfacecolor() == "white") == hollow]
+        assert drawn_at == pytest.approx(100 * main[side].to_numpy())
+    assert numbers["difference"].to_numpy() == pytest.approx((numbers["tuned"] - numbers["fixed"]).to_numpy())
+    assert any("0.03 for all" in words for words in words_of(figure))
+
+
+def test_a_fraction_says_what_its_effects_are_mixed_up_with(drawn):
+    study, _, figures = drawn
+    said = [words for words in words_of(figures["effects"][0]) if "mixed up" in words]
+    assert len(said) == (len(study.factors) > 6)
+    if said:
+        assert "main effects are mixed up with interactions of 4 or more factors" in said[0]
+        assert "those of two are mixed up with interactions of 3 or more" in said[0]
+        panels = [axes for axes in figures["curves"][0].axes if axes.get_visible()]
+        assert len(panels) == 12
+        assert "the best 12 of 64 arms" in figures["curves"][0].texts[1].get_text()
+
+
+def test_the_claims_lines_and_published_values_are_drawn(drawn):
+    study, _, figures = drawn
+    assert ("speed-up" in figures) == (2 <= len(study.factors) <= 6)
+    if "speed-up" in figures:
+        figure, numbers = figures["speed-up"]
+        lines = {line.get_xdata()[0] for line in figure.axes[1].lines if len(set(line.get_xdata())) == 1}
+        assert {1, 2.3} <= lines
+        assert numbers["quantity"].tolist() == ["epochs", "seconds per step", "seconds"]
+        product = numbers["ratio"].iloc[0] * numbers["ratio"].iloc[1]
+        assert numbers["ratio"].iloc[2] == pytest.approx(product)
+    if "interaction" in figures:
+        numbers = figures["interaction"][1]
+        assert len(numbers) == 6
+        without, given, both = numbers.query("unit == 'points'")["estimate"]
+        assert both == pytest.approx((given - without) / 2)
+
+
+@pytest.mark.parametrize("case", ["all at chance", "never reached", "nothing timed or tuned"])
+def test_claims_figures_of_runs_that_show_nothing(tmp_path, case):
+    study, options = make_study(tmp_path, k=3), factorial.Options()
+    results = make_results(study)
+    if case == "all at chance":
+        results.curves[["train_accuracy", "validation_accuracy"]] = 0.1
+        results.runs[["test_accuracy", "train_accuracy", "validation_accuracy"]] = 0.1
+        results.tuning["validation_accuracy"] = 0.1
+    elif case == "never reached":
+        results.curves["validation_accuracy"] *= 0.5
+    else:
+        results = replace(results, tuning=results.tuning[:0], speed=None)
+    tables = factorial.analyse(study, options, results)
+    figures = {
+        "effects": draw_effects(study, tables),
+        "speed-up": draw_speed_up(study, tables),
+        "interaction": draw_interaction(study, options, tables),
+    }
+    for name, (figure, _) in figures.items():
+        check_words(name, figure)
+    ratios = figures["speed-up"][1].set_index("quantity")
+    if case == "never reached":
+        assert ratios.loc["epochs", "bound"] == "unknown"
+    elif case == "nothing timed or tuned":
+        assert not len(ratios)
+    if case == "all at chance":
+        ticks = figures["effects"][0].axes[1].get_xticklabels()
+        assert len({tick.get_text() for tick in ticks}) == len(ticks) > 2
+
+
 def test_words_stay_on_the_figure_and_off_each_other(drawn):
     for name, (figure, _) in drawn[2].items():
-        renderer = FigureCanvasAgg(figure).get_renderer()
-        figure.draw(renderer)
-        page = figure.bbox
-        for axes in figure.axes:
-            if not axes.get_visible():
-                continue
-            labels = [label for label in axes.get_yticklabels() if label.get_text() and label.get_visible()]
-            boxes = [label.get_window_extent(renderer) for label in [*labels, axes.title, *axes.texts]]
-            boxes = [box for box in boxes if box.width > 0]
-            for i, box in enumerate(boxes):
+        check_words(name, figure)
+
+
+def check_words(name, figure):
+    """Words lie on the page, and no tick's name, title or text of an axes lies on another."""
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    page = figure.bbox
+    for axes in figure.axes:
+        if not axes.get_visible():
+            continue
+        for axis in (axes.yaxis, axes.xaxis):
+            ticks = [tick for tick in axis.get_ticklabels() if tick.get_text() and tick.get_visible()]
+            low, high = sorted(axis.get_view_interval())
+            places = [label.get_position()[axis.axis_name == "y"] for label in ticks]
+            labels = [label for label, at in zip(ticks, places, strict=True) if low <= at <= high]
+            words = [*labels, axis.label, *(axes.texts if axis is axes.yaxis else []), axes.title]
+            boxes = [label.get_window_extent(renderer) for label in words if label.get_text().strip()]
+            for i, box in enumerate(box for box in boxes if box.width > 0):
                 assert page.x0 - 1 <= box.x0 < box.x1 <= page.x1 + 1, name
                 assert not any(
                     box.shrunk(0.9, 0.8).overlaps(other.shrunk(0.9, 0.8)) for other in boxes[:i]
                 ), name
-        for text in figure.texts:
-            assert text.get_window_extent(renderer).x1 <= page.x1, name
+    for text in figure.texts:
+        assert text.get_window_extent(renderer).x1 <= page.x1, name
 
 
 def test_collapsed_runs_are_hollow(drawn):

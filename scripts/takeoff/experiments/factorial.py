@@ -1,53 +1,83 @@
-"""Which factor mattered, and do they need each other? A full 2^k factorial over the study's factors."""
+"""Which factor mattered, and do they need each other? A 2^k factorial over the study's factors."""
 
 from collections.abc import Iterator
-from itertools import product
-from typing import TYPE_CHECKING, Annotated, Any
-
-from pydantic import Field
+from typing import TYPE_CHECKING, Any
 
 from takeoff.errors import TakeoffError
-from takeoff.study.arms import Arm, make_arm
+from takeoff.experiments.chance import chance_of
+from takeoff.experiments.factorial_cells import Options, cells, fixed_arms, fraction, tuned_arms
+from takeoff.experiments.factorial_claims import CLAIMS, judge, quartet, speed_pair
+from takeoff.study.arms import Arm
 from takeoff.study.model import Study
-from takeoff.study.settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
     from takeoff.experiments.registry import Results
-    from takeoff.statistics.design import Design
 
 TITLE = "Which factor mattered?"
-TABLES = ("effects", "cells", "collapse", "pairing", "curves", "runs")
+TABLES = (
+    "effects",
+    "cells",
+    "collapse",
+    "pairing",
+    "curves",
+    "runs",
+    "equivalence",
+    "pooled",
+    "speed_up",
+    "step_seconds",
+    "fixed_effects",
+    "fixed_cells",
+    "fixed",
+    "aliases",
+)
+"""All that there can be; `tables` says which a study makes."""
 FIGURES = {
     "effects": "Effects and Shapley shares",
+    "log-odds": "Effects in log-odds",
     "cells": "Every combination",
     "curves": "Learning curves",
+    "rates": "Tuned rates against one rate",
+    "speed-up": "Does batch norm speed training?",
+    "interaction": "Do dropout and batch norm add up?",
 }
-RESPONSES = ("test_accuracy", "test_accuracy_log_odds", "generalisation_gap", "epochs_to_threshold")
-"""What effects are measured on."""
-CURVES = ("train_accuracy", "validation_accuracy", "train_loss", "validation_loss")
-"""What is measured after every epoch."""
-
-
-class Options(Settings):
-    """What a study may set below `factorial`."""
-
-    threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    """The validation accuracy of which the epoch that first reaches it is measured (a fraction)."""
+"""All that there can be; `figures` says which a study draws."""
 
 
 def arms(study: Study, options: Options) -> list[Arm]:
-    """Every combination of baseline and treatment, the baselines first."""
-    levels = [(factor.baseline, factor.treatment) for factor in study.factors.values()]
-    return [make_arm(study, dict(zip(study.factors, cell, strict=True))) for cell in product(*levels)]
+    """Every cell tuned, and, where asked, every cell at one rate."""
+    return tuned_arms(study, options) + fixed_arms(study, options)
+
+
+def timed(study: Study, options: Options) -> list[Arm]:
+    """The plain arm and the one with batch norm, whose steps are timed against each other."""
+    pair = speed_pair(study, tuned_arms(study, options))
+    return [] if isinstance(pair, str) else list(pair)
+
+
+def tables(study: Study, options: Options) -> tuple[str, ...]:
+    """The tables of a study: those at a fixed rate, and aliases, only where it has these."""
+    absent = set() if options.fixed_rate is not None else {"fixed_effects", "fixed_cells", "fixed"}
+    absent |= {"aliases"} if fraction(study, options) is None else set()
+    return tuple(name for name in TABLES if name not in absent)
+
+
+def figures(study: Study, options: Options) -> dict[str, str]:
+    """The figures of a study: those of a claim only where its factors let it be judged."""
+    wanted = {"effects", "log-odds", "cells", "curves"}
+    wanted |= set() if options.fixed_rate is None else {"rates"}
+    wanted |= {"speed-up"} if timed(study, options) else set()
+    wanted |= set() if isinstance(quartet(study, tuned_arms(study, options)), str) else {"interaction"}
+    return {name: label for name, label in FIGURES.items() if name in wanted}
 
 
 def analyse(study: Study, options: Options, results: "Results") -> "dict[str, pd.DataFrame]":
     """The tables of the experiment; accuracies and their differences are fractions.
 
-    - `effects`: the columns of `statistics.effects.COLUMNS`, for every one of `RESPONSES`.
+    - `effects`: the columns of `statistics.effects.COLUMNS`, for every one of `RESPONSES`; of a fraction, main
+      effects and interactions of two factors alone.
     - `cells`: a row per arm: levels, `n_seeds`, `n_diverged`, `collapsed`, `censored` (runs that never
       reached the threshold, so that `epochs_to_threshold` is a lower bound), rate, and mean and t interval of
       every response.
@@ -59,6 +89,13 @@ def analyse(study: Study, options: Options, results: "Results") -> "dict[str, pd
       would be without common seeds (below 1, pairing helped).
     - `curves`: a row per arm and epoch: mean and t interval over `n_seeds`.
     - `runs`: a row per run: levels, seed, what was measured of it.
+    - `equivalence`: which main and simple effects on accuracy are shown to lie within the study's margin: the
+      columns of `statistics.equivalence.COLUMNS`.
+    - `pooled`: each effect with the interval from the pooled error of all cells, which takes all cells as equally
+      noisy: a check of the t intervals, never the result.
+    - `speed_up`, `step_seconds`: batch norm against none, see `factorial_speed`.
+    - `fixed_effects`, `fixed_cells`, `fixed`: at the one rate, and against tuned rates, see `factorial_fixed`.
+    - `aliases`: of a fraction, see `statistics.fractional.aliases_table`.
 
     A diverged run's accuracy counts as chance wherever it has none, on its curve from where that stops.
 
@@ -66,202 +103,65 @@ def analyse(study: Study, options: Options, results: "Results") -> "dict[str, pd
         TakeoffError: runs, curves or card do not fit the study.
 
     """
+    from takeoff.experiments import factorial_tables as made
+    from takeoff.experiments.factorial_fixed import fixed_tables
+    from takeoff.experiments.factorial_speed import speed_tables
     from takeoff.statistics.chance import chance_line
-    from takeoff.statistics.design import design_of
-    from takeoff.statistics.effects import effects_table
+    from takeoff.statistics.fractional import aliases_table
 
-    chance, images = _chance(results.card, study.dataset.test_samples)
+    chance, images = test = chance_of(results.card, study)
     if options.threshold <= chance_line(chance, images):
         raise TakeoffError(
             f"factorial.threshold {options.threshold:g} is no better than guessing; "
             f"valid: above {chance_line(chance, images):.3f}, for {images} test images"
         )
-    curves = _complete_curves(results, chance)
-    runs = _measured_runs(study, options, results, curves, (chance, images))
-    baselines = {name: factor.baseline for name, factor in study.factors.items()}
-    design = design_of(runs, list(study.factors), baselines, "factorial")
-    return {
-        "effects": effects_table(design, {name: runs[name] for name in RESPONSES}, runs["diverged"]),
-        "cells": _cells(study, runs),
-        "collapse": _collapse(runs, chance, images),
-        "pairing": _pairing(design, runs),
-        "curves": _mean_curves(runs, curves),
+    tuned, part = tuned_arms(study, options), fraction(study, options)
+    levels = {arm.name: levels for arm, levels in zip(tuned, cells(study, options), strict=True)}
+    found = made.of_arms(results.runs, list(levels))
+    curves = made.complete_curves(found, results.curves, chance)
+    runs = made.measured_runs(found, levels, test)
+    runs = made.with_crossings(runs, curves["validation_accuracy"], options.threshold, study.recipe.epochs)
+    design, contrasts = made.design_and_contrasts(study, runs, part)
+    analysed = {
+        "effects": made.effects(design, contrasts, runs),
+        "cells": made.cells(study, runs),
+        "collapse": made.collapse(runs, chance, images),
+        "pairing": made.pairing(design, contrasts, runs),
+        "curves": made.mean_curves(runs, curves),
         "runs": runs,
+        "equivalence": made.equivalence(design, contrasts, runs, study.margin),
+        "pooled": made.pooled(design, contrasts, runs),
+        **speed_tables(study, speed_pair(study, tuned), results, curves["validation_accuracy"], chance),
     }
+    if options.fixed_rate is not None:
+        fixed = {arm.name: levels[arm.lender] for arm in fixed_arms(study, options) if arm.lender}
+        at_rate = made.measured_runs(made.of_arms(results.runs, list(fixed)), fixed, test)
+        analysed |= fixed_tables(study, options.fixed_rate, runs, at_rate, part)
+    if part is not None:
+        analysed["aliases"] = aliases_table(list(study.factors), part)
+    return analysed
 
 
 def draw(
     study: Study, options: Options, tables: "dict[str, pd.DataFrame]"
 ) -> "Iterator[tuple[str, Figure, pd.DataFrame]]":
-    """The forest plot of effects, the cells, and the curves per arm."""
+    """The forest plots of effects, the cells, the curves per arm, and what the claims are judged by."""
+    from takeoff.experiments import factorial_claim_figures as claimed
+    from takeoff.experiments.factorial_effects import draw_effects, draw_log_odds
     from takeoff.experiments.factorial_figures import draw_cells, draw_curves
-    from takeoff.experiments.factorial_forest import draw_effects
+    from takeoff.experiments.factorial_rates import draw_rates
 
-    yield "effects", *draw_effects(study, tables)
-    yield "cells", *draw_cells(study, tables)
-    yield "curves", *draw_curves(study, tables, options.threshold)
-
-
-def _chance(card: dict[str, Any], asked: int | str) -> tuple[float, int]:
-    """The majority rate of the test images, and how many of them are read: all, or a balanced part."""
-    from takeoff.statistics.chance import majority_rate
-
-    try:
-        counts = (card.get("images_per_class") or card["counts"])["test"]
-        numbers = list(counts.values() if isinstance(counts, dict) else counts)
-        images = sum(numbers) if isinstance(asked, str) else min(asked, sum(numbers))
-        return majority_rate(numbers), images
-    except (AttributeError, KeyError, TypeError, ValueError):
-        raise TakeoffError(
-            "card.json: images_per_class.test is missing or wrong; valid: the test images of every class"
-        ) from None
+    drawn: dict[str, Any] = {
+        "effects": lambda: draw_effects(study, tables),
+        "log-odds": lambda: draw_log_odds(study, tables),
+        "cells": lambda: draw_cells(study, tables),
+        "curves": lambda: draw_curves(study, tables, options.threshold),
+        "rates": lambda: draw_rates(study, tables),
+        "speed-up": lambda: claimed.draw_speed_up(study, tables),
+        "interaction": lambda: claimed.draw_interaction(study, options, tables),
+    }
+    for name in figures(study, options):
+        yield name, *drawn[name]()
 
 
-def _complete_curves(results: "Results", chance: float) -> "dict[str, pd.DataFrame]":
-    """Each of `CURVES` as epochs × (arm, seed); where a diverged run has no accuracy, it is at chance."""
-    import numpy as np
-    import pandas as pd
-
-    keys = pd.MultiIndex.from_frame(results.runs[["arm", "seed"]])
-    if keys.has_duplicates:
-        arm, seed = keys[keys.duplicated()][0]
-        raise TakeoffError(f"factorial: arm {arm} has two runs with seed {seed}; valid: one")
-    diverged = results.runs["diverged"].to_numpy(dtype=bool)
-    wide = {}
-    for name in CURVES:
-        curve = results.curves.pivot(index="epoch", columns=["arm", "seed"], values=name).reindex(
-            columns=keys
-        )
-        absent = curve.isna().all().to_numpy() & ~diverged
-        if absent.any():
-            arm, seed = keys[absent][0]
-            raise TakeoffError(
-                f"factorial: arm {arm}, seed {seed} has no {name} in its curve; train it again"
-            )
-        if name.endswith("accuracy"):
-            curve = curve.where(np.isfinite(curve) | ~diverged, chance)
-        wide[name] = curve
-    return wide
-
-
-def _measured_runs(
-    study: Study,
-    options: Options,
-    results: "Results",
-    curves: "dict[str, pd.DataFrame]",
-    test: tuple[float, int],
-) -> "pd.DataFrame":
-    """A row per run: arm, seed, its cell's levels, responses, accuracies, and what flags it."""
-    import numpy as np
-    import pandas as pd
-
-    from takeoff.statistics.censoring import first_crossing
-    from takeoff.statistics.chance import collapsed
-    from takeoff.statistics.responses import responses_of
-    from takeoff.statistics.tables import level_text
-
-    chance, images = test
-    cells = product(*((level_text(f.baseline), level_text(f.treatment)) for f in study.factors.values()))
-    levels = {arm.name: cell for arm, cell in zip(arms(study, options), cells, strict=True)}
-    # Only this experiment's arms, in its order, whatever else the tables hold.
-    given = results.runs[results.runs["arm"].isin(levels)]
-    given = given.iloc[np.lexsort([given["seed"], given["arm"].map(list(levels).index)])].reset_index(
-        drop=True
-    )
-    runs = given[["arm", "seed"]].copy()
-    for i, factor in enumerate(study.factors):
-        runs[factor] = [levels[arm][i] for arm in runs["arm"]]
-    names = [*RESPONSES[:3], "train_accuracy", "validation_accuracy"]
-    runs = runs.assign(**responses_of(given, names, images, chance, "factorial"))
-    validation, horizon = curves["validation_accuracy"], study.recipe.epochs
-    crossings = [
-        first_crossing(validation.index, validation[run.arm, run.seed], options.threshold, horizon)
-        for run in runs.itertuples()
-    ]
-    runs["epochs_to_threshold"] = [crossing.position for crossing in crossings]
-    runs["censored"] = [crossing.censored for crossing in crossings]
-    runs["diverged"] = given["diverged"].astype(bool)
-    runs["collapsed"] = collapsed(runs["test_accuracy"], runs["diverged"], chance, images)
-    kept = [name for name in ("learning_rate", "at_edge", "untuned") if name in given]
-    return pd.concat([runs, given[kept]], axis=1)
-
-
-def _cells(study: Study, runs: "pd.DataFrame") -> "pd.DataFrame":
-    """A row per arm: its levels, counts, rate, and each response's mean, `_low` and `_high`."""
-    import pandas as pd
-
-    from takeoff.statistics.intervals import mean_interval
-
-    rows = []
-    for arm, group in runs.groupby("arm", sort=False):
-        first = group.iloc[0]
-        row = {"arm": arm, **{factor: first[factor] for factor in study.factors}, "n_seeds": len(group)}
-        row["n_diverged"] = int(group["diverged"].sum())
-        row |= {flag: int(group[flag].sum()) for flag in ("collapsed", "censored")}
-        row |= {name: first[name] for name in ("learning_rate", "at_edge", "untuned") if name in runs}
-        for name in (*RESPONSES, "train_accuracy", "validation_accuracy"):
-            row[name], row[f"{name}_low"], row[f"{name}_high"], _ = mean_interval(group[name])
-        rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def _collapse(runs: "pd.DataFrame", chance: float, images: int) -> "pd.DataFrame":
-    import pandas as pd
-
-    from takeoff.statistics.chance import chance_line
-    from takeoff.statistics.intervals import proportion_interval
-
-    rows = []
-    for arm, group in runs.groupby("arm", sort=False):
-        collapsed = int(group["collapsed"].sum())
-        low, high = proportion_interval(collapsed, len(group))
-        rows.append(
-            {
-                "arm": arm,
-                "runs": len(group),
-                "collapsed": collapsed,
-                "rate": collapsed / len(group),
-                "ci_low": low,
-                "ci_high": high,
-                "mean": group["test_accuracy"].mean(),
-                "mean_of_rest": group.loc[~group["collapsed"], "test_accuracy"].mean(),
-                "chance": chance,
-                "line": chance_line(chance, images),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def _pairing(design: "Design", runs: "pd.DataFrame") -> "pd.DataFrame":
-    """Tidy: `response`, `quantity` (`mean_correlation`, `variance_ratio`), `term` (of a ratio), `value`."""
-    import pandas as pd
-
-    from takeoff.statistics.contrasts import interaction_weights
-    from takeoff.statistics.pairing import mean_correlation, variance_ratio
-
-    rows = []
-    for response in RESPONSES:
-        matrix = design.matrix(runs[response])
-        rows.append((response, "mean_correlation", "", mean_correlation(matrix)))
-        for i, factor in enumerate(design.levels):
-            ratio = variance_ratio(matrix, interaction_weights(design.k, [i]))
-            rows.append((response, "variance_ratio", factor, ratio))
-    return pd.DataFrame(rows, columns=["response", "quantity", "term", "value"])
-
-
-def _mean_curves(runs: "pd.DataFrame", curves: "dict[str, pd.DataFrame]") -> "pd.DataFrame":
-    """A row per arm and epoch: `n_seeds` with an accuracy, and each measure's mean, `_low` and `_high`."""
-    import pandas as pd
-
-    from takeoff.statistics.intervals import mean_band
-
-    parts = []
-    for arm in runs["arm"].unique():
-        part = pd.DataFrame({"arm": arm, "epoch": curves["train_accuracy"].index})
-        for name in CURVES:
-            band = mean_band(curves[name][arm])
-            if name == "train_accuracy":
-                part["n_seeds"] = band.n
-            part[name], part[f"{name}_low"], part[f"{name}_high"] = band.mean, band.low, band.high
-        parts.append(part[part["n_seeds"] > 0])
-    return pd.concat(parts, ignore_index=True)
+__all__ = ["CLAIMS", "FIGURES", "TABLES", "TITLE", "Options", "analyse", "arms", "draw", "figures", "judge"]

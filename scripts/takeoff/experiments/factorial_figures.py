@@ -17,6 +17,10 @@ from takeoff.study.model import Study
 PERCENT = f"{RESPONSE}_percent"
 MOST_ARMS = 64
 """Of more arms, only the best and the worst are drawn."""
+JOIN = "\N{NO-BREAK SPACE}+ "
+"""Between levels: a line never starts with the plus."""
+BEST = 12
+"""How many arms of a fraction get a panel of curves."""
 
 
 @styled
@@ -186,7 +190,8 @@ def draw_curves(study: Study, tables: Tables, threshold: float) -> tuple[Figure,
     lines = 1 + max(title.count("\n") for title in titles.values())
     subtitle = seeds_words(tables, "bands") + " · grey: validation accuracy of the other arms"
     if len(titles) < len(cells):
-        subtitle += f" · {len(titles)} of {len(cells)} arms"
+        best = "the best " if len(cells) < 2 ** len(study.factors) else ""
+        subtitle += f" · {best}{len(titles)} of {len(cells)} arms"
     size = (2.45 * across + 0.6, (1.75 + 0.15 * lines) * down + 1.15)
     figure = new_figure(*size, f"{study.title}: how fast does each network learn, and how well?", subtitle)
     grid = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).ravel()
@@ -228,19 +233,22 @@ def _draw_curve(axes: Axes, curve: pd.DataFrame) -> None:
 def _panels(study: Study, cells: pd.DataFrame) -> dict[str, str]:
     """Which arms get a panel, and its title.
 
-    All of up to 16 arms; of more, those that differ by one factor at most from no or from all treatments.
+    All of up to 16 arms; of more, those that differ by one factor at most from no or from all treatments; of a
+    fraction, in which few of these are, the best.
     """
     k = len(study.factors)
+    if len(cells) < 2**k:
+        cells = cells.sort_values(RESPONSE, ascending=False, kind="stable").head(BEST)
     treatments = {f: level_text(factor.treatment) for f, factor in study.factors.items()}
     rows = [
         (cell, [level_text(cell[f]) == treatments[f] for f in treatments]) for _, cell in cells.iterrows()
     ]
-    if k > 4:
+    if k > 4 and len(cells) != BEST:
         rows.sort(key=lambda row: (sum(row[1]), [not treated for treated in row[1]]))
     titles = {}
     for cell, treated in rows:
-        if k <= 4 or not 1 < sum(treated) < k - 1:
-            titles[str(cell["arm"])] = fill(_title(study, treated), 33)
+        if k <= 4 or len(cells) == BEST or not 1 < sum(treated) < k - 1:
+            titles[str(cell["arm"])] = fill(_title(study, treated), 33 if k < 7 else 29)
     return titles
 
 
@@ -254,14 +262,14 @@ def _title(study: Study, treated: Sequence[bool]) -> str:
             for on, word, (f, factor) in zip(treated, words, factors, strict=True)
         ]
         present = [level for level in levels if not level.startswith("no\N{NO-BREAK SPACE}")]
-        return " + ".join(present or ["all baselines"])
+        return JOIN.join(present or ["all baselines"])
     on = [word for word, switched in zip(words, treated, strict=True) if switched]
     off = [word for word, switched in zip(words, treated, strict=True) if not switched]
     if not on or not off:
         return "all treatments" if on else "all baselines"
     if len(off) == 1:
         return f"all but {off[0]}"
-    return ("only " if len(on) == 1 else "") + " + ".join(on)
+    return ("only " if len(on) == 1 else "") + JOIN.join(on)
 
 
 def _unbroken(factor: str, level: object) -> str:

@@ -102,7 +102,7 @@ _WORDS = {
     "relu": "ReLU",
     "gelu": "GELU",
     "batch": "batch norm",
-    "local-response": "local response norm",
+    "local": "local response norm",
     "plain": "plain pooling",
     "overlapping": "overlapping pooling",
     "flip-crop": "flips, crops",
@@ -127,7 +127,7 @@ def level_words(factor: str, level: object) -> str:
         return f"{factor} {text}{'×' * (factor == 'width')}"
     if factor == "train_samples":
         return f"{int(text):,} images" if text.isdigit() else f"{text} images"
-    if factor in {"activation", "norm", "pooling", "augmentation", "initialisation"}:
+    if factor in {"activation", "norm", "response_norm", "pooling", "augmentation", "initialisation"}:
         return _WORDS.get(text, text)
     return f"{factor.replace('_', ' ')} {text}"
 

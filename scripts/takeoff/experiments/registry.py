@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from takeoff.errors import TakeoffError, choices
-from takeoff.study.arms import Arm, distinct
+from takeoff.study.arms import AnyArm, Arm, distinct
 from takeoff.study.loading import check
 from takeoff.study.model import Study
 from takeoff.study.settings import Settings
@@ -15,19 +15,37 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-EXPERIMENTS = ("factorial",)
+    from takeoff.experiments.claims import Claim, Finding
+
+EXPERIMENTS = (
+    "factorial",
+    "race",
+    "depth",
+    "stability",
+    "dropout",
+    "scaling",
+    "moment",
+    "compute",
+    "synergy",
+)
 
 
 @dataclass(frozen=True)
 class Results:
-    """What an experiment is analysed from."""
+    """What an experiment is analysed from: of its arms, and of the seeds that it asked for."""
 
     runs: "pd.DataFrame"
-    """A row per final run of the experiment's arms: the columns of `runs.parquet`."""
+    """A row per final run: the columns of `runs.parquet`, and how the arm was tuned (`at_edge`, `untuned`)."""
     curves: "pd.DataFrame"
-    """A row per such run and epoch: the columns of `curves.parquet`."""
+    """A row per such run of a network and epoch: the columns of `curves.parquet`."""
     card: dict[str, Any]
     """The dataset's card, as `prepare` writes it."""
+    tuning: "pd.DataFrame"
+    """A row per tuning run of a network that was tuned itself: `arm`, and the keys of `tuning.KEPT`."""
+    probes: "pd.DataFrame"
+    """A row per run of a probed arm, moment and layer: the columns of `probe.parquet`."""
+    speed: "pd.DataFrame | None" = None
+    """How long steps take: the columns of `speed.csv`."""
 
 
 class Experiment(Protocol):
@@ -44,12 +62,19 @@ class Experiment(Protocol):
     FIGURES: dict[str, str]
     """Names of the figures that `draw` makes, each with its label in the report; their captions stand in
     workflow/report/<experiment>-<figure>.rst."""
+    CLAIMS: tuple["Claim", ...]
+    """The claims that it judges, each with a criterion fixed before training."""
 
-    def arms(self, study: Study, options: Any) -> list[Arm]:
+    def arms(self, study: Study, options: Any) -> list[AnyArm]:
         """The arms that the experiment needs."""
 
     def analyse(self, study: Study, options: Any, results: Results) -> "dict[str, pd.DataFrame]":
         """The tidy tables, by name."""
+
+    def judge(
+        self, study: Study, options: Any, tables: "dict[str, pd.DataFrame]", card: dict[str, Any]
+    ) -> "list[Finding]":
+        """What the tables, read back, say of each of `CLAIMS`."""
 
     def draw(
         self, study: Study, options: Any, tables: "dict[str, pd.DataFrame]"
@@ -60,6 +85,32 @@ class Experiment(Protocol):
 def experiment(name: str) -> Experiment:
     """The module of an experiment."""
     return cast(Experiment, import_module(f"takeoff.experiments.{name}"))
+
+
+def reads_speed(name: str) -> bool:
+    """Whether an experiment is analysed from the measurements of speed: those that have arms timed are."""
+    return hasattr(experiment(name), "timed")
+
+
+def tables_of(name: str, study: Study, options: Any) -> tuple[str, ...]:
+    """The tables that an experiment makes of `study`: its own `tables`, where they depend on options."""
+    module: Any = experiment(name)
+    return tuple(module.tables(study, options) if hasattr(module, "tables") else module.TABLES)
+
+
+def figures_of(name: str, study: Study, options: Any) -> dict[str, str]:
+    """The figures that an experiment makes of `study`: its own `figures`, where they depend on options."""
+    module: Any = experiment(name)
+    return dict(module.figures(study, options) if hasattr(module, "figures") else module.FIGURES)
+
+
+def timed_arms(study: Study, source: str) -> list[Arm]:
+    """The networks whose steps are timed against each other, for the experiments that ask for it."""
+    wanted: list[AnyArm] = []
+    for name, options in enabled(study, source).items():
+        module: Any = experiment(name)
+        wanted += module.timed(study, options) if hasattr(module, "timed") else []
+    return [arm for arm in distinct(wanted) if isinstance(arm, Arm)]
 
 
 def enabled(study: Study, source: str) -> dict[str, Any]:
@@ -79,11 +130,11 @@ def enabled(study: Study, source: str) -> dict[str, Any]:
     return options
 
 
-def arms_of(study: Study, source: str) -> dict[str, list[Arm]]:
+def arms_of(study: Study, source: str) -> dict[str, list[AnyArm]]:
     """The arms of each experiment that `study` switches on."""
     return {name: experiment(name).arms(study, options) for name, options in enabled(study, source).items()}
 
 
-def all_arms(study: Study, source: str) -> list[Arm]:
-    """Every arm of the study, once."""
+def all_arms(study: Study, source: str) -> list[AnyArm]:
+    """Every arm of the study, once, with all the seeds that are asked of it."""
     return distinct(arm for arms in arms_of(study, source).values() for arm in arms)

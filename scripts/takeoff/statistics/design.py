@@ -44,13 +44,19 @@ class Design:
         matrix[self.seed, self.cell] = np.asarray(values, dtype=float)
         return matrix
 
+    @property
+    def present(self) -> list[int]:
+        """The cells that have runs: all 2^k, but for a fraction."""
+        return np.unique(self.cell).tolist()
+
     def unpaired(self) -> list[str]:
         """A sentence per cell that lacks seeds which other cells have: what its contrasts leave out."""
         absent = np.isnan(self.matrix(np.zeros(len(self.cell))))
         return [
             f"{self.source}: {self.cell_name(cell)} has no run with seed "
             f"{', '.join(np.array(self.seeds)[absent[:, cell]])}: left out of every contrast with this cell"
-            for cell in np.flatnonzero(absent.any(axis=0)).tolist()
+            for cell in self.present
+            if absent[:, cell].any()
         ]
 
 
@@ -59,6 +65,7 @@ def design_of(
     factors: Sequence[str],
     baseline: Mapping[str, object] | None = None,
     source: str = "runs",
+    wanted: Sequence[Sequence[int]] | None = None,
 ) -> Design:
     """The design of a table with a row per run.
 
@@ -67,6 +74,7 @@ def design_of(
         factors: columns with two levels each.
         baseline: factor → baseline level; elsewhere it is the level that the table has first.
         source: where the table was read from, for messages.
+        wanted: the cells of a fraction, each a zero (baseline) or one per factor; left out, all 2^k.
 
     Raises:
         TakeoffError: a factor is absent, or has not two levels; a baseline is not among them; a cell is
@@ -85,7 +93,8 @@ def design_of(
     seed_texts = level_texts(runs, "seed", source) if "seed" in runs else ["0"] * len(runs)
     seeds, seed = np.unique(seed_texts, return_inverse=True)
     design = Design(levels, tuple(seeds.tolist()), cell, seed, source)
-    _check_rows(design, "seed" in runs)
+    asked = cells(len(factors)) if wanted is None else np.asarray(wanted, dtype=int)
+    _check_rows(design, "seed" in runs, (asked * 2 ** np.arange(len(factors))[::-1]).sum(axis=1).tolist())
     return design
 
 
@@ -117,7 +126,7 @@ def _some(found: Sequence[str], most: int = 5) -> str:
     return ", ".join(found[:most]) + (", …" if len(found) > most else "")
 
 
-def _check_rows(design: Design, has_seeds: bool) -> None:
+def _check_rows(design: Design, has_seeds: bool, wanted: Sequence[int]) -> None:
     rows = Counter(zip(design.cell.tolist(), design.seed.tolist(), strict=True))
     for (cell, seed), times in sorted(rows.items()):
         if times > 1 and has_seeds:
@@ -131,9 +140,11 @@ def _check_rows(design: Design, has_seeds: bool) -> None:
                 "run per cell, or a column seed that tells the runs of a cell apart"
             )
     present = {cell for cell, _ in rows}
-    for cell in range(2**design.k):
+    whole = "every combination of the factors' levels"
+    for cell in wanted:
         if cell not in present:
             raise TakeoffError(
-                f"{design.source}: no run with {design.cell_name(cell)}; valid: every combination of the "
-                f"factors' levels ({len(present)} of {2**design.k} are there)"
+                f"{design.source}: no run with {design.cell_name(cell)}; valid: "
+                f"{whole if len(wanted) == 2**design.k else 'every cell of the fraction'} "
+                f"({len(present)} of {len(wanted)} are there)"
             )

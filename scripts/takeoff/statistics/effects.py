@@ -1,6 +1,6 @@
 """The effects table of a 2^k design: main, interaction, simple effects and Shapley shares, with intervals."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 from typing import Literal
@@ -75,6 +75,7 @@ def effects_table(
     responses: Mapping[str, ArrayLike],
     diverged: ArrayLike | None = None,
     confidence: float = 0.95,
+    contrasts: Sequence[Contrast] | None = None,
 ) -> pd.DataFrame:
     """Every effect on every response, in the response's units: a row each, with the columns `COLUMNS`.
 
@@ -90,13 +91,14 @@ def effects_table(
         responses: name → values, (rows,), finite.
         diverged: (rows,) bool; none when left out.
         confidence: of the intervals; not adjusted for their number.
+        contrasts: which effects; left out, all those of the full design.
 
     Raises:
         TakeoffError: the cells of a contrast have no seed in common.
 
     """
     lost = design.matrix(np.zeros(len(design.cell)) if diverged is None else diverged)
-    contrasts = contrasts_of(design.levels)
+    contrasts = contrasts_of(design.levels) if contrasts is None else contrasts
     tables = []
     for response, values in responses.items():
         matrix = design.matrix(values)

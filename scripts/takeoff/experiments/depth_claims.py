@@ -1,0 +1,122 @@
+"""The claims of `depth`: gradients shrink in sigmoid networks, whose early layers, and which, hardly learn."""
+
+from math import inf
+from typing import TYPE_CHECKING
+
+from takeoff.experiments.claims import Claim, Finding
+from takeoff.statistics.verdicts import Part
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CLAIMS = (
+    Claim(
+        name="sigmoid-gradients-shrink",
+        statement="Sigmoid gradients shrink with every layer; ReLU keeps them.",
+        source="Hochreiter 1991; Glorot & Bengio 2010",
+        quantity="by how much the natural logarithm of the gradient's norm (of pre-activations) changes per hidden "
+        "layer towards the images, before training, at the greatest depth",
+        criterion="supported where sigmoid's interval lies below 0, and |slope| is smaller for ReLU with He's "
+        "initialisation; contradicted where either lies on the other side",
+        published="σ′ ≤ 0.25, so at most 0.25^10 = 9.5e-7 over ten layers: a slope of −1.39 from the activation alone",
+        figure="depth-gradients",
+        published_value=-1.386,
+    ),
+    Claim(
+        name="early-sigmoid-layers-learn-slowly",
+        statement="Early layers of deep sigmoid networks learn slowly or stop.",
+        source="Hochreiter 1991; Glorot & Bengio 2010",
+        quantity="relative change of the weights by training, first hidden layer over the last",
+        criterion="supported where sigmoid's ratio lies below 1, and below ReLU's; contradicted where either lies "
+        "above",
+        published="",
+        figure="depth-layers",
+    ),
+    Claim(
+        name="deep-sigmoid-networks-do-not-learn",
+        statement="Deep plain sigmoid networks do not learn, ReLU ones do.",
+        source="Ioffe & Szegedy 2015, section 4.2.1",
+        quantity="training accuracy at the greatest depth above that of always answering the most frequent class",
+        criterion="supported where sigmoid's is equivalent to 0 within the study's margin, and ReLU's lies above the "
+        "margin; contradicted where sigmoid's lies above the margin, or ReLU's below it",
+        published="sigmoid Inception stays at chance (0.1%); with batch norm it reaches 69.8%",
+        figure="depth-accuracy",
+        published_value=0.0,
+    ),
+)
+
+
+def findings(tables: "dict[str, pd.DataFrame]", margin: float) -> list[Finding]:
+    """What `slopes`, `change` and `runs`, read back, say of each claim."""
+    slopes = tables["slopes"]
+    return [
+        _shrink(slopes[slopes["moment"] == "start"]),
+        _slowly(tables["change"], tables["runs"]),
+        _learn(tables["runs"], margin),
+    ]
+
+
+def _plain(table: "pd.DataFrame", activation: str, column: str) -> "pd.Series":
+    """The values of plain networks with one activation, by seed."""
+    own = table["activation"].eq(activation) & table["norm"].eq("none")
+    own &= table["initialisation"].eq("by-activation")
+    return table[own].set_index("seed")[column].dropna().astype(float)
+
+
+def _pair(table: "pd.DataFrame", column: str) -> "tuple[pd.Series, pd.Series] | None":
+    """Sigmoid's and ReLU's values of the seeds that both have."""
+    sigmoid, relu = _plain(table, "sigmoid", column), _plain(table, "relu", column)
+    common = sigmoid.index.intersection(relu.index)
+    return (sigmoid[common], relu[common]) if len(common) else None
+
+
+def _missing(claim: str, what: str) -> Finding:
+    return Finding(claim, reason=f"{what}; list both sigmoid and relu below `depth.activations`")
+
+
+def _shrink(slopes: "pd.DataFrame") -> Finding:
+    pair = _pair(slopes, "slope")
+    if pair is None:
+        return _missing(CLAIMS[0].name, "no slopes of sigmoid and ReLU networks")
+    sigmoid, relu = pair
+    parts = (
+        Part.of("sigmoid: change of ln gradient per layer towards the images", sigmoid, (-inf, 0)),
+        Part.of("|slope| of sigmoid less that of ReLU", sigmoid.abs() - relu.abs(), (0, inf)),
+    )
+    return Finding(CLAIMS[0].name, parts, f"ReLU's slope: {relu.mean():+.3f}")
+
+
+def _slowly(change: "pd.DataFrame", runs: "pd.DataFrame") -> Finding:
+    pair = _pair(change, "ratio")
+    if pair is None:
+        return _missing(CLAIMS[1].name, "no change of weights of sigmoid and ReLU networks")
+    sigmoid, relu = pair
+    parts = (
+        Part.of(
+            "sigmoid: change of the first hidden layer over the last, ratio", sigmoid, (0, 1), ratio=True
+        ),
+        Part.of("that ratio, sigmoid over ReLU", sigmoid / relu, (0, 1), ratio=True),
+    )
+    lost = len(
+        runs[runs["norm"].eq("none") & runs["activation"].isin(["sigmoid", "relu"]) & runs["diverged"]]
+    )
+    reason = f"{lost} runs diverged, and have no change of weights to compare" if lost else ""
+    return Finding(CLAIMS[1].name, parts, reason)
+
+
+def _learn(runs: "pd.DataFrame", margin: float) -> Finding:
+    pair = _pair(runs.assign(above=runs["train_accuracy"] - runs["majority"]), "above")
+    if pair is None:
+        return _missing(CLAIMS[2].name, "no runs of sigmoid and ReLU networks")
+    sigmoid, relu = pair
+    parts = (
+        Part.of(
+            "sigmoid: training accuracy above the majority rate, fraction",
+            sigmoid,
+            (-margin, margin),
+            contradicts=((margin, inf),),
+        ),
+        Part.of("ReLU: training accuracy above the majority rate, fraction", relu, (margin, inf)),
+    )
+    depth = int(runs["depth"].max())
+    return Finding(CLAIMS[2].name, parts, f"at {depth} hidden layers")

@@ -1,0 +1,203 @@
+"""The figures of `depth`: gradients, saturation and change of weights by layer, and accuracy against depth."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+
+from takeoff.experiments.depth_tables import STILL
+from takeoff.experiments.plotting import COLOURS, INK, MUTED, level_words, new_figure, styled
+from takeoff.study.model import Study
+
+Tables = Mapping[str, pd.DataFrame]
+COLOUR = {"sigmoid": COLOURS[2], "tanh": COLOURS[1], "relu": COLOURS[0], "gelu": COLOURS[4]}
+MARKER = {"sigmoid": "D", "tanh": "s", "relu": "o", "gelu": "^"}
+LINE: dict[str, Any] = {"none": "-", "batch": (0, (4, 1.5))}
+MOMENTS = {"start": "before training", "end": "after training"}
+QUARTER = 0.25
+"""The greatest derivative of the sigmoid."""
+
+
+@styled
+def draw_gradients(study: Study, tables: Tables) -> tuple[Figure, pd.DataFrame]:
+    """The norm of gradients by layer, before and after training; a column per activation."""
+    table, slopes = tables["layers"], tables["slopes"]
+    kinds = _kinds(table)
+    depth, seeds = int(table["depth"].max()), int(table["n_seeds"].max())
+    figure = new_figure(
+        max(3.1 * len(kinds), 5.5),
+        5.4,
+        f"{study.title}: do gradients vanish on their way to the images?",
+        f"{depth} hidden layers · geometric mean of {seeds} seed{'s' * (seeds > 1)} · solid: no norm, "
+        "dashed: batch norm · slope: change of ln gradient per layer towards the images",
+    )
+    grid = figure.subplots(2, len(kinds), sharex=True, sharey=True, squeeze=False)
+    for row, moment in zip(grid, MOMENTS, strict=True):
+        for axes, kind in zip(row, kinds, strict=True):
+            own = table[_of(table, kind) & (table["moment"] == moment) & table["hidden"].astype(bool)]
+            words = [_panel_words(kind) if moment == "start" else ""]
+            for norm, line in own.groupby("norm", sort=False):
+                _line(axes, line, "gradient_norm", kind, str(norm))
+                slope = slopes[_of(slopes, kind) & (slopes["norm"] == norm) & (slopes["moment"] == moment)][
+                    "slope"
+                ]
+                words.append(
+                    f"{'batch norm' if norm == 'batch' else 'no norm'}: slope {slope.mean():+.2f}".replace(
+                        "-", "−"
+                    )
+                )
+            if kind[0] == "sigmoid" and moment == "start":
+                _activation_alone(axes, own[own["norm"] == "none"])
+            axes.set_title("\n".join(filter(None, words)), fontsize=8.5)
+            axes.set_yscale("log")
+            axes.yaxis.set_major_locator(LogLocator(numticks=8))
+            axes.yaxis.set_minor_locator(NullLocator())
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=2))
+        row[0].set_ylabel(f"gradient norm {MOMENTS[moment]}")
+    for axes in grid[-1]:
+        axes.set_xlabel("hidden layer, images left")
+    return figure, table
+
+
+def _activation_alone(axes: Axes, line: pd.DataFrame) -> None:
+    """What the sigmoid's derivative alone would do, a factor of a quarter per layer, from the last layer down."""
+    if line.empty:
+        return
+    layer = np.sort(line["layer"].to_numpy(dtype=float))
+    top = float(line.loc[line["layer"].idxmax(), "gradient_norm"])
+    axes.plot(layer, top * QUARTER ** (layer[-1] - layer), color=MUTED, lw=1, ls=":", zorder=1)
+    middle = len(layer) // 3
+    axes.annotate(
+        "0.25ⁿ: activation\nfactor only",
+        (layer[middle], top * QUARTER ** (layer[-1] - layer[middle])),
+        (6, -8),
+        textcoords="offset points",
+        color=MUTED,
+        fontsize=7.5,
+        va="top",
+    )
+
+
+@styled
+def draw_layers(study: Study, tables: Tables) -> tuple[Figure, pd.DataFrame]:
+    """After training: the share of saturated units, and the relative change of weights, by layer."""
+    table, change = tables["layers"], tables["change"]
+    table = table[(table["moment"] == "end") & table["hidden"].astype(bool)]
+    kinds = _kinds(table)
+    depth = int(table["depth"].max()) if len(table) else 0
+    figure = new_figure(
+        max(3.1 * len(kinds), 5.5),
+        5.2,
+        f"{study.title}: which layers are saturated, and which learn?",
+        f"{depth} hidden layers, after training · solid: no norm, dashed: batch norm · first/last: how much more the "
+        "first layer's weights changed",
+    )
+    grid = figure.subplots(2, max(1, len(kinds)), sharex=True, sharey="row", squeeze=False)
+    for column, kind in zip(grid.T, kinds, strict=False):
+        own = table[_of(table, kind)]
+        words = [_panel_words(kind)]
+        for norm, line in own.groupby("norm", sort=False):
+            _line(column[0], line, "saturated", kind, str(norm))
+            _line(column[1], line, "weight_change", kind, str(norm))
+            ratio = change[_of(change, kind) & (change["norm"] == norm)]["ratio"]
+            name = "batch norm" if norm == "batch" else "no norm"
+            words.append(f"{name}: first/last {np.exp(np.log(ratio).mean()):.2g}×")
+        column[0].set_title(words[0])
+        column[1].set_title("\n".join(words[1:]), fontsize=8.5, fontweight="normal")
+        column[0].set_ylim(-0.03, 1.03)
+        column[1].set_yscale("log")
+        column[1].set_ylim(bottom=STILL)
+        column[1].set_xlabel("hidden layer, images left")
+        column[1].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=2))
+    grid[0, 0].set_ylabel("saturated (of ReLU: inactive)")
+    grid[1, 0].set_ylabel("relative change of weights")
+    return figure, table
+
+
+@styled
+def draw_accuracy(study: Study, tables: Tables) -> tuple[Figure, pd.DataFrame]:
+    """Training and validation accuracy against depth, each network at its best rate; final runs at the deepest."""
+    table, runs = tables["accuracy"], tables["runs"]
+    majority = float(table["majority"].iloc[0])
+    seeds = int(table["n_seeds"].max())
+    figure = new_figure(
+        8.2,
+        4.2,
+        f"{study.title}: which networks still learn when they are deep?",
+        f"lines: {seeds} tuning runs at each network's best rate · points: final runs at the greatest depth · "
+        "solid: no norm, dashed: batch norm",
+    )
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, (name, final) in zip(
+        panels, (("train_accuracy", "train_accuracy"), ("validation_accuracy", "test_accuracy")), strict=True
+    ):
+        axes.axhspan(100 * (majority - study.margin), 100 * (majority + study.margin), color="#e4e4e4", lw=0)
+        axes.axhline(100 * majority, color=MUTED, lw=1)
+        axes.text(
+            0.99, 100 * majority + 1.5, "chance ± margin", color=MUTED, fontsize=7.5, ha="right",
+            transform=axes.get_yaxis_transform(),
+        )  # fmt: skip
+        for (activation, norm, drawn), line in table.groupby(
+            ["activation", "norm", "initialisation"], sort=False
+        ):
+            kind = (str(activation), str(drawn))
+            ordered = line.sort_values("depth")
+            axes.plot(
+                ordered["depth"], 100 * ordered[name], color=COLOUR[kind[0]], ls=LINE[str(norm)],
+                marker=MARKER[kind[0]], ms=3.5, lw=1.4, label=_legend(kind, str(norm)),
+            )  # fmt: skip
+            own = runs[_of(runs, kind) & (runs["norm"] == norm)]
+            axes.plot(
+                own["depth"] * (1 + 0.012 * (np.arange(len(own)) - len(own) / 2)), 100 * own[final], ls="none",
+                marker=MARKER[kind[0]], ms=5, mfc="none" if norm == "batch" else COLOUR[kind[0]], alpha=0.7,
+                color=COLOUR[kind[0]],
+            )  # fmt: skip
+        axes.set_xlabel("hidden layers")
+        axes.set_xscale("log")
+        depths = sorted(table["depth"].unique())
+        axes.set_xticks(depths, [str(depth) for depth in depths])
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_xlim(depths[0] / 1.15, depths[-1] * 1.18)
+        axes.set_ylim(0, 102)
+    panels[0].set_title("training images")
+    panels[1].set_title("validation images (points: test)")
+    panels[0].set_ylabel("accuracy, %")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return figure, pd.concat([table.assign(of="tuning"), runs.assign(of="final")], ignore_index=True)
+
+
+def _kinds(table: pd.DataFrame) -> list[tuple[str, str]]:
+    """Activation and initialisation, in the order met."""
+    return list(dict.fromkeys(zip(table["activation"], table["initialisation"], strict=True)))
+
+
+def _of(table: pd.DataFrame, kind: tuple[str, str]) -> pd.Series:
+    return (table["activation"] == kind[0]) & (table["initialisation"] == kind[1])
+
+
+def _panel_words(kind: tuple[str, str]) -> str:
+    activation = level_words("activation", kind[0])
+    if kind[1] != "by-activation":
+        return f"{activation}, N(0, 0.01)"
+    return f"{activation}, {'Xavier' if kind[0] in {'sigmoid', 'tanh'} else 'He'}"
+
+
+def _legend(kind: tuple[str, str], norm: str) -> str:
+    return f"{_panel_words(kind)}{', batch norm' if norm == 'batch' else ''}"
+
+
+def _line(axes: Axes, line: pd.DataFrame, column: str, kind: tuple[str, str], norm: str) -> None:
+    """One network's values by layer, with a band where there is one."""
+    ordered = line.sort_values("layer")
+    colour = COLOUR[kind[0]]
+    axes.plot(
+        ordered["layer"], ordered[column], color=colour, ls=LINE[norm], lw=1.5, marker=MARKER[kind[0]], ms=2.5,
+        mec=colour, mfc=INK if norm == "batch" else colour,
+    )  # fmt: skip
+    if f"{column}_low" in ordered:
+        low, high = (ordered[f"{column}_{end}"].astype(float) for end in ("low", "high"))
+        axes.fill_between(ordered["layer"], low, high, color=colour, alpha=0.18, lw=0)

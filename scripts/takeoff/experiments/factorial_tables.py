@@ -1,0 +1,203 @@
+"""The factorial experiment's tables of tuned cells, from runs and curves."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from takeoff.errors import TakeoffError
+from takeoff.statistics.chance import chance_line, collapsed
+from takeoff.statistics.contrasts import Floats
+from takeoff.statistics.crossing import first_crossing
+from takeoff.statistics.design import Design, design_of
+from takeoff.statistics.effects import Contrast, contrasts_of, effects_table, seed_values
+from takeoff.statistics.equivalence import COLUMNS as EQUIVALENCE_COLUMNS
+from takeoff.statistics.equivalence import KINDS, equivalence_test
+from takeoff.statistics.fractional import fraction_contrasts
+from takeoff.statistics.intervals import mean_band, mean_interval, pooled_interval, proportion_interval
+from takeoff.statistics.pairing import mean_correlation, variance_ratio
+from takeoff.statistics.responses import responses_of
+from takeoff.statistics.tables import level_text
+from takeoff.study.model import Level, Study
+
+RESPONSES = ("test_accuracy", "test_accuracy_log_odds", "generalisation_gap", "epochs_to_threshold")
+"""What effects are measured on."""
+IN_POINTS = ("test_accuracy", "generalisation_gap")
+"""What the study's margin is about."""
+CURVES = ("train_accuracy", "validation_accuracy", "train_loss", "validation_loss")
+"""What is measured after every epoch."""
+Levels = Mapping[str, Mapping[str, Level]]
+"""Arm → factor → level."""
+
+
+def of_arms(runs: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:
+    """The rows of `arms` alone, in their order and then the seeds'.
+
+    Raises:
+        TakeoffError: an arm has two runs with one seed.
+
+    """
+    found = runs[runs["arm"].isin(arms)]
+    found = found.iloc[np.lexsort([found["seed"], found["arm"].map(list(arms).index)])].reset_index(drop=True)
+    twice = found[found.duplicated(["arm", "seed"])]
+    if len(twice):
+        arm, seed = twice.iloc[0][["arm", "seed"]]
+        raise TakeoffError(f"factorial: arm {arm} has two runs with seed {seed}; valid: one")
+    return found
+
+
+def complete_curves(runs: pd.DataFrame, curves: pd.DataFrame, chance: float) -> dict[str, pd.DataFrame]:
+    """Each of `CURVES` as epochs × (arm, seed); where a diverged run has no accuracy, it is at chance."""
+    keys = pd.MultiIndex.from_frame(runs[["arm", "seed"]])
+    diverged = runs["diverged"].to_numpy(dtype=bool)
+    wide = {}
+    for name in CURVES:
+        curve = curves.pivot(index="epoch", columns=["arm", "seed"], values=name).reindex(columns=keys)
+        absent = curve.isna().all().to_numpy() & ~diverged
+        if absent.any():
+            arm, seed = keys[absent][0]
+            raise TakeoffError(
+                f"factorial: arm {arm}, seed {seed} has no {name} in its curve; train it again"
+            )
+        if name.endswith("accuracy"):
+            curve = curve.where(np.isfinite(curve) | ~diverged, chance)
+        wide[name] = curve
+    return wide
+
+
+def measured_runs(given: pd.DataFrame, levels: Levels, test: tuple[float, int]) -> pd.DataFrame:
+    """A row per run of `given`: arm, seed, its cell's levels, accuracies and their log-odds, and what flags it.
+
+    `test` is chance on the test images, and how many there are.
+    """
+    chance, images = test
+    runs = given[["arm", "seed"]].copy()
+    for factor in next(iter(levels.values())):
+        runs[factor] = [level_text(levels[arm][factor]) for arm in runs["arm"]]
+    names = [*RESPONSES[:3], "train_accuracy", "validation_accuracy"]
+    runs = runs.assign(**responses_of(given, names, images, chance, "factorial"))
+    runs["diverged"] = given["diverged"].astype(bool)
+    runs["collapsed"] = collapsed(runs["test_accuracy"], runs["diverged"], chance, images)
+    kept = [name for name in ("learning_rate", "at_edge", "untuned") if name in given]
+    return pd.concat([runs, given[kept]], axis=1)
+
+
+def with_crossings(
+    runs: pd.DataFrame, validation: pd.DataFrame, threshold: float, horizon: float
+) -> pd.DataFrame:
+    """`runs` with `epochs_to_threshold`, and whether it is `censored`: the horizon, where it was not reached."""
+    crossings = [
+        first_crossing(validation.index, validation[run.arm, run.seed], threshold, horizon)
+        for run in runs.itertuples()
+    ]
+    return runs.assign(
+        epochs_to_threshold=[crossing.position for crossing in crossings],
+        censored=[crossing.censored for crossing in crossings],
+    )
+
+
+def design_and_contrasts(
+    study: Study, runs: pd.DataFrame, part: Sequence[Sequence[int]] | None
+) -> tuple[Design, list[Contrast]]:
+    """The runs as a design, and its effects; `part` are the cells of a fraction, None where all are trained."""
+    factors = list(study.factors)
+    baselines = {name: factor.baseline for name, factor in study.factors.items()}
+    design = design_of(runs, factors, baselines, "factorial", part)
+    return design, contrasts_of(design.levels) if part is None else fraction_contrasts(factors, part)
+
+
+def effects(design: Design, contrasts: Sequence[Contrast], runs: pd.DataFrame) -> pd.DataFrame:
+    """Every effect on every one of `RESPONSES`."""
+    responses = {name: runs[name] for name in RESPONSES}
+    return effects_table(design, responses, runs["diverged"], contrasts=contrasts)
+
+
+def equivalence(
+    design: Design, contrasts: Sequence[Contrast], runs: pd.DataFrame, margin: float
+) -> pd.DataFrame:
+    """Two one-sided tests of main and simple effects on `IN_POINTS` against the margin (a fraction)."""
+    rows = []
+    for response in IN_POINTS:
+        matrix = design.matrix(runs[response])
+        size = float(np.nanmax(np.abs(matrix)))
+        for contrast in contrasts:
+            if contrast.kind in KINDS:
+                found = equivalence_test(seed_values(design, contrast, matrix)[0], margin, size)
+                rows.append((contrast.term, contrast.kind, response, *found, found.verdict))
+    return pd.DataFrame(rows, columns=list(EQUIVALENCE_COLUMNS))
+
+
+def pooled(design: Design, contrasts: Sequence[Contrast], runs: pd.DataFrame) -> pd.DataFrame:
+    """Every effect with the interval that takes all cells as equally noisy: a sensitivity line."""
+    rows = []
+    for response in RESPONSES:
+        matrix: Floats = design.matrix(runs[response])[:, design.present]
+        for contrast in contrasts:
+            found = pooled_interval(matrix, contrast.weights[design.present])
+            rows.append((contrast.term, contrast.kind, response, found.estimate, found.low, found.high))
+    return pd.DataFrame(rows, columns=["term", "kind", "response", "estimate", "ci_low", "ci_high"])
+
+
+def cells(study: Study, runs: pd.DataFrame) -> pd.DataFrame:
+    """A row per arm: its levels, counts, rate, and each response's mean, `_low` and `_high`."""
+    rows = []
+    for arm, group in runs.groupby("arm", sort=False):
+        first = group.iloc[0]
+        row = {"arm": arm, **{factor: first[factor] for factor in study.factors}, "n_seeds": len(group)}
+        row["n_diverged"] = int(group["diverged"].sum())
+        row |= {flag: int(group[flag].sum()) for flag in ("collapsed", "censored")}
+        row |= {name: first[name] for name in ("learning_rate", "at_edge", "untuned") if name in runs}
+        for name in (*RESPONSES, "train_accuracy", "validation_accuracy"):
+            row[name], row[f"{name}_low"], row[f"{name}_high"], _ = mean_interval(group[name])
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def collapse(runs: pd.DataFrame, chance: float, images: int) -> pd.DataFrame:
+    """A row per arm: how often it collapsed, and its accuracy with and without the runs that did."""
+    rows = []
+    for arm, group in runs.groupby("arm", sort=False):
+        lost = int(group["collapsed"].sum())
+        low, high = proportion_interval(lost, len(group))
+        rows.append(
+            {
+                "arm": arm,
+                "runs": len(group),
+                "collapsed": lost,
+                "rate": lost / len(group),
+                "ci_low": low,
+                "ci_high": high,
+                "mean": group["test_accuracy"].mean(),
+                "mean_of_rest": group.loc[~group["collapsed"], "test_accuracy"].mean(),
+                "chance": chance,
+                "line": chance_line(chance, images),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def pairing(design: Design, contrasts: Sequence[Contrast], runs: pd.DataFrame) -> pd.DataFrame:
+    """Tidy: `response`, `quantity` (`mean_correlation`, `variance_ratio`), `term` (of a ratio), `value`."""
+    rows = []
+    for response in RESPONSES:
+        matrix = design.matrix(runs[response])[:, design.present]
+        rows.append((response, "mean_correlation", "", mean_correlation(matrix)))
+        for contrast in contrasts:
+            if contrast.kind == "main":
+                ratio = variance_ratio(matrix, contrast.weights[design.present])
+                rows.append((response, "variance_ratio", contrast.term, ratio))
+    return pd.DataFrame(rows, columns=["response", "quantity", "term", "value"])
+
+
+def mean_curves(runs: pd.DataFrame, curves: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """A row per arm and epoch: `n_seeds` with an accuracy, and each measure's mean, `_low` and `_high`."""
+    parts = []
+    for arm in runs["arm"].unique():
+        part = pd.DataFrame({"arm": arm, "epoch": curves["train_accuracy"].index})
+        for name in CURVES:
+            band = mean_band(curves[name][arm])
+            if name == "train_accuracy":
+                part["n_seeds"] = band.n
+            part[name], part[f"{name}_low"], part[f"{name}_high"] = band.mean, band.low, band.high
+        parts.append(part[part["n_seeds"] > 0])
+    return pd.concat(parts, ignore_index=True)

@@ -1,0 +1,54 @@
+"""The older methods that experiments may name, as features and learner, and every method in a reader's words."""
+
+from typing import Literal, cast
+
+from takeoff.study.arms import Features, Learner
+
+Method = Literal[
+    "pixels-logistic",
+    "pixels-linear-svm",
+    "pixels-rbf-svm",
+    "hog-logistic",
+    "hog-linear-svm",
+    "hog-rbf-svm",
+    "kmeans-logistic",
+    "kmeans-linear-svm",
+    "kmeans-rbf-svm",
+    "fisher-logistic",
+    "fisher-linear-svm",
+    "fisher-rbf-svm",
+]
+"""Features and learner, as `ClassicalArm.method` names them."""
+_FEATURES = {"pixels": "pixels", "hog": "HOG", "kmeans": "k-means", "fisher": "Fisher vectors"}
+_LEARNERS = {"logistic": "logistic regression", "linear-svm": "linear SVM", "rbf-svm": "RBF SVM"}
+
+
+def pair(method: Method) -> tuple[Features, Learner]:
+    """The features and the learner of a method.
+
+    >>> pair("hog-rbf-svm")
+    ('hog', 'rbf-svm')
+    """
+    features, _, learner = method.partition("-")
+    return cast(Features, features), cast(Learner, learner)
+
+
+def network_method(multiple: float) -> str:
+    """What a network of a multiple of the study's width is called in tables.
+
+    >>> network_method(0.5)
+    'network-0.5x'
+    """
+    return f"network-{multiple:g}x"
+
+
+def method_words(method: str) -> str:
+    """A method as a reader would name it.
+
+    >>> [method_words(method) for method in ("hog-rbf-svm", "network-0.5x")]
+    ['HOG + RBF SVM', 'network, width 0.5×']
+    """
+    features, _, learner = method.partition("-")
+    if features == "network":
+        return f"network, width {learner.removesuffix('x')}×"
+    return f"{_FEATURES[features]} + {_LEARNERS[learner]}"

@@ -1,0 +1,108 @@
+"""The scaling experiment's tables of runs, fits, gains per doubling, and the differences that claims are judged by."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from takeoff.errors import TakeoffError
+from takeoff.experiments.scaling_sizes import Member
+from takeoff.statistics.chance import collapsed
+from takeoff.statistics.scaling import gains_per_doubling, log_slopes, scaling_table
+
+KEPT = ("learning_rate", "at_edge", "untuned", "flops", "seconds")
+"""What of a run stands in `runs` besides its accuracies, where it is known."""
+LEARNERS = ("linear-svm", "rbf-svm")
+"""Over which the gain from HOG is averaged."""
+
+
+def member_runs(wanted: Sequence[Member], given: pd.DataFrame, test: tuple[float, int]) -> pd.DataFrame:
+    """A row per method, size and seed, in the order of `wanted`; `test` is chance on the test images and their number.
+
+    Raises:
+        TakeoffError: an arm has no run, or one without an accuracy that did not diverge.
+
+    """
+    chance, images = test
+    parts = []
+    for member in wanted:
+        rows = given[given["arm"] == member.arm.name]
+        if rows.empty:
+            raise TakeoffError(f"scaling: arm {member.arm.name} has no run; train it")
+        part = pd.DataFrame({"method": member.method, "kind": member.kind, "width": member.width}, rows.index)
+        part["train_samples"], part["seed"] = member.size, rows["seed"]
+        part["diverged"] = rows["diverged"].eq(True)
+        for name in ("validation_accuracy", "test_accuracy"):
+            values = rows[name].astype(float)
+            if (values.isna() & ~part["diverged"]).any():
+                raise TakeoffError(f"scaling: arm {member.arm.name} has a run without {name}; train it again")
+            part[name] = values.where(~part["diverged"], chance)
+        part["test_error"] = 1 - part["test_accuracy"]
+        part["borrowed"] = member.arm.lender is not None
+        for name in KEPT:
+            part[name] = rows.get(name, np.nan)
+        parts.append(part.assign(arm=member.arm.name))
+    runs = pd.concat([part.astype({"width": float}) for part in parts], ignore_index=True)
+    runs["collapsed"] = collapsed(runs["test_accuracy"], runs["diverged"], chance, images)
+    return runs
+
+
+def fits(runs: pd.DataFrame, test: tuple[float, int]) -> pd.DataFrame:
+    """A row per method: `statistics.scaling` of its test errors, its accuracies at the full size, and whether it is the
+    best of its kind by validation accuracy there; `test` is chance on the test images and their number.
+    """
+    chance, images = test
+    table = scaling_table(
+        runs, "method", "seed", "train_samples", runs["test_error"], 0.5 / images, "scaling"
+    )
+    full = runs[runs["train_samples"] == runs["train_samples"].max()].groupby("method", sort=False)
+    means = full[["validation_accuracy", "test_accuracy"]].mean()
+    table = table.merge(full["kind"].first(), on="method").merge(means, on="method")
+    best = table.groupby("kind")["validation_accuracy"].transform("idxmax")
+    return table.assign(best=best == table.index, chance=chance)
+
+
+def gains(runs: pd.DataFrame, images: int) -> pd.DataFrame:
+    """A row per method and seed with every size: `gain` per doubling over the last two, and `slope` of ln error."""
+    rows = []
+    for (method, kind), part in runs.groupby(["method", "kind"], sort=False):
+        errors = part.pivot(index="seed", columns="train_samples", values="test_error").dropna()
+        at = errors.columns.to_numpy(dtype=float)
+        found = gains_per_doubling(at, errors), log_slopes(at, np.maximum(errors, 0.5 / images))
+        rows += [(method, kind, *row) for row in zip(errors.index, *found, strict=True)]
+    return pd.DataFrame(rows, columns=["method", "kind", "seed", "gain", "slope"])
+
+
+def differences(runs: pd.DataFrame) -> pd.DataFrame:
+    """A row per quantity and seed, in test accuracy; paired within seeds.
+
+    `width_smallest` and `width_full`: the widest network less the narrowest at a size, and `width_by_data`, the
+    latter less the former. `hog_smallest` and `hog_full`: HOG less pixels, mean over the SVMs that have both, and
+    `hog_by_data`, the former less the latter. `network_minus_older`: the best network less the best older method at
+    the full size, each chosen by validation accuracy.
+    """
+    smallest, full = runs["train_samples"].min(), runs["train_samples"].max()
+    wide = runs.pivot(index="seed", columns=["method", "train_samples"], values="test_accuracy")
+    found: dict[str, pd.Series] = {}
+    networks = runs[runs["kind"] == "network"].sort_values("width")["method"].unique()
+    for end, size in (("smallest", smallest), ("full", full)):
+        found[f"width_{end}"] = wide[networks[-1], size] - wide[networks[0], size]
+    found["width_by_data"] = found["width_full"] - found["width_smallest"]
+    learners = [
+        learner for learner in LEARNERS if {f"hog-{learner}", f"pixels-{learner}"} <= set(runs["method"])
+    ]
+    if learners:
+        for end, size in (("smallest", smallest), ("full", full)):
+            pairs = [wide[f"hog-{learner}", size] - wide[f"pixels-{learner}", size] for learner in learners]
+            found[f"hog_{end}"] = sum(pairs[1:], pairs[0]) / len(pairs)
+        found["hog_by_data"] = found["hog_smallest"] - found["hog_full"]
+    best = {kind: best_at(runs, str(kind), full) for kind in ("network", "older")}
+    found["network_minus_older"] = wide[best["network"], full] - wide[best["older"], full]
+    rows = [(name, seed, value) for name, values in found.items() for seed, value in values.dropna().items()]
+    return pd.DataFrame(rows, columns=["quantity", "seed", "value"])
+
+
+def best_at(runs: pd.DataFrame, kind: str, size: float) -> str:
+    """The method of that kind with the highest mean validation accuracy at a size, the first of equals."""
+    chosen = runs[(runs["kind"] == kind) & (runs["train_samples"] == size)]
+    return str(chosen.groupby("method", sort=False)["validation_accuracy"].mean().idxmax())

@@ -1,0 +1,89 @@
+"""The claims of the synergy experiment: that data alone was not enough, and no factor alone, but all together."""
+
+from math import inf
+from typing import TYPE_CHECKING
+
+from takeoff.experiments.claims import Claim, Finding
+from takeoff.statistics.verdicts import Part
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ALONE = {
+    "none": ("little", "little", False),
+    "data": ("much", "little", False),
+    "computation": ("little", "much", False),
+    "algorithms": ("little", "little", True),
+    "all": ("much", "much", True),
+}
+"""Data, computation, and whether algorithms are the modern ones: no factor, each alone, and all."""
+CLAIMS = (
+    Claim(
+        name="data-alone-not-enough",
+        statement='Data alone was not enough ("just more data").',
+        source="told often, no figure",
+        quantity="half of the whole gain in test accuracy, from little data, little computation and plain networks "
+        "(the study's first plain activation) to much of both and modern networks, minus the gain from data alone; "
+        "fractions",
+        criterion="supported where the interval of half the whole gain − the gain from data alone lies above 0 and the "
+        "whole gain's own does too; contradicted where the first lies below 0",
+        published="",
+        figure="synergy-shares",
+        scope="much data",
+    ),
+    Claim(
+        name="no-factor-alone-was-enough",
+        statement="No factor alone was enough; all together were.",
+        source="told often, no figure",
+        quantity="test accuracy minus that of the best tuned older method on the same data, chosen on validation "
+        "images: with data, computation or algorithms alone, and with all; fractions",
+        criterion="enough is more than the best older method; supported where the three intervals of a factor alone "
+        "lie below 0 and that of all together above 0, contradicted where any lies on the other side",
+        published="",
+        figure="synergy-shares",
+        scope="much data",
+    ),
+)
+
+
+def cell(runs: "pd.DataFrame", factor: str, plain: str) -> "pd.Series":
+    """Test accuracy by seed of the networks with one of `ALONE`, against networks with the activation `plain`."""
+    data, computation, modern = ALONE[factor]
+    at = (runs["data"] == data) & (runs["computation"] == computation)
+    own = runs[at & (runs["algorithms"] == ("modern" if modern else plain))]
+    return own.set_index("seed")["test_accuracy"]
+
+
+def older(runs: "pd.DataFrame", data: str) -> "pd.Series":
+    """Test accuracy by seed of the older method chosen at a size."""
+    at = (runs["algorithms"] == "older") & (runs["data"] == data) & runs["chosen"].astype(bool)
+    return runs[at].set_index("seed")["test_accuracy"]
+
+
+def findings(runs: "pd.DataFrame", plain: str) -> list[Finding]:
+    """The findings from `runs`, read back; `plain` is the activation of the networks at the baseline."""
+    none, data, everything = (cell(runs, factor, plain) for factor in ("none", "data", "all"))
+    whole = (everything - none).dropna()
+    missing = (0.5 * (everything - none) - (data - none)).dropna()
+    # Half of no gain is nothing to fall short of; that there is a gain cannot contradict the claim.
+    parts = [
+        Part.of(f"half the whole gain − data alone ({plain})", missing, (0, inf)),
+        Part.of(f"the whole gain ({plain})", whole, (0, inf), contradicts=()),
+    ]
+    leads = []
+    for factor in ("data", "computation", "algorithms", "all"):
+        lead = (cell(runs, factor, plain) - older(runs, ALONE[factor][0])).dropna()
+        together = factor == "all"
+        words = "all together" if together else f"{factor} alone"
+        label = f"{words} − the best older method ({plain})"
+        leads.append(Part.of(label, lead, (0, inf) if together else (-inf, 0)))
+    reason = f"against plain networks with {plain}"
+    chosen = {
+        size: runs.loc[(runs["data"] == size) & runs["chosen"].astype(bool), "method"].iloc[0]
+        for size in ("little", "much")
+    }
+    rivals = f"{reason}; best older method: {chosen['little']} on little data, {chosen['much']} on much"
+    return [
+        Finding(CLAIMS[0].name, tuple(parts), reason),
+        Finding(CLAIMS[1].name, tuple(leads), rivals),
+    ]

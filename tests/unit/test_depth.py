@@ -1,0 +1,254 @@
+"""Depth and stability: slopes, ratios and limits of tables with known answers, and the claims that follow."""
+
+import math
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from takeoff.errors import TakeoffError
+from takeoff.experiments import depth, stability
+from takeoff.experiments.depth_tables import changes, described, layers, slopes
+from takeoff.experiments.registry import Results
+from takeoff.statistics.verdicts import judge_claim, judge_parts
+from takeoff.study.arms import distinct
+from takeoff.study.loading import load_study
+from takeoff.study.model import Study
+
+CARD = {"images_per_class": {"train": [130] * 10, "test": [50] * 10}, "images": {"train": 1300, "test": 500}}
+RATES = (0.01, 0.1, 1.0)
+DEEP = 10
+
+
+@pytest.fixture
+def study(write_study: Callable[..., Path]) -> Study:
+    return load_study(write_study(seeds=4))
+
+
+@pytest.fixture
+def options() -> depth.Options:
+    return depth.Options(depths=(5, DEEP))
+
+
+def tuning(study: Study, arms: list, accuracy: Callable[..., float]) -> pd.DataFrame:
+    """A tuning run per arm, rate and seed."""
+    return pd.DataFrame(
+        {
+            "arm": arm.name,
+            "learning_rate": rate,
+            "seed": seed,
+            "train_accuracy": accuracy(arm.network, rate, seed),
+            "validation_accuracy": accuracy(arm.network, rate, seed),
+            "diverged": False,
+        }
+        for arm, rate, seed in product(arms, RATES, study.tuning_seeds)
+    )
+
+
+def probes(study: Study, arms: list, factor: dict[str, float]) -> pd.DataFrame:
+    """Gradients in exact geometric sequences, with a seed's own last factor; changes that fall to the images."""
+    rows = []
+    for arm, seed, moment in product(arms, study.seed_list, ("start", "end")):
+        last = arm.network.depth + 1
+        for layer in range(1, last + 1):
+            base = factor[arm.network.activation] * (1 + 0.001 * seed)
+            rows.append(
+                {
+                    "arm": arm.name,
+                    "seed": seed,
+                    "run_key": "",
+                    "moment": moment,
+                    "layer": layer,
+                    "hidden": layer < last,
+                    "gradient_norm": 3 * base ** (last - layer),
+                    "saturated": 0.5,
+                    "dead": 0.0,
+                    "weight_change": 2 * base ** (last - 1 - layer) if moment == "end" else math.nan,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def runs(study: Study, arms: list, accuracy: dict[str, float]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "arm": arm.name,
+            "seed": seed,
+            "learning_rate": 0.1,
+            "at_edge": False,
+            "untuned": False,
+            "train_accuracy": accuracy[arm.network.activation] + 0.001 * seed,
+            "test_accuracy": 0.1,
+            "diverged": False,
+        }
+        for arm, seed in product(arms, study.seed_list)
+    )
+
+
+def results(study: Study, options: depth.Options, accuracy: dict[str, float]) -> Results:
+    arms = depth.arms(study, options)
+    return Results(
+        runs=runs(study, arms, accuracy),
+        curves=pd.DataFrame(),
+        card=CARD,
+        tuning=tuning(study, arms, lambda network, rate, seed: accuracy[network.activation] - rate / 100),
+        probes=probes(
+            study, [arm for arm in arms if arm.probed], {"sigmoid": 0.3, "tanh": 0.9, "relu": 1.01}
+        ),
+    )
+
+
+ACCURACY = {"sigmoid": 0.1, "tanh": 0.5, "relu": 0.9}
+
+
+def test_the_grid_is_what_the_options_say(study: Study, options: depth.Options) -> None:
+    arms = depth.arms(study, options)
+    assert len(arms) == 2 * 3 * 2
+    assert {arm.network.depth for arm in arms if arm.probed} == {DEEP}
+    few = depth.arms(study, depth.Options(depths=(5, DEEP), batch_everywhere=False, gaussian=True, seeds=2))
+    names = {arm.name for arm in few}
+    assert len(few) == 3 + 1 + 6 + 1
+    assert "relu+batch+plain5+decay0" in names
+    assert "sigmoid+batch+plain5+decay0" not in names
+    assert f"relu+plain{DEEP}+gaussian-0.01+decay0" in names
+    assert {arm.seeds for arm in few if arm.network.depth == DEEP} == {(0, 1)}
+
+
+def test_stability_trains_nothing_that_depth_does_not(study: Study, options: depth.Options) -> None:
+    wanted = depth.arms(study, options)
+    shared = distinct([*wanted, *stability.arms(study, stability.Options(depths=(5, DEEP)))])
+    assert [arm.name for arm in shared] == [arm.name for arm in wanted]
+    assert [arm.seeds for arm in shared] == [arm.seeds for arm in wanted]
+    wider = distinct([*wanted, *stability.arms(study, stability.Options(depths=(DEEP,), rates=(0.1, 10)))])
+    assert next(arm for arm in wider if arm.name == f"relu+plain{DEEP}+decay0").rates == (
+        0.01,
+        0.1,
+        1.0,
+        10.0,
+    )
+
+
+def test_slopes_are_those_of_geometric_sequences(study: Study, options: depth.Options) -> None:
+    arms = depth.arms(study, options)
+    table = slopes(described(arms), results(study, options, ACCURACY).probes)
+    for row in table.itertuples():
+        base = {"sigmoid": 0.3, "tanh": 0.9, "relu": 1.01}[row.activation] * (1 + 0.001 * row.seed)
+        assert row.slope == pytest.approx(math.log(base))
+    change = changes(described(arms), results(study, options, ACCURACY).probes)
+    sigmoid = change[(change["activation"] == "sigmoid") & (change["seed"] == 0)]
+    assert sigmoid["ratio"].tolist() == pytest.approx([0.3 ** (DEEP - 1)] * 2)
+    means = layers(described(arms), results(study, options, ACCURACY).probes)
+    logs = [math.log(0.3 * (1 + 0.001 * seed)) for seed in range(4)]
+    first = means[(means["activation"] == "sigmoid") & (means["layer"] == 1)]
+    assert first["gradient_norm"].tolist() == pytest.approx([3 * math.exp(DEEP * np.mean(logs))] * 4)
+
+
+def test_no_gradient_and_no_change_have_a_logarithm_too(study: Study, options: depth.Options) -> None:
+    found = results(study, options, ACCURACY)
+    still = found.probes.assign(gradient_norm=0.0, weight_change=0.0)
+    arms = described(depth.arms(study, options))
+    assert slopes(arms, still)["slope"].abs().max() < 1e-9
+    assert (changes(arms, still)["ratio"] == 1).all()
+
+
+def read_back(tables: dict[str, pd.DataFrame], tmp_path: Path) -> dict[str, pd.DataFrame]:
+    for name, table in tables.items():
+        table.to_csv(tmp_path / f"{name}.csv", index=False)
+    return {
+        name: pd.read_csv(tmp_path / f"{name}.csv", keep_default_na=False, na_values=[""]) for name in tables
+    }
+
+
+def verdicts(findings: list) -> dict[str, str]:
+    judged = {finding.claim: judge_parts(finding.parts) for finding in findings}
+    return {claim: judge_claim(parts)[0] for claim, parts in judged.items()}
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "learns"),
+    [
+        (ACCURACY, "supported"),
+        ({"sigmoid": 0.6, "tanh": 0.5, "relu": 0.9}, "contradicted"),
+        ({"sigmoid": 0.1, "tanh": 0.5, "relu": 0.1}, "contradicted"),
+        # Below the majority rate a network has learned nothing either, but it is not equivalent to it.
+        ({"sigmoid": 0.05, "tanh": 0.5, "relu": 0.9}, "undecided"),
+    ],
+)
+def test_depths_claims_follow_the_tables(
+    study: Study, options: depth.Options, tmp_path: Path, accuracy: dict[str, float], learns: str
+) -> None:
+    tables = read_back(depth.analyse(study, options, results(study, options, accuracy)), tmp_path)
+    found = verdicts(depth.judge(study, options, tables, CARD))
+    assert found == {
+        "sigmoid-gradients-shrink": "supported",
+        "early-sigmoid-layers-learn-slowly": "supported",
+        "deep-sigmoid-networks-do-not-learn": learns,
+    }
+    mends = tables["mends"].set_index(["change", "activation", "norm"])
+    gain = mends.loc[("ReLU for sigmoid", "relu", "none"), "gain"]
+    assert gain == pytest.approx(accuracy["relu"] - accuracy["sigmoid"])
+    assert mends.loc[("batch norm", "relu", "batch"), "gain"] == 0
+    drawn = [name for name, _, _ in depth.draw(study, options, tables)]
+    assert drawn == list(depth.FIGURES)
+
+
+def test_claims_without_both_activations_say_so(study: Study, tmp_path: Path) -> None:
+    options = depth.Options(depths=(5, DEEP), activations=("tanh", "relu"))
+    tables = read_back(depth.analyse(study, options, results(study, options, ACCURACY)), tmp_path)
+    findings = depth.judge(study, options, tables, CARD)
+    assert all(not finding.parts and "depth.activations" in finding.reason for finding in findings)
+    assert [name for name, _, _ in depth.draw(study, options, tables)] == list(depth.FIGURES)
+
+
+# Stability -------------------------------------------------------------------------------------------
+
+
+def limits_of(study: Study, tmp_path: Path, none: Callable, batch: Callable) -> tuple[pd.DataFrame, list]:
+    options = stability.Options(depths=(5, DEEP))
+    arms = stability.arms(study, options)
+
+    def accuracy(network, rate: float, seed: int) -> float:
+        trains = (batch if network.norm == "batch" else none)(network.depth, rate)
+        return 0.9 if trains else 0.1
+
+    found = Results(pd.DataFrame(), pd.DataFrame(), CARD, tuning(study, arms, accuracy), pd.DataFrame())
+    tables = read_back(stability.analyse(study, options, found), tmp_path)
+    assert [name for name, _, _ in stability.draw(study, options, tables)] == list(stability.FIGURES)
+    return tables["map"], stability.judge(study, options, tables, CARD)[0].parts
+
+
+def test_a_limit_lies_between_points_of_the_grid(study: Study, tmp_path: Path) -> None:
+    table, (rate, deep) = limits_of(study, tmp_path, lambda d, r: r < 0.05, lambda d, r: r < 0.5)
+    # Without norm in [0.01, 0.1), with it in [0.1, 1): the ratio lies in (1, 100).
+    assert math.exp(rate.estimate) == pytest.approx(10)
+    assert [math.exp(slack) for slack in rate.slack] == pytest.approx([10, 10])
+    assert judge_parts([rate])[0].verdict == "undecided"
+    # Both train at the greatest depth: nothing is known.
+    assert deep.slack == (math.inf, math.inf)
+    cell = table[(table["norm"] == "none") & (table["learning_rate"] == 0.1)].iloc[0]
+    assert (cell["collapsed"], cell["runs"], cell["trained"]) == (2, 2, 0)
+    assert cell["ci_high"] == 1
+
+
+def test_two_steps_apart_is_decided(study: Study, tmp_path: Path) -> None:
+    _, (rate, deep) = limits_of(study, tmp_path, lambda d, r: r < 0.05 and d < 8, lambda d, r: True)
+    # Nothing trains at the greatest depth without norm: its limit is below 0.01, batch norm's above 1.
+    assert math.exp(rate.estimate) == pytest.approx(100)
+    assert rate.slack == (0, math.inf)
+    assert judge_parts([rate])[0].verdict == "supported"
+    assert math.exp(deep.estimate) == pytest.approx(DEEP / 5)
+    assert deep.slack == (pytest.approx(math.log(DEEP / 5)), math.inf)
+
+
+def test_batch_norm_that_hurts_contradicts(study: Study, tmp_path: Path) -> None:
+    _, (rate, _) = limits_of(study, tmp_path, lambda d, r: True, lambda d, r: False)
+    assert judge_parts([rate])[0].verdict == "contradicted"
+
+
+def test_a_line_below_chance_is_refused(study: Study) -> None:
+    options = stability.Options(trains=0.11)
+    found = Results(pd.DataFrame(), pd.DataFrame(), CARD, pd.DataFrame(), pd.DataFrame())
+    with pytest.raises(TakeoffError, match=r"stability\.trains 0\.11 is no better than guessing"):
+        stability.analyse(study, options, found)

@@ -1,0 +1,400 @@
+"""The scaling experiment's sizes, arms, tables and verdicts, from made-up runs whose answers are known."""
+
+import json
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from takeoff.data.splits import split
+from takeoff.errors import TakeoffError
+from takeoff.experiments import scaling
+from takeoff.experiments.gathering import read_back
+from takeoff.experiments.registry import Results
+from takeoff.experiments.scaling_agreement import disjoint_seeds, order_table
+from takeoff.experiments.scaling_curves import apart
+from takeoff.experiments.scaling_sizes import lender_places, members, sizes
+from takeoff.statistics.tables import write_csv
+from takeoff.statistics.verdicts import judge_parts
+from takeoff.study.arms import ClassicalArm, distinct, seeds_of
+from takeoff.study.loading import load_study
+
+FULL, IMAGES = 48_000, 10_000
+CARD = {
+    "images": {"train": FULL, "test": IMAGES},
+    "images_per_class": {"train": [4800] * 10, "test": [1000] * 10},
+}
+LAWS = {
+    "pixels-logistic": (1.2, 0.1, 0.2),
+    "pixels-linear-svm": (1.5, 0.2, 0.45),
+    "hog-linear-svm": (2.5, 0.45, 0.38),
+    "pixels-rbf-svm": (2.0, 0.25, 0.3),
+    "hog-rbf-svm": (2.5, 0.5, 0.25),
+    "kmeans-linear-svm": (6.0, 0.6, 0.24),
+    "network-0.5x": (4.0, 0.4, 0.15),
+    "network-1x": (5.0, 0.4, 0.08),
+    "network-2x": (6.0, 0.4, 0.02),
+}
+"""α, β and γ of each method's error."""
+
+
+def make_study(folder, seeds=6, **dataset):
+    """A study of `FULL` images, read from a JSON file in `folder`."""
+    content = {
+        "title": "Made up",
+        "dataset": {"name": "made-up", "resolution": 32, "train_samples": FULL} | dataset,
+        "recipe": {"epochs": 4, "batch_size": 64},
+        "tuning": {"learning_rates": [0.01, 0.1]},
+        "seeds": seeds,
+        "factors": {"activation": {"baseline": "tanh", "treatment": "relu"}},
+        "experiments": {"scaling": {}},
+        "budget": {"runs": 9999, "core_hours": 9},
+    }
+    path = folder / "study.json"
+    path.write_text(json.dumps(content))
+    return load_study(path)
+
+
+def law(member, seed, rng, noise):
+    """The error of a method's law, times log-normal noise."""
+    alpha, beta, gamma = LAWS[member.method]
+    return (alpha * member.size**-beta + gamma) * np.exp(noise * rng.normal())
+
+
+def make_results(study, noise=0.0, options=None, error_of=law):
+    rng, rows = np.random.default_rng(0), []
+    for member in members(study, options or scaling.Options()):
+        for seed in seeds_of(study, member.arm):
+            error = float(np.clip(error_of(member, seed, rng, noise), 0, 1))
+            row = {
+                "arm": member.arm.name,
+                "seed": seed,
+                "diverged": False,
+                "flops": 1e9,
+                "learning_rate": 0.1,
+            }
+            accuracies = {"test_accuracy": 1 - error, "validation_accuracy": 1 - error}
+            rows.append(row | accuracies | {"at_edge": False, "untuned": False, "seconds": 1.0})
+    empty = pd.DataFrame()
+    return Results(pd.DataFrame(rows), empty, CARD, empty, empty)
+
+
+def analysed(study, folder, options=None, **how):
+    """The tables as they are read back from their files."""
+    options = options or scaling.Options()
+    tables = scaling.analyse(study, options, make_results(study, options=options, **how))
+    assert tuple(tables) == scaling.TABLES
+    for name, table in tables.items():
+        write_csv(table, folder / f"{name}.csv")
+    return {name: read_back(folder / f"{name}.csv") for name in tables}
+
+
+def judged(study, tables, options=None):
+    """The claims' findings by name, and whether each part alone is supported."""
+    findings = {f.claim: f for f in scaling.judge(study, options or scaling.Options(), tables, CARD)}
+    assert list(findings) == [claim.name for claim in scaling.CLAIMS]
+    return findings, {name: [j.verdict for j in judge_parts(f.parts)] for name, f in findings.items()}
+
+
+@pytest.fixture
+def study(tmp_path):
+    return make_study(tmp_path)
+
+
+@pytest.fixture
+def tables(study, tmp_path):
+    return analysed(study, tmp_path, noise=0.01)
+
+
+def test_sizes_span_a_decade_and_a_half(study, tmp_path):
+    assert sizes(study, scaling.Options()) == [1500, 3000, 6000, 12000, 24000, 48000]
+    digits = make_study(tmp_path, name="digits", train_samples="all")
+    found = sizes(digits, scaling.Options())
+    # 1,297 images of ten classes: 50 would be five of each, but span less than a decade and a half.
+    assert found[0] == 40
+    assert found[-1] == 1297
+    assert np.log10(found[-1] / found[0]) >= 1.5
+    assert np.ptp(np.diff(np.log(found))) < 0.03
+    small = sizes(digits, scaling.Options(smallest_share=0.01))
+    assert small[0] == 12
+    many = make_study(tmp_path, name="cifar10", train_samples="all")
+    assert sizes(many, scaling.Options(smallest_share=0.0001))[0] == 50
+    assert sizes(many, scaling.Options(smallest_share=0.1))[0] == 5000
+
+
+@pytest.mark.parametrize(("name", "full"), [("digits", 1297), ("cifar10", 50_000), ("imagenette", 9469)])
+def test_halves_and_quarters_leave_disjoint_draws(tmp_path, name, full):
+    study = make_study(tmp_path, name=name, train_samples="all")
+    windows = [size - int(0.2 * size) for size in sizes(study, scaling.Options())]
+    assert [len(disjoint_seeds(range(8), window, full - int(0.2 * full))) for window in windows[2:]] == [
+        8,
+        4,
+        2,
+        1,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "options", "words"),
+    [
+        ({"train_samples": "all"}, {}, "dataset.train_samples: all"),
+        ({"name": "cifar10", "train_samples": "all", "classes": ["cat", "dog"]}, {}, "valid: their number"),
+        ({"train_samples": 60}, {}, "scaling.smallest_share 0.03125: 1 of 60 images"),
+        ({"train_samples": 40}, {"smallest_share": 0.25, "sizes": 20}, "scaling.sizes 20"),
+        ({}, {"widths": [1, 17]}, "scaling.widths: 17"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(tmp_path, dataset, options, words):
+    with pytest.raises(TakeoffError, match=words):
+        scaling.arms(make_study(tmp_path, **dataset), scaling.Options(**options))
+
+
+def test_the_least_share_that_an_error_names_is_enough(tmp_path):
+    study = make_study(tmp_path, train_samples=60)
+    with pytest.raises(TakeoffError) as error:
+        sizes(study, scaling.Options())
+    share = float(str(error.value).split("valid: ")[1].split()[0])
+    assert sizes(study, scaling.Options(smallest_share=share + 0.001, sizes=3))[0] == 5
+
+
+def test_arms_have_equal_steps_and_borrow_from_the_nearest_tuned_size(study):
+    found = members(study, scaling.Options())
+    arms = {member.arm.name: member.arm for member in found}
+    assert len(arms) == len(found) == 9 * 6
+    assert len(distinct(arms.values())) == len(arms)
+    at = sizes(study, scaling.Options())
+    for member in found:
+        tuned = member.size in {at[0], at[3], at[5]}
+        assert (member.arm.lender is None) == tuned
+        assert seeds_of(study, member.arm) == [0, 1, 2, 3]
+        if not tuned:
+            lender = arms[str(member.arm.lender)]
+            assert (lender.train_samples or FULL) == {at[1]: at[0], at[2]: at[3], at[4]: at[5]}[member.size]
+            assert lender.lender is None
+        if isinstance(member.arm, ClassicalArm):
+            assert member.arm.method == member.method
+            continue
+        assert member.arm.recipe.epoch_images == 38_400
+        assert member.arm.recipe.keep == "best"
+        assert (member.arm.network.activation, member.arm.network.norm) == ("relu", "batch")
+        assert member.arm.network.dropout == 0
+        assert member.arm.network.width == member.width
+        if not tuned:
+            assert lender.model_dump()["network"] == member.arm.network.model_dump()
+    # At the full size the arm is the study's own, which other experiments share.
+    assert "hog-rbf-svm" in arms
+
+
+def test_lenders_of_fewer_tuned_sizes():
+    at = [100, 200, 400, 800, 1600]
+    assert lender_places(at, 1) == [4, 4, 4, 4, 4]
+    assert lender_places(at, 2) == [0, 0, 4, 4, 4]
+    assert lender_places(at, 3) == [0, 2, 2, 4, 4]
+
+
+@pytest.mark.parametrize("size", [100, 200, 250, 500, 1000])
+def test_disjoint_draws_are_those_that_share_no_image(size):
+    labels = np.repeat(np.arange(10), 100)
+    drawn = [set(split(labels, size, 0.2, seed)[0]) for seed in range(8)]
+    found = disjoint_seeds(range(8), size - int(0.2 * size), 800)
+    shared = [seed for seed in range(8) if any(drawn[seed] & drawn[other] for other in range(seed))]
+    assert found == list(range(min(shared, default=8)))
+    assert len(found) == {100: 8, 200: 4, 250: 4, 500: 2, 1000: 1}[size]
+
+
+def test_laws_are_recovered_without_noise(study, tmp_path):
+    tables = analysed(study, tmp_path)
+    fits = tables["fits"].set_index("method")
+    for method, (alpha, beta, gamma) in LAWS.items():
+        assert fits.loc[method, ["alpha", "beta", "gamma"]].tolist() == pytest.approx(
+            [alpha, beta, gamma], rel=1e-3
+        )
+    gains = tables["gains"].set_index(["method", "seed"])["gain"]
+    alpha, beta, _ = LAWS["network-2x"]
+    fall = alpha * (12_000**-beta - 48_000**-beta)
+    assert gains["network-2x", 0] == pytest.approx(fall / 2)
+    assert fits.loc[fits["best"], "kind"].to_dict() == {"kmeans-linear-svm": "older", "network-2x": "network"}
+
+
+def test_intervals_of_exponents_hold_the_truth(tables):
+    fits = tables["fits"].set_index("method")
+    held = [
+        row["beta_low"] <= LAWS[method][1] <= row["beta_high"]
+        for method, row in fits.iterrows()
+        if np.isfinite(row["beta"])
+    ]
+    assert len(held) >= 7
+    assert sum(held) >= len(held) - 1
+
+
+def test_differences_by_hand(study, tmp_path):
+    tables = analysed(study, tmp_path)
+    values = tables["differences"].groupby("quantity")["value"].mean()
+
+    def error(method, size):
+        alpha, beta, gamma = LAWS[method]
+        return alpha * size**-beta + gamma
+
+    width = {size: error("network-0.5x", size) - error("network-2x", size) for size in (1500, FULL)}
+    assert values["width_by_data"] == pytest.approx(width[FULL] - width[1500])
+    hog = {
+        size: np.mean(
+            [error(f"pixels-{s}", size) - error(f"hog-{s}", size) for s in ("linear-svm", "rbf-svm")]
+        )
+        for size in (1500, FULL)
+    }
+    assert values["hog_by_data"] == pytest.approx(hog[1500] - hog[FULL])
+    assert values["network_minus_older"] == pytest.approx(
+        error("kmeans-linear-svm", FULL) - error("network-2x", FULL)
+    )
+
+
+def test_agreement_against_scipy(study, tmp_path):
+    tables = analysed(study, tmp_path, noise=0.15)
+    agreement = tables["agreement"].set_index("train_samples")
+    assert agreement["n_draws"].tolist() == [4, 4, 4, 4, 2, 1]
+    assert agreement.loc[FULL, "share"] == 1
+    assert np.isnan(agreement.loc[FULL, "agreement"])
+    runs = tables["runs"]
+    for size in (1500, 24_000):
+        chosen = runs[(runs["train_samples"] == size) & runs["disjoint"]]
+        wide = chosen.pivot(index="seed", columns="method", values="test_error").to_numpy()
+        pairs = [stats.spearmanr(a, b).statistic for a, b in combinations(wide, 2)]
+        assert agreement.loc[size, "agreement"] == pytest.approx(np.mean(pairs))
+        friedman = stats.friedmanchisquare(*wide.T).statistic
+        assert agreement.loc[size, "kendall_w"] == pytest.approx(friedman / (len(wide) * (wide.shape[1] - 1)))
+
+
+def test_order_is_compared_over_the_same_disjoint_draws(study, tmp_path):
+    tables = analysed(study, tmp_path, noise=0.15)
+    row, runs = tables["order"].iloc[0], tables["runs"]
+    assert (row["smallest"], row["largest"], row["n_draws"], row["n_methods"]) == (1500, 12_000, 4, 9)
+    scores = [
+        runs[runs["train_samples"] == size]
+        .pivot(index="seed", columns="method", values="test_error")
+        .to_numpy()
+        for size in (1500, 12_000)
+    ]
+
+    def lost(seeds):
+        means = [
+            np.mean([stats.spearmanr(one[i], one[j]).statistic for i, j in combinations(seeds, 2)])
+            for one in scores
+        ]
+        return means[0] - means[1]
+
+    whole = lost(range(4))
+    pseudo = [4 * whole - 3 * lost([i for i in range(4) if i != out]) for out in range(4)]
+    assert row["difference"] == pytest.approx(whole)
+    assert row["error"] == pytest.approx(np.std(pseudo, ddof=1) / 2)
+
+
+def test_methods_with_too_few_draws_are_left_out_and_named(study, tmp_path):
+    tables = analysed(study, tmp_path, scaling.Options(classical_draws=2), noise=0.1)
+    agreement = tables["agreement"].set_index("train_samples")
+    assert agreement.loc[1500, "n_draws"] == 4
+    assert agreement.loc[1500, "n_methods"] == 3
+    assert agreement.loc[1500, "left_out"].split(", ") == sorted(m for m in LAWS if "network" not in m)
+    three = analysed(study, tmp_path, scaling.Options(classical_draws=3), noise=0.1)["agreement"]
+    assert three["n_draws"].tolist() == [3, 3, 3, 3, 2, 1]
+    assert three["left_out"].isna().all()
+
+
+def test_order_without_three_disjoint_draws_says_so(study, tmp_path):
+    options = scaling.Options(draws=2, classical_draws=2)
+    tables = analysed(study, tmp_path, options, noise=0.1)
+    findings, _ = judged(study, tables, options)
+    finding = findings["order-unsettled-with-little-data"]
+    assert finding.parts == ()
+    assert "share no image" in finding.reason
+
+
+def test_an_interval_without_width_is_none():
+    runs = pd.DataFrame(
+        [
+            {
+                "method": m,
+                "train_samples": n,
+                "seed": s,
+                "test_error": e + (n < 20) * swap * s % 2,
+                "disjoint": True,
+            }
+            for n in (10, 20)
+            for s in range(3)
+            for m, e, swap in (("a", 0.1, 0), ("b", 0.2, 0), ("c", 0.3, 0))
+        ]
+    )
+    row = order_table(runs).iloc[0]
+    assert row["difference"] == 0
+    assert np.isnan(row["error"])
+
+
+def test_claims_that_hold_are_supported(study, tables):
+    findings, verdicts = judged(study, tables)
+    older, network = findings["older-methods-plateau"].parts
+    assert older.supports == (-1, 1)
+    assert network.supports == (1, np.inf)
+    assert verdicts["older-methods-plateau"] == ["supported", "supported"]
+    assert verdicts["width-pays-more-with-more-data"] == ["supported"]
+    assert verdicts["hand-made-features-matter-with-little-data"] == ["supported"]
+    assert verdicts["large-networks-win-with-much-data"] == ["supported"]
+
+
+def test_shuffled_labels_support_nothing(study, tmp_path):
+    luck = {
+        "network-2x": 0.003,
+        "pixels-linear-svm": -0.003,
+        "pixels-rbf-svm": -0.003,
+    }  # of one set of test images
+
+    def guess(member, seed, rng, noise):
+        return 0.9 - luck.get(member.method, 0) * (member.size / FULL) + noise * rng.normal()
+
+    tables = analysed(study, tmp_path, noise=0.0002, error_of=guess)
+    _, verdicts = judged(study, tables)
+    assert "supported" not in [verdict for found in verdicts.values() for verdict in found]
+    findings, _ = judged(study, tables)
+    reasons = [finding.reason for finding in findings.values()]
+    assert sum("guess" in reason for reason in reasons) == 5
+
+
+def test_a_diverged_run_counts_as_chance(study):
+    results = make_results(study)
+    name = results.runs["arm"].iloc[-1]
+    lost = (results.runs["arm"] == name) & (results.runs["seed"] == 0)
+    results.runs.loc[lost, ["test_accuracy", "validation_accuracy"]] = np.nan
+    with pytest.raises(TakeoffError, match="without validation_accuracy"):
+        scaling.analyse(study, scaling.Options(), results)
+    results.runs.loc[lost, "diverged"] = True
+    runs = scaling.analyse(study, scaling.Options(), results)["runs"]
+    row = runs[(runs["arm"] == name) & (runs["seed"] == 0)].iloc[0]
+    assert row["test_error"] == pytest.approx(0.9)
+    assert row["collapsed"]
+
+
+def test_a_missing_arm_is_named(study):
+    results = make_results(study)
+    name = results.runs["arm"].iloc[0]
+    results = replace(results, runs=results.runs[results.runs["arm"] != name])
+    with pytest.raises(TakeoffError, match=f"arm {name.replace('+', '.')} has no run"):
+        scaling.analyse(study, scaling.Options(), results)
+
+
+def test_labels_lie_apart():
+    found = apart([0.0, 0.01, 0.5, 0.5, 0.51, 0.99], 0.06)
+    assert (np.diff(found) >= 0.06 - 1e-9).all()
+    assert min(found) >= 0.0
+    assert max(found) <= 1.0
+
+
+@pytest.mark.parametrize("seeds", [6, 1])
+def test_every_figure_is_drawn(tmp_path, seeds):
+    study = make_study(tmp_path, seeds)
+    tables = analysed(study, tmp_path, noise=0.02)
+    drawn = {name: numbers for name, _, numbers in scaling.draw(study, scaling.Options(), tables)}
+    assert list(drawn) == list(scaling.FIGURES)
+    gains = drawn["gains"].set_index("method")["estimate"]
+    fits = tables["fits"].set_index("method")["gain"]
+    assert gains.to_dict() == pytest.approx((100 * fits).to_dict())

@@ -1,0 +1,207 @@
+"""Verdicts against closed forms, scipy and statsmodels; the error rate of a whole study by simulation."""
+
+import gc
+
+import numpy as np
+import pytest
+from numpy import inf, nan
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.weightstats import DescrStatsW
+from takeoff.statistics.verdicts import Part, judge_claim, judge_parts
+
+VALUES = [0.8, 1.1, 1.3, 0.7, 1.0, 1.4]
+
+
+@pytest.fixture(autouse=True)
+def _no_collection(monkeypatch):
+    """Statsmodels collects garbage at every correction; here there are many."""
+    monkeypatch.setattr(gc, "collect", lambda *_: 0)
+
+
+def judged(part, alpha=0.05):
+    return judge_parts([part], alpha)[0]
+
+
+@pytest.mark.parametrize(
+    ("line", "supports", "verdict"),
+    [
+        (0.5, (0.5, inf), "supported"),
+        (0.5, (-inf, 0.5), "contradicted"),
+        (1.0, (1.0, inf), "undecided"),
+        (1.6, (1.6, inf), "contradicted"),
+        (1.6, (-inf, 1.6), "supported"),
+    ],
+)
+def test_one_line_is_the_two_sided_t_test(line, supports, verdict):
+    found = judged(Part.of("x", VALUES, supports))
+    test = stats.ttest_1samp(VALUES, line)
+    assert found.verdict == verdict
+    assert found.p_value == pytest.approx(test.pvalue)
+    assert (found.low, found.high) == pytest.approx(tuple(test.confidence_interval(0.95)))
+    assert found.estimate == pytest.approx(np.mean(VALUES))
+
+
+def test_a_ratio_is_judged_by_its_logarithm():
+    ratios = [2.4, 3.1, 2.8, 3.6]
+    found = judged(Part.of("x", ratios, (2, inf), ratio=True))
+    test = stats.ttest_1samp(np.log(ratios), np.log(2))
+    assert found.p_value == pytest.approx(test.pvalue)
+    assert found.estimate == pytest.approx(stats.gmean(ratios))
+    assert (found.low, found.high) == pytest.approx(tuple(np.exp(test.confidence_interval(0.95))))
+    # A ratio is never below 0, so that no region lies there.
+    for low in (0, -inf, -1):
+        assert judged(Part.of("x", ratios, (low, 10), ratio=True)).verdict == "supported"
+        assert judged(Part.of("x", ratios, (low, 1), ratio=True)).verdict == "contradicted"
+
+
+@pytest.mark.parametrize(
+    ("shift", "verdict"), [(-1.05, "supported"), (0, "contradicted"), (-2.1, "contradicted")]
+)
+def test_equivalence_is_two_one_sided_tests(shift, verdict):
+    values = np.array(VALUES) + shift
+    found = judged(Part.of("x", values, (-0.45, 0.45)))
+    assert found.verdict == verdict
+    if verdict == "supported":
+        assert found.p_value == pytest.approx(2 * DescrStatsW(values).ttost_mean(-0.45, 0.45)[0])
+    else:
+        nearer = stats.ttest_1samp(values, 0.45 * np.sign(values.mean()))
+        assert found.p_value == pytest.approx(nearer.pvalue)
+
+
+def test_between_the_regions_nothing_is_decided():
+    for value, verdict in ((0.5, "supported"), (0.65, "undecided"), (0.8, "contradicted")):
+        ratios = value * np.array([0.99, 1.0, 1.01])
+        part = Part.of("x", ratios, (-inf, 0.6), contradicts=((0.7, inf),), ratio=True)
+        assert judged(part).verdict == verdict
+    never = Part.of("x", [-5.0, -5.1, -4.9], (0, inf), contradicts=())
+    assert judged(never).verdict == "undecided"
+
+
+def test_slack_widens_the_interval():
+    plain, wide = (Part.of("x", VALUES, (0.5, inf), slack=slack) for slack in ((0, 0), (0.2, 0.3)))
+    assert judged(wide).low == pytest.approx(judged(plain).low - 0.2)
+    assert judged(wide).high == pytest.approx(judged(plain).high + 0.3)
+    assert judged(wide).p_value == pytest.approx(stats.ttest_1samp(np.array(VALUES) - 0.2, 0.5).pvalue)
+    ratio = judged(Part.of("x", [3, 3, 3], (1, inf), ratio=True, slack=(np.log(2), 0)))
+    assert (ratio.low, ratio.high, ratio.verdict) == (pytest.approx(1.5), pytest.approx(3), "supported")
+
+
+def test_a_bound_decides_only_on_its_own_side():
+    below = judged(Part.of("x", VALUES, (0.5, inf), slack=(inf, 0)))
+    assert (below.verdict, below.low, below.p_value) == ("undecided", -inf, 1)
+    above = judged(Part.of("x", VALUES, (0.5, inf), slack=(0, inf)))
+    assert (above.verdict, above.high) == ("supported", inf)
+    assert judged(Part.of("x", VALUES, (2, inf), slack=(0, inf))).verdict == "undecided"
+    assert judged(Part.of("x", VALUES, (2, inf), slack=(inf, 0))).verdict == "contradicted"
+    ratio = judged(Part.of("x", [3, 3.1, 2.9], (2, inf), ratio=True, slack=(inf, inf)))
+    assert (ratio.low, ratio.high, ratio.verdict) == (0, inf, "undecided")
+
+
+def test_without_an_error_nothing_is_decided():
+    for part in (
+        Part.of("x", [5.0], (0, inf)),
+        Part("x", 5, 0.1, 0, (0, inf)),
+        Part("x", nan, 0.1, 5, (0, inf)),
+    ):
+        found = judged(part)
+        assert found.verdict == "undecided"
+        assert np.isnan([found.low, found.high, found.p_value, found.p_adjusted]).all()
+
+
+def test_without_variance_the_interval_has_no_width():
+    for value, verdict in ((0.3, "supported"), (0.1, "undecided"), (0.0, "contradicted")):
+        found = judged(Part.of("x", [value] * 3, (0.1, inf)))
+        assert found.verdict == verdict  # on the line whatever rounding says
+        assert (found.low, found.high) == pytest.approx((value, value))
+    for value in (2, 1 / 3):
+        assert judged(Part.of("x", [value] * 7, (value, inf), ratio=True)).verdict == "undecided"
+    rounding = Part.of("x", [0.1 + 0.2, 0.3, 0.3], (0, inf))
+    assert rounding.error == 0
+
+
+def test_infinite_freedom_is_normal():
+    found = judged(Part("x", 3, 1, inf, (0, inf)))
+    assert found.p_value == pytest.approx(2 * stats.norm.sf(3))
+    assert found.high == pytest.approx(3 + stats.norm.isf(0.025))
+
+
+def with_p(p):
+    """A part whose two-sided p-value is `p`."""
+    return Part("x", stats.norm.isf(p / 2), 1, inf, (0, inf))
+
+
+def test_levels_step_down_until_one_is_undecided():
+    found = judge_parts([with_p(p) for p in (0.03, 0.001, 0.5, 0.014)])
+    assert [one.level for one in found] == pytest.approx([0.025, 0.0125, 0.025, 0.05 / 3])
+    assert [one.verdict for one in found] == ["undecided", "supported", "undecided", "supported"]
+    # 0.02 would be below its level, but comes after one that is not.
+    found = judge_parts([with_p(p) for p in (0.02, 0.018, 0.019)])
+    assert [one.level for one in found] == pytest.approx([0.05 / 3] * 3)
+    assert {one.verdict for one in found} == {"undecided"}
+
+
+def test_interval_adjusted_p_and_verdict_agree():
+    rng = np.random.default_rng(2012)
+    for _ in range(30):
+        p_values = rng.uniform(size=8) ** 4
+        found = judge_parts([with_p(p) for p in p_values])
+        rejected, adjusted = multipletests(p_values, 0.05, "holm")[:2]
+        assert [one.p_adjusted for one in found] == pytest.approx(list(adjusted))
+        assert [one.verdict == "supported" for one in found] == list(rejected)
+        assert [one.low > 0 for one in found] == list(rejected)
+
+
+def test_a_part_without_interval_still_counts():
+    found = judge_parts([with_p(0.03), Part.of("x", [1.0], (0, inf))])
+    assert (found[0].level, found[0].verdict) == (0.025, "undecided")
+    assert judge_parts([]) == []
+
+
+def test_a_claim_needs_every_part():
+    yes, no, open_ = (Part("x", estimate, 1, inf, (0, inf)) for estimate in (9, -9, 0.1))
+    for parts, expected in (
+        ([yes, yes], ("supported", 0)),
+        ([yes, open_], ("undecided", 1)),
+        ([open_, yes, no], ("contradicted", 2)),
+    ):
+        assert judge_claim(judge_parts(parts)) == expected
+    with pytest.raises(ValueError, match="without parts"):
+        judge_claim([])
+
+
+@pytest.mark.parametrize("strong", [0, 4])
+def test_a_study_seldom_decides_anything_wrongly(strong):
+    """Eight parts, some strong and the rest on the line, where every decision is wrong; six seeds."""
+    rng, studies, parts = np.random.default_rng(3), 700, 8
+    wrong = missed = 0
+    for _ in range(studies):
+        values = rng.normal(size=(parts, 6)) + np.where(np.arange(parts) < strong, 12, 0)[:, None]
+        means, errors = values.mean(axis=1), values.std(axis=1, ddof=1) / np.sqrt(6)
+        found = judge_parts([Part("x", *pair, 5, (0, inf)) for pair in zip(means, errors, strict=True)])
+        verdicts = [one.verdict for one in found]
+        wrong += verdicts[strong:] != ["undecided"] * (parts - strong) or "contradicted" in verdicts[:strong]
+        missed += verdicts[:strong] != ["supported"] * strong
+    spread = np.sqrt(0.05 * 0.95 / studies)
+    assert 0.05 - 3 * spread < wrong / studies < 0.05 + 3 * spread  # independent parts use it up
+    assert missed / studies < 0.02
+
+
+def test_what_is_no_criterion():
+    for keys in (
+        {"supports": (1, 1)},
+        {"supports": (2, 1)},
+        {"supports": (-inf, inf)},
+        {"supports": (0, inf), "ratio": True},
+        {"supports": (0.5, inf), "contradicts": ((-inf, 0.6),)},
+        {"supports": (0.5, inf), "slack": (-1, 0)},
+        {"supports": (0.5, inf), "slack": (0, nan)},
+    ):
+        with pytest.raises(ValueError, match="gap: "):
+            Part.of("gap", [1.0, 2.0], **keys)
+    for values in ([], [1, nan], [1, inf]):
+        with pytest.raises(ValueError, match="finite"):
+            Part.of("gap", values, (0, inf))
+    for values in ([1, 0], [1, -1], [1, nan]):
+        with pytest.raises(ValueError, match="gap: a ratio is above 0"):
+            Part.of("gap", values, (1, inf), ratio=True)
