@@ -11,6 +11,7 @@ configfile: f"{workflow.basedir}/config/config.yaml"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/training.smk"
+include: "workflow/rules/classical.smk"
 include: "workflow/rules/analysis.smk"
 include: "workflow/rules/tracking.smk"
 
@@ -29,4 +30,5 @@ rule all:
     input:
         PLAN,
         FIGURES,
+        CLAIMS,
         f"{STUDY}/tracked.json",

@@ -10,11 +10,10 @@ python scripts/analyse.py experiment factorial --study STUDY --data DATA --resul
 """
 
 import argparse
-import json
 from pathlib import Path
-from typing import Any
 
 from takeoff.errors import TakeoffError, choices, run_command
+from takeoff.files import load_json
 from takeoff.statistics.commands import add_statistics
 
 
@@ -44,7 +43,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _experiment(arguments: argparse.Namespace) -> None:
-    from takeoff.experiments.registry import Results, enabled, experiment
+    from takeoff.experiments.gathering import gathered
+    from takeoff.experiments.registry import enabled, experiment, tables_of
     from takeoff.statistics.tables import write_csv
     from takeoff.study.loading import load_study
 
@@ -56,37 +56,11 @@ def _experiment(arguments: argparse.Namespace) -> None:
             f"{arguments.study}: experiments: {name} is not switched on; {choices(name, options)}"
         )
     module = experiment(name)
-    folders = [arguments.results / "arms" / arm.name for arm in module.arms(study, options[name])]
-    results = Results(*_runs_and_curves(folders), _json(arguments.data / "card.json"))
+    arms = module.arms(study, options[name])
+    results = gathered(study, arms, arguments.results, load_json(arguments.data / "card.json"))
     tables = module.analyse(study, options[name], results)
-    for table in module.TABLES:
+    for table in tables_of(name, study, options[name]):
         write_csv(tables[table], arguments.out / f"{table}.csv")
-
-
-def _runs_and_curves(folders: list[Path]) -> tuple[Any, Any]:
-    """The runs and curves of all arms; a run says how its arm's rate was tuned (`at_edge`, `untuned`)."""
-    import pandas as pd
-    from takeoff.statistics.tables import read_table
-
-    runs = []
-    for folder in folders:
-        tuned = _json(folder / "learning_rate.json")
-        table = read_table(folder / "runs.parquet")
-        runs.append(table.assign(**{key: bool(tuned.get(key, False)) for key in ("at_edge", "untuned")}))
-    curves = [read_table(folder / "curves.parquet") for folder in folders]
-    return pd.concat(runs, ignore_index=True), pd.concat(curves, ignore_index=True)
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise TakeoffError(f"{path}: there is no such file") from None
-    except ValueError as error:
-        raise TakeoffError(f"{path}: not valid JSON: {error}") from None
-    if not isinstance(content, dict):
-        raise TakeoffError(f"{path}: expected keys and values, found {type(content).__name__}")
-    return content
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ python scripts/draw.py factorial --study STUDY --tables results/digits/factorial
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from takeoff.errors import TakeoffError, choices, run_command
 
@@ -19,8 +18,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="the folder to write the figures to")
     arguments = parser.parse_args()
 
+    from takeoff.experiments.gathering import read_back
     from takeoff.experiments.plotting import save
-    from takeoff.experiments.registry import enabled, experiment
+    from takeoff.experiments.registry import enabled, experiment, tables_of
     from takeoff.study.loading import load_study
 
     name, study = arguments.name, load_study(arguments.study)
@@ -30,21 +30,10 @@ def main() -> None:
             f"{arguments.study}: experiments: {name} is not switched on; {choices(name, options)}"
         )
     module = experiment(name)
-    tables = {table: _table(arguments.tables / f"{table}.csv") for table in module.TABLES}
+    names = tables_of(name, study, options[name])
+    tables = {table: read_back(arguments.tables / f"{table}.csv") for table in names}
     for figure_name, figure, numbers in module.draw(study, options[name], tables):
         save(figure, numbers, arguments.out / f"{name}-{figure_name}")
-
-
-def _table(path: Path) -> Any:
-    """A table as analyse wrote it: what is empty is missing, and nothing else is."""
-    import pandas as pd
-
-    try:
-        return pd.read_csv(path, keep_default_na=False, na_values=[""])
-    except FileNotFoundError:
-        raise TakeoffError(f"{path}: there is no such file; analyse writes it") from None
-    except ValueError as error:
-        raise TakeoffError(f"{path}: not a table: {' '.join(str(error).split())}") from None
 
 
 if __name__ == "__main__":

@@ -7,7 +7,16 @@ from takeoff.data.catalogue import entries
 from takeoff.errors import TakeoffError, run_command
 from takeoff.experiments.registry import arms_of
 from takeoff.files import write_json
-from takeoff.planning import PlannedRun, Shape, core_hours, matrix_rate, over_budget, plan_runs, write_plan
+from takeoff.planning import (
+    PlannedRun,
+    Shape,
+    core_hours,
+    matrix_rate,
+    over_budget,
+    plan_runs,
+    trainings,
+    write_plan,
+)
 from takeoff.study.loading import load_study, study_path
 from takeoff.study.model import Study
 
@@ -54,22 +63,27 @@ def _show(study: Study, runs: list[PlannedRun]) -> None:
     for run in runs:
         arms.setdefault(run.arm, []).append(run)
     width = max(len(name) for name in arms)
-    print(f"{study.title}: {len(arms)} arms, {len(runs)} runs\n")
+    trained, fitted = trainings(runs), len(runs) - trainings(runs)
+    fits = f", and {fitted} fits of older methods" if fitted else ""
+    print(f"{study.title}: {len(arms)} arms, {trained} runs{fits}\n")
     print(
         f"{'arm':{width}}  {'tuning':>6} {'final':>5} {'parameters':>11} {'images':>12} {'GFLOP':>10} {'minutes':>8}"
     )
     for name, mine in list(arms.items())[:SHOWN]:
         tuning = sum(run.purpose == "tune" for run in mine)
+        if mine[0].purpose == "fit":
+            print(f"{name:{width}}  {'own':>6} {len(mine):5}")
+            continue
         print(
             f"{name:{width}}  {tuning:6} {len(mine) - tuning:5} {mine[0].parameters:11,} "
-            f"{sum(run.images for run in mine):12,} {sum(run.flops for run in mine) / 1e9:10,.0f} "
-            f"{sum(run.expected_seconds for run in mine) / 60:8,.1f}"
+            f"{sum(run.images or 0 for run in mine):12,} {sum(run.flops or 0 for run in mine) / 1e9:10,.0f} "
+            f"{sum(run.expected_seconds or 0 for run in mine) / 60:8,.1f}"
         )
     if len(arms) > SHOWN:
         print(f"… and {len(arms) - SHOWN} arms more, all of them in plan.csv")
     print(
-        f"\nabout {core_hours(runs):.2f} core-hours here, to a factor of two ({study.budget.core_hours:g} allowed); "
-        f"{len(runs)} runs ({study.budget.runs} allowed)"
+        f"\nabout {core_hours(runs):.2f} core-hours of training here, to a factor of two "
+        f"({study.budget.core_hours:g} allowed); {trained} runs ({study.budget.runs} allowed)"
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from takeoff.errors import TakeoffError
 from takeoff.files import atomic_path
 from takeoff.models import architecture
-from takeoff.study.arms import Arm
+from takeoff.study.arms import AnyArm, Arm, distinct, seeds_of
 from takeoff.study.model import Budget, Study
 
 EFFICIENCY = 0.7
@@ -31,24 +31,25 @@ class Shape:
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One training: which, how large, how long."""
+    """One training, or one fit of an older method: which, how large, how long."""
 
     arm: str
     experiments: str
     purpose: str
+    """`tune`, `final`, or `fit`, which is an older method's and counts in no budget."""
     seed: int
     learning_rate: float | None
-    parameters: int
+    parameters: int | None
     train_samples: int
-    epochs: int
-    steps: int
-    images: int
-    flops: int
-    expected_seconds: float
+    epochs: int | None
+    steps: int | None
+    images: int | None
+    flops: int | None
+    expected_seconds: float | None
 
 
 def plan_runs(
-    study: Study, arms: Mapping[str, list[Arm]], shape: Shape, flops_per_second: float
+    study: Study, arms: Mapping[str, list[AnyArm]], shape: Shape, flops_per_second: float
 ) -> list[PlannedRun]:
     """Every run of the study, tuning first, arm by arm.
 
@@ -66,26 +67,38 @@ def plan_runs(
     for experiment, members in arms.items():
         for arm in members:
             wanted.setdefault(arm.name, []).append(experiment)
-    distinct = {arm.name: arm for members in arms.values() for arm in members}
-    return [
-        run
-        for name, arm in distinct.items()
-        for run in _runs_of(study, arm, "+".join(wanted[name]), shape, flops_per_second)
-    ]
+    planned: list[PlannedRun] = []
+    for arm in distinct(arm for members in arms.values() for arm in members):
+        experiments = "+".join(dict.fromkeys(wanted[arm.name]))
+        samples = arm.train_samples or shape.train
+        if samples > shape.train:
+            raise TakeoffError(
+                f"{arm.name}: train_samples {samples}: the dataset has {shape.train} training images"
+            )
+        if isinstance(arm, Arm):
+            planned += _trainings(study, arm, experiments, shape, flops_per_second)
+        else:
+            empty = dict.fromkeys(_COUNTED)
+            planned += [
+                PlannedRun(arm.name, experiments, "fit", seed, train_samples=samples, **empty)
+                for seed in seeds_of(study, arm)
+            ]
+    return planned
 
 
-def _runs_of(
+_COUNTED = ("learning_rate", "parameters", "epochs", "steps", "images", "flops", "expected_seconds")
+
+
+def _trainings(
     study: Study, arm: Arm, experiments: str, shape: Shape, flops_per_second: float
 ) -> Iterable[PlannedRun]:
     layers = architecture.layers(arm.network, study.dataset.resolution, shape.channels, shape.classes)
     samples = arm.train_samples or shape.train
-    if samples > shape.train:
-        raise TakeoffError(
-            f"{arm.name}: train_samples {samples}: the dataset has {shape.train} training images"
-        )
     held_out = int(study.dataset.validation_fraction * samples)
     batch = min(arm.recipe.batch_size, samples - held_out)
-    steps = (samples - held_out) // batch * arm.recipe.epochs
+    presented = arm.recipe.epoch_images
+    per_epoch = (samples - held_out) // batch if presented is None else presented // arm.recipe.batch_size
+    steps = max(1, per_epoch) * arm.recipe.epochs
     scored = 2 * held_out * (arm.recipe.epochs + 1)
     flops = steps * batch * architecture.training_flops(layers) + scored * architecture.forward_flops(layers)
     expected = steps * STEP_SECONDS + flops / (EFFICIENCY * flops_per_second)
@@ -106,10 +119,11 @@ def _runs_of(
             expected_seconds=round(expected, 3),
         )
 
-    grid = study.tuning.learning_rates
-    if len(grid) > 1:
+    grid = arm.rates or study.tuning.learning_rates
+    if arm.tuned and len(grid) > 1:
         yield from (run("tune", seed, rate) for rate in grid for seed in study.tuning_seeds)
-    yield from (run("final", seed, grid[0] if len(grid) == 1 else None) for seed in study.seed_list)
+    fixed = arm.learning_rate or (grid[0] if arm.tuned and len(grid) == 1 else None)
+    yield from (run("final", seed, fixed) for seed in seeds_of(study, arm))
 
 
 def matrix_rate(side: int = 768, seconds: float = 0.3) -> float:
@@ -125,18 +139,23 @@ def matrix_rate(side: int = 768, seconds: float = 0.3) -> float:
 
 def over_budget(runs: list[PlannedRun], budget: Budget) -> str | None:
     """What of the budget the runs exceed, in words, or None."""
-    hours = core_hours(runs)
+    hours, trained = core_hours(runs), trainings(runs)
     excess = []
-    if len(runs) > budget.runs:
-        excess.append(f"{len(runs)} runs, budget.runs is {budget.runs}")
+    if trained > budget.runs:
+        excess.append(f"{trained} runs, budget.runs is {budget.runs}")
     if hours > budget.core_hours:
         excess.append(f"about {hours:.2f} core-hours, budget.core_hours is {budget.core_hours:g}")
     return "; ".join(excess) or None
 
 
 def core_hours(runs: list[PlannedRun]) -> float:
-    """The processor time that the runs are expected to take."""
-    return sum(run.expected_seconds for run in runs) / 3600
+    """The processor time that training is expected to take."""
+    return sum(run.expected_seconds or 0 for run in runs) / 3600
+
+
+def trainings(runs: list[PlannedRun]) -> int:
+    """How many of the runs train a network."""
+    return sum(run.purpose != "fit" for run in runs)
 
 
 def write_plan(path: Path, runs: list[PlannedRun]) -> None:

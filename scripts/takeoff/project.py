@@ -1,22 +1,26 @@
 """A study on this machine: what the workflow asks of the package to wire its rules."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from takeoff.data.catalogue import Entry, entries
-from takeoff.digests import ENGINE, code_digest
+from takeoff.digests import ENGINE, PACKAGE, code_digest
 from takeoff.errors import TakeoffError, choices
 from takeoff.experiments import registry
 from takeoff.files import digest_of
-from takeoff.study.arms import Arm, distinct
+from takeoff.study.arms import AnyArm, Arm, ClassicalArm, distinct
 from takeoff.study.configuration import Configuration
 from takeoff.study.loading import check, load_study, study_path
 from takeoff.study.model import Study
 
+T = TypeVar("T", Arm, ClassicalArm)
+_OWN = {"network", "recipe", "train_samples", "features", "learner"}
+"""What an arm is; the rest says how it is tuned, and with which seeds it is run."""
 RESERVED = ("data", "benchmark", "mlartifacts", "reference")
 """Folders of the results that belong to no study."""
 
@@ -53,22 +57,53 @@ class Project:
         return entries().get(self.study.dataset.name)
 
     @cached_property
-    def arms(self) -> dict[str, list[Arm]]:
+    def arms(self) -> dict[str, list[AnyArm]]:
         """The arms that each experiment needs."""
         return registry.arms_of(self.study, str(self.source))
 
-    @property
-    def all_arms(self) -> list[Arm]:
-        """Every arm, once."""
+    @cached_property
+    def all_arms(self) -> list[AnyArm]:
+        """Every arm, once, with all the seeds that are asked of it."""
         return distinct(arm for arms in self.arms.values() for arm in arms)
+
+    @cached_property
+    def options(self) -> dict[str, Any]:
+        """The experiments that the study switches on, each with its checked options."""
+        return registry.enabled(self.study, str(self.source))
+
+    @property
+    def network_arms(self) -> list[Arm]:
+        """Those of networks."""
+        return [arm for arm in self.all_arms if isinstance(arm, Arm)]
 
     @property
     def packs(self) -> list[list[Arm]]:
-        """The arms, in the groups that share a job."""
-        arms, size = self.all_arms, self.configuration.arms_per_job
-        return [arms[start : start + size] for start in range(0, len(arms), size)]
+        """The networks' arms, in the groups that share a job."""
+        return self._packed(self.network_arms)
 
-    def arm_folder(self, arm: Arm) -> Path:
+    @property
+    def classical_packs(self) -> list[list[ClassicalArm]]:
+        """The older methods' arms, likewise; those with the same features together, which are computed once."""
+        arms = [arm for arm in self.all_arms if isinstance(arm, ClassicalArm)]
+        return self._packed(sorted(arms, key=lambda arm: arm.method))
+
+    def _packed(self, arms: list[T]) -> list[list[T]]:
+        """Arms that take a lender's choice come after those that make it, in jobs of their own."""
+        size = self.configuration.arms_per_job
+        packs = []
+        for group in ([a for a in arms if a.lender is None], [a for a in arms if a.lender is not None]):
+            packs += [group[start : start + size] for start in range(0, len(group), size)]
+        return packs
+
+    def lenders(self, pack: Sequence[AnyArm]) -> list[AnyArm]:
+        """The arms whose choices a pack takes."""
+        by_name = {arm.name: arm for arm in self.all_arms}
+        names = dict.fromkeys(arm.lender for arm in pack if arm.lender is not None)
+        if missing := [name for name in names if name not in by_name]:
+            raise TakeoffError(f"{self.source}: no experiment that is switched on has the arm {missing[0]}")
+        return [by_name[name] for name in names]
+
+    def arm_folder(self, arm: AnyArm) -> Path:
         """Where an arm's results go."""
         return self.folder / "arms" / arm.name
 
@@ -112,6 +147,18 @@ class Project:
             return f"sqlite:///{self.configuration.results}/mlflow.db"
         return "" if given == "off" else given
 
+    @staticmethod
+    def demands(pack: Sequence[AnyArm]) -> str:
+        """What experiments ask of a pack's arms beyond the study's own grid and seeds; the same for all that ask
+        for nothing, so that packing these otherwise changes no digest.
+        """
+        asked = [
+            arm.model_dump(exclude={"network", "recipe", "train_samples"})
+            for arm in pack
+            if arm.model_dump(exclude={"name"}, exclude_defaults=True).keys() - _OWN
+        ]
+        return digest_of(sorted(asked, key=lambda arm: str(arm["name"])))
+
     @property
     def recipe_digest(self) -> str:
         """What every arm's results depend on besides its images: the engine, the settings, the seeds.
@@ -123,9 +170,26 @@ class Project:
         return digest_of([code_digest(*ENGINE), study, machine])
 
     @property
+    def classical_digest(self) -> str:
+        """What the older methods' results depend on besides their images."""
+        study = self.study.model_dump(include={"dataset", "tuning", "seeds"})
+        return digest_of([code_digest("classical", "data/splits.py", "randomness.py"), study])
+
+    @property
+    def speed_digest(self) -> str:
+        """What the measurements of speed depend on: the engine, the probe, and the steps that are timed."""
+        arms = [arm.model_dump() for arm in registry.timed_arms(self.study, str(self.source))]
+        machine = self.configuration.model_dump(include={"device", "precision"})
+        network = self.study.model_dump(include={"dataset", "network", "recipe"})
+        return digest_of([code_digest(*ENGINE, "probing"), arms, machine, network])
+
+    @property
     def preparation_digest(self) -> str:
         """What the prepared images depend on besides the archive's date: of a folder, the files in it."""
-        return digest_of([code_digest("data"), _listing(self.local_archive)])
+        # Which images a run takes is decided later.
+        modules = sorted(f"data/{path.name}" for path in (PACKAGE / "data").glob("*.py"))
+        code = code_digest(*(name for name in modules if name != "data/splits.py"))
+        return digest_of([code, _listing(self.local_archive)])
 
     @property
     def study_digest(self) -> str:
@@ -142,6 +206,41 @@ class Project:
     def experiment(self, name: str) -> registry.Experiment:
         """The module of an experiment."""
         return registry.experiment(name)
+
+    def tables(self, experiment: str) -> tuple[str, ...]:
+        """The names of the tables that an experiment makes of the study."""
+        return registry.tables_of(experiment, self.study, self.options[experiment])
+
+    def figures(self, experiment: str) -> dict[str, str]:
+        """The names of the figures that an experiment makes of the study, each with its label in the report."""
+        return registry.figures_of(experiment, self.study, self.options[experiment])
+
+    def reads_speed(self, experiment: str) -> bool:
+        """Whether an experiment is analysed from the measurements of speed."""
+        return registry.reads_speed(experiment)
+
+    @property
+    def timed(self) -> bool:
+        """Whether any experiment is."""
+        return any(registry.reads_speed(name) for name in self.options)
+
+    def folders(
+        self, arms: Sequence[AnyArm], kind: Literal["all", "network", "classical", "probed"]
+    ) -> list[str]:
+        """The folders of those of `arms` that are of a kind, once each."""
+        return [
+            self.arm_folder(arm).as_posix()
+            for arm in distinct(arms)
+            if kind == "all"
+            or kind == ("network" if isinstance(arm, Arm) else "classical")
+            or (kind == "probed" and isinstance(arm, Arm) and arm.probed)
+        ]
+
+    @property
+    def verdicts_digest(self) -> str:
+        """What the verdicts depend on besides the tables."""
+        code = code_digest("statistics", "experiments")
+        return digest_of([code, self.study.model_dump(mode="json")])
 
     def analysis_digest(self, experiment: str) -> str:
         """What an experiment's tables and figures depend on besides its arms' results."""

@@ -254,6 +254,7 @@ def _mapping(schema: Schema) -> str:
 
 _WORDS: dict[str, Callable[[Schema], str]] = {
     "array": _list,
+    "boolean": lambda _: "`true`, `false`",
     "integer": _number,
     "null": lambda _: "`null`",
     "number": _number,

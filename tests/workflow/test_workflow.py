@@ -4,32 +4,15 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from conftest import REPOSITORY
+from snakemake_command import run_snakemake
 
 Snakemake = Callable[..., subprocess.CompletedProcess[str]]
-BIN = Path(sys.executable).parent
-
-
-def run_snakemake(
-    folder: Path,
-    *arguments: str,
-    config: tuple[str, ...] = (),
-    home: Path = REPOSITORY,
-    path: str | None = None,
-) -> subprocess.CompletedProcess[str]:
-    """Run the workflow of `home` in `folder`, where its results and its state go."""
-    folder.mkdir(exist_ok=True)
-    line = [str(BIN / "snakemake"), "-s", str(home / "Snakefile"), "--directory", str(folder), *arguments]
-    if config:
-        line += ["--config", *config]
-    environment = os.environ | ({"PATH": path} if path else {})
-    return subprocess.run(line, capture_output=True, text=True, env=environment, timeout=600, check=False)
 
 
 @pytest.fixture

@@ -26,6 +26,8 @@ CONFIG = PROJECT.configuration
 CARD = f"{DATA}/card.json"
 PLAN = f"{STUDY}/plan.csv"
 STUDY_FILE = f"{STUDY}/study.json"
+SPEED = f"{STUDY}/speed.csv"
+CLAIMS = f"{STUDY}/claims.csv"
 
 # A job asks for a GPU where training will be on one, and on a cluster it keeps to what it asked for; the machine
 # at hand has as many slots as `--resources gpu=N` says, or one. Without a limit `--cores all` would start them all.

@@ -9,9 +9,10 @@ rule track:
         ],
         curves=[
             f"{PROJECT.arm_folder(arm).as_posix()}/curves.parquet"
-            for arm in PROJECT.all_arms
+            for arm in PROJECT.network_arms
         ],
         figures=FIGURES,
+        claims=CLAIMS,
         card=CARD,
         study=STUDY_FILE,
     output:

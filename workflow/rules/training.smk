@@ -1,4 +1,4 @@
-"""The plan, and a job for each pack of arms: tuned, then trained."""
+"""The plan, a job for each pack of networks, tuned, then trained, and how fast their steps are."""
 
 
 rule study:
@@ -39,10 +39,13 @@ rule plan:
         f"python {script('plan')} --study {{params.source:q}} {{params.card}} | tee {{log:q}}"
 
 
-# A rule per pack, each with every file of its arms. Nothing in `params` tells which arms are in it, so that
-# packing them otherwise retrains nothing; the command keeps finished runs beside these files.
+# A rule per pack, each with every file of its arms. Its params tell of its arms only what experiments ask of them
+# beyond the study's own grid and seeds; the command keeps finished runs beside these files, so that packing arms
+# otherwise trains nothing again.
 for number, pack in enumerate(PROJECT.packs):
     folders = [PROJECT.arm_folder(arm).as_posix() for arm in pack]
+    probed = [PROJECT.arm_folder(arm).as_posix() for arm in pack if arm.probed]
+    lenders = [PROJECT.arm_folder(arm).as_posix() for arm in PROJECT.lenders(pack)]
 
     rule:
         name:
@@ -53,10 +56,12 @@ for number, pack in enumerate(PROJECT.packs):
             card=CARD,
             study=STUDY_FILE,
             plan=PLAN,
+            lent=[f"{folder}/learning_rate.json" for folder in lenders],
         output:
             rates=[f"{folder}/learning_rate.json" for folder in folders],
             runs=[f"{folder}/runs.parquet" for folder in folders],
             curves=[f"{folder}/curves.parquet" for folder in folders],
+            probes=[f"{folder}/probe.parquet" for folder in probed],
         log:
             f"{STUDY}/logs/train-{number}.log",
         benchmark:
@@ -70,6 +75,7 @@ for number, pack in enumerate(PROJECT.packs):
             runtime="12h",
         params:
             recipe=PROJECT.recipe_digest,
+            demands=PROJECT.demands(pack),
             data=folder_of("card"),
             machine=f"--device {CONFIG.device} --precision {CONFIG.precision}",
             checkpoint_minutes=CONFIG.checkpoint_minutes,
@@ -78,4 +84,38 @@ for number, pack in enumerate(PROJECT.packs):
                 "train",
                 "--study {input.study:q} --data {params.data:q} {params.machine} --threads {threads} "
                 "--checkpoint-minutes {params.checkpoint_minutes} {output.runs:q}",
+            )
+
+
+if PROJECT.timed:
+
+    # It takes every core, so that nothing else runs beside what is timed.
+    rule probe:
+        input:
+            train=f"{DATA}/train.safetensors",
+            test=f"{DATA}/test.safetensors",
+            card=CARD,
+            study=STUDY_FILE,
+        output:
+            SPEED,
+        log:
+            f"{STUDY}/logs/probe.log",
+        benchmark:
+            f"{STUDY}/benchmarks/probe.tsv"
+        conda:
+            "../../envs/training.yaml"
+        threads: workflow.cores or 1
+        resources:
+            gpu=GPUS,
+            mem_mb=PROJECT.training_mb,
+            runtime="1h",
+        params:
+            digest=PROJECT.speed_digest,
+            data=folder_of("card"),
+            machine=f"--device {CONFIG.device} --precision {CONFIG.precision}",
+        shell:
+            command(
+                "probe",
+                "--study {input.study:q} --data {params.data:q} {params.machine} --threads {threads} "
+                "--out {output:q}",
             )

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from takeoff.errors import TakeoffError
-from takeoff.experiments.registry import arms_of, experiment
-from takeoff.study.arms import distinct
+from takeoff.experiments.registry import all_arms, arms_of, enabled, experiment, figures_of
+from takeoff.study.arms import AnyArm, seeds_of
 from takeoff.study.model import Study
 from takeoff.study.settings import FACTORS
 from takeoff.tracking.entries import Entry, Point
@@ -16,7 +16,18 @@ from takeoff.tracking.entries import Entry, Point
 if TYPE_CHECKING:
     import pandas as pd
 
-PARAMS = (*FACTORS, "learning_rate", "epochs", "parameters", "seed", "device", "precision")
+PARAMS = (
+    "method",
+    "family",
+    "depth",
+    *FACTORS,
+    "learning_rate",
+    "epochs",
+    "parameters",
+    "seed",
+    "device",
+    "precision",
+)
 CURVES = (
     "train_loss",
     "train_accuracy",
@@ -45,26 +56,30 @@ def read_entries(study: Study, source: str, results: Path, data: str) -> list[En
     `data`, which identifies the images, is a tag of every entry. Raises TakeoffError where an arm of the study has
     no results or a table lacks a column.
     """
-    arms = arms_of(study, source)
+    options = enabled(study, source)
     tags = {"takeoff.study": results.absolute().name, "takeoff.data": data}
-    entries = {
-        arm.name: list(_arm_entries(arm.name, study, results, tags))
-        for arm in distinct(arm for wanted in arms.values() for arm in wanted)
-    }
+    entries = {arm.name: list(_arm_entries(arm, study, results, tags)) for arm in all_arms(study, source)}
     experiments = [
-        _experiment_entry(name, results, tags, [e for arm in wanted for e in entries[arm.name]])
-        for name, wanted in arms.items()
+        _experiment_entry(
+            name,
+            [f"{name}-{figure}" for figure in figures_of(name, study, options[name])],
+            results,
+            tags,
+            [entry for arm in wanted for entry in entries[arm.name]],
+        )
+        for name, wanted in arms_of(study, source).items()
     ]
     return experiments + [entry for of_arm in entries.values() for entry in of_arm]
 
 
-def _arm_entries(arm: str, study: Study, results: Path, tags: dict[str, str]) -> Iterator[Entry]:
+def _arm_entries(of: AnyArm, study: Study, results: Path, tags: dict[str, str]) -> Iterator[Entry]:
     """The arm's entry with the means over its seeds, then one for each seed."""
+    arm, seeds = of.name, seeds_of(study, of)
     folder = results / "arms" / arm
     runs = _read_table(folder / "runs.parquet", REQUIRED)
-    runs = runs[runs["seed"].isin(study.seed_list)].sort_values("seed")
+    runs = runs[runs["seed"].isin(seeds)].sort_values("seed")
     if runs.empty:
-        raise TakeoffError(f"{folder / 'runs.parquet'}: holds no run of the study's seeds {study.seed_list}")
+        raise TakeoffError(f"{folder / 'runs.parquet'}: holds no run of the study's seeds {seeds}")
     runs["generalisation_gap"] = runs["train_accuracy"] - runs["test_accuracy"]
     curves = None
     if (folder / "curves.parquet").exists():  # an older method has no epochs
@@ -162,11 +177,13 @@ def _rate_tags(folder: Path) -> dict[str, str]:
     }
 
 
-def _experiment_entry(name: str, results: Path, tags: dict[str, str], entries: list[Entry]) -> Entry:
+def _experiment_entry(
+    name: str, drawn: list[str], results: Path, tags: dict[str, str], entries: list[Entry]
+) -> Entry:
     """An experiment: its figures and tables, and its effects on test accuracy. It stands after its last run."""
     end = max(entry.end for entry in entries)
     figures = (
-        results / "figures" / f"{name}-{f}{suffix}" for f in experiment(name).FIGURES for suffix in SUFFIXES
+        results / "figures" / f"{figure}{suffix}" for figure in ["claims", *drawn] for suffix in SUFFIXES
     )
     tables = sorted((results / name).glob("*.csv"))
     whole = (results / file for file in ("study.json", "plan.csv", "claims.csv"))
@@ -221,7 +238,7 @@ def _milliseconds(moment: Any) -> int:
 def _texts(row: Mapping[Any, Any], keys: Iterable[str]) -> dict[str, str]:
     """The values that are there, as MLflow's params and tags keep them."""
     texts = {key: _text(row[key]) for key in keys if row.get(key) is not None}
-    return {key: text for key, text in texts.items() if text != "nan"}
+    return {key: text for key, text in texts.items() if text not in {"nan", "<NA>"}}
 
 
 def _text(value: Any) -> str:

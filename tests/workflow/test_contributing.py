@@ -1,0 +1,42 @@
+"""What CONTRIBUTING shows works: the experiment there, copied as it stands, runs from images to a verdict."""
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import REPOSITORY
+from snakemake_command import run_snakemake
+
+
+@pytest.mark.slow
+def test_the_experiment_in_contributing_runs(tmp_path: Path, write_study: Callable[..., Path]) -> None:
+    text = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    ((name, code),) = re.findall(r"<!-- example: (\S+) -->\n```python\n(.*?)```", text, re.DOTALL)
+    clone = tmp_path / "clone"
+    for part in ("Snakefile", "config", "scripts", "workflow", "envs"):
+        source = REPOSITORY / part
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        (clone / part).parent.mkdir(parents=True, exist_ok=True)
+        copy(source, clone / part)
+    experiment = Path(name).stem
+    (clone / name).write_text(code, encoding="utf-8")
+    registry = clone / "scripts" / "takeoff" / "experiments" / "registry.py"
+    listed = registry.read_text(encoding="utf-8").replace(
+        "EXPERIMENTS = (", f'EXPERIMENTS = (\n    "{experiment}",'
+    )
+    registry.write_text(listed, encoding="utf-8")
+    (clone / "workflow" / "report" / f"{experiment}-gains.rst").write_text("Gains.", encoding="utf-8")
+    study = write_study(experiments={experiment: {}}, seeds=3)
+    done = run_snakemake(tmp_path / "here", "--cores", "all", config=(f"study={study}",), home=clone)
+    assert done.returncode == 0, done.stderr
+    results = tmp_path / "here" / "results" / "small"
+    assert (results / "figures" / f"{experiment}-gains.svg").stat().st_size > 2000
+    gains = pd.read_csv(results / experiment / "gains.csv")
+    claims = pd.read_csv(results / "claims.csv").set_index("claim")
+    row = claims.loc["momentum-helps"]
+    assert row["estimate"] == pytest.approx(gains["gain"].mean())
+    assert row["verdict"] in {"supported", "contradicted", "undecided"}
+    assert set(claims["verdict"].drop("momentum-helps")) == {"not tested"}

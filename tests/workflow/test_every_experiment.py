@@ -1,0 +1,85 @@
+"""Every experiment, small, in one go, on digits whose labels mean nothing: all that comes out must say so."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from snakemake_command import run_snakemake
+from takeoff.experiments import judging
+from takeoff.experiments.registry import EXPERIMENTS, enabled, experiment, figures_of, tables_of
+from takeoff.files import load_json
+from takeoff.study.loading import load_study
+
+SMALL = {
+    "factorial": {"threshold": 0.3, "fixed_rate": 0.1, "fixed_seeds": 2},
+    "race": {"width": 0.25, "seeds": 2},
+    "depth": {"depths": [2, 4], "activations": ["sigmoid", "relu"], "seeds": 3},
+    "stability": {"depths": [2, 4]},
+    "dropout": {"shares": [0.25], "seeds": 3},
+    "scaling": {"sizes": 4, "draws": 3, "classical_draws": 3, "widths": [0.5, 1], "tuned": 1},
+    "moment": {},
+    "compute": {},
+    "synergy": {"plain": ["tanh"], "seeds": 3},
+}
+FACTORS = {
+    "activation": {"baseline": "tanh", "treatment": "relu"},
+    "norm": {"baseline": "none", "treatment": "batch"},
+    "dropout": {"baseline": 0, "treatment": 0.5},
+}
+
+
+@pytest.fixture
+def shuffled(tmp_path: Path) -> Path:
+    """The digits as a folder of images, each in a class drawn at random."""
+    from sklearn.datasets import load_digits
+
+    images = load_digits().images
+    labels = np.random.default_rng(0).permutation(np.arange(len(images)) % 10)
+    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+        folder = tmp_path / "shuffled" / ("test" if number % 4 == 0 else "train") / f"class{label}"
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray((image * 255 / 16).astype(np.uint8)).save(folder / f"{number}.png")
+    return tmp_path / "shuffled"
+
+
+@pytest.mark.slow
+def test_shuffled_labels_support_no_claim_about_test_accuracy(
+    tmp_path: Path, shuffled: Path, write_study: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert set(SMALL) == set(EXPERIMENTS)
+    dataset = {"name": "nothing", "archive": str(shuffled), "resolution": 8, "train_samples": 1300}
+    budget = {"runs": 400, "core_hours": 1}
+    path = write_study(experiments=SMALL, factors=FACTORS, seeds=3, dataset=dataset, budget=budget)
+    done = run_snakemake(tmp_path / "here", "--cores", "all", config=(f"study={path}",))
+    assert done.returncode == 0, done.stderr
+    results, study = tmp_path / "here" / "results" / "small", load_study(path)
+    for name, options in enabled(study, str(path)).items():
+        for table in tables_of(name, study, options):
+            assert (results / name / f"{table}.csv").stat().st_size > 0
+        for figure in figures_of(name, study, options):
+            for suffix in (".svg", ".png", ".csv"):
+                assert (results / "figures" / f"{name}-{figure}{suffix}").stat().st_size > 100
+
+    claims = pd.read_csv(results / "claims.csv").set_index("claim")
+    stated = [claim for name in EXPERIMENTS for claim in experiment(name).CLAIMS]
+    assert claims.index.tolist() == [claim.name for claim in stated]
+    assert set(claims["verdict"]) <= {"supported", "contradicted", "undecided", "not tested"}
+    assert claims.loc[claims["verdict"] == "not tested", "reason"].notna().all()
+    about_test = [claim.name for claim in stated if "test" in claim.quantity or claim.scope == "much data"]
+    assert len(about_test) >= 8
+    assert "supported" not in set(claims.loc[about_test, "verdict"])
+    # Nor would they where every dataset counted as much data.
+    monkeypatch.setattr(judging, "MUCH_DATA", 0)
+    card = load_json(tmp_path / "here" / "results" / "data" / "nothing" / "8px" / "card.json")
+    judged = judging.judge_study(study, str(path), enabled(study, str(path)), results, card)
+    verdicts = {one.claim.name: one.verdict for one in judged}
+    assert not [claim for claim in about_test if verdicts[claim] == "supported"]
+    assert sum(verdicts[claim] != "not tested" for claim in about_test) >= 8
+    # Gradients know nothing of labels, and are what they are.
+    assert claims.loc["sigmoid-gradients-shrink", "verdict"] == "supported"
+
+    again = run_snakemake(tmp_path / "here", "--cores", "all", config=(f"study={path}",))
+    assert "Nothing to be done" in again.stderr + again.stdout
