@@ -84,6 +84,8 @@ def _show(study: Study, runs: list[PlannedRun]) -> None:
     print(
         f"\nabout {core_hours(runs):.2f} core-hours of training here, to a factor of two "
         f"({study.budget.core_hours:g} allowed); {trained} runs ({study.budget.runs} allowed)"
+        + f"; the {fitted} fits are not timed beforehand"
+        * (fitted > 0)
     )
 
 

@@ -30,7 +30,7 @@ def main() -> None:
 
     study = load_study(arguments.study)
     arms = timed_arms(study, str(arguments.study))
-    hardware = choose(arguments.device, arguments.precision, 1)
+    hardware = choose(arguments.device, arguments.precision, arguments.step_threads)
     data = load(arguments.data, study.dataset, hardware.device)
     rows = time_steps(study, arms, data, hardware, arguments.seconds)
     cuda = arguments.device != "cpu" and torch.cuda.is_available()
@@ -59,6 +59,9 @@ def _parser() -> argparse.ArgumentParser:
         choices=("auto", "float32", "bfloat16"),
         default=defaults.precision,
         help="of the steps that are timed; rates are measured in both (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--step-threads", type=int, default=1, help="a CPU's, for steps (default: %(default)s)"
     )
     parser.add_argument(
         "--threads",

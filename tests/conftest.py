@@ -49,7 +49,7 @@ def archive() -> Callable[[str], Path]:
 
 
 def small_study(**changes: Any) -> dict[str, Any]:
-    """The default study made small: one factor, two seeds, two epochs, the factorial alone; `changes` replace whole keys."""
+    """The default study made small: one factor, two seeds, two epochs, one experiment; `changes` replace keys."""
     study = yaml.safe_load((REPOSITORY / "config" / "studies" / "digits.yaml").read_text(encoding="utf-8"))
     study["network"]["width"] = 0.0625
     study["recipe"] |= {"epochs": 2, "batch_size": 128}

@@ -276,7 +276,11 @@ def load_project(config: dict[str, Any], studies: Path) -> Project:
     project = Project(configuration, load_study(source), source)
     _check_images(project)
     _check_archive(project)
-    registry.enabled(project.study, str(source))
+    try:
+        project.arms  # noqa: B018 (what is wrong with them is told before anything runs)
+        project.all_arms  # noqa: B018
+    except ValueError as error:
+        raise TakeoffError(f"{source}: {error}") from None
     return project
 
 

@@ -23,7 +23,7 @@ from takeoff.study.settings import Settings
 
 RATIOS = [2.9, 3.1, 3.4, 2.8]
 DESIGN = "claim,source,statement,quantity,estimate,ci_low,ci_high,criterion,verdict,published,experiment,figure,reason"
-PARTS = "claim,part,estimate,ci_low,ci_high,level,supports,contradicts,p_value,p_adjusted,verdict"
+PARTS = "claim,part,n,estimate,ci_low,ci_high,level,supports,contradicts,p_value,p_adjusted,verdict"
 
 
 @pytest.fixture(autouse=True)
@@ -162,7 +162,7 @@ def test_reasons_say_which_part_decides(place):
         "1 of 2 parts hold; shown: error; the interval does not lie"
     )
     assert list(parts.loc["both", "verdict"]) == ["supported", "undecided"]
-    assert claims.loc["faster", "reason"] == "epochs, not seconds"
+    assert claims.loc["faster", "reason"] == "epochs, not seconds; it rests on 4 values"
     assert claims["reason"].isna().to_dict()["cheaper"]
 
 
@@ -360,10 +360,10 @@ def test_numbers_have_the_digits_that_are_known():
 
     assert words([0.031, 0.033, 0.032]) == ("0.0320", "[0.0295, 0.0345]")
     assert words([-12.0, -14.0, -13.0]) == ("−13.0", "[−15.5, −10.5]")
-    assert words([2.0, 2.0], ratio=True) == ("2.00×", "[2.00, 2.00]")
-    assert words([2.0, 2.0], ratio=True, slack=(inf, inf)) == ("2.00×", "[0, ∞]")
-    assert words([2e6, 2e6], ratio=True) == ("2.00·10⁶×", "[2.00·10⁶, 2.00·10⁶]")
-    assert words([2e-7, 2e-7], ratio=True)[0] == "2.00·10⁻⁷×"
+    assert words([2.0] * 3, ratio=True) == ("2.00×", "[2.00, 2.00]")
+    assert words([2.0] * 3, ratio=True, slack=(inf, inf)) == ("2.00×", "[0, ∞]")
+    assert words([2e6] * 3, ratio=True) == ("2.00·10⁶×", "[2.00·10⁶, 2.00·10⁶]")
+    assert words([2e-7] * 3, ratio=True)[0] == "2.00·10⁻⁷×"
     assert words([1.0]) == ("1.00", "no interval")
     assert number_words(judge_parts(SHAPES[-1:])[0]) == ("–", "not measured")
     assert words([-1.0, 1.0, 1e-9, -1e-9])[0] == "0.0"

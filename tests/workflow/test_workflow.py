@@ -110,7 +110,7 @@ def test_an_engine_change_retrains_and_a_figures_change_does_not(
         file.write("\nNEW = 1\n")
     redrawn = snakemake("--cores", "all", home=clone)
     assert redrawn.returncode == 0, redrawn.stderr
-    assert jobs(redrawn) == {"analyse_factorial", "draw_factorial", "track", "all"}
+    assert jobs(redrawn) == {"analyse_factorial", "draw_factorial", "judge", "track", "all"}
 
     with (package / "training" / "engine.py").open("a") as file:
         file.write("\nNEW = 1\n")

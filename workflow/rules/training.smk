@@ -104,7 +104,7 @@ if PROJECT.timed:
             f"{STUDY}/benchmarks/probe.tsv"
         conda:
             "../../envs/training.yaml"
-        threads: workflow.cores or 1
+        threads: workflow.resource_settings.cores or CONFIG.threads
         resources:
             gpu=GPUS,
             mem_mb=PROJECT.training_mb,
@@ -112,10 +112,12 @@ if PROJECT.timed:
         params:
             digest=PROJECT.speed_digest,
             data=folder_of("card"),
+            gpu=GPUS,  # one that was not there before is measured
+            steps=CONFIG.threads,
             machine=f"--device {CONFIG.device} --precision {CONFIG.precision}",
         shell:
             command(
                 "probe",
                 "--study {input.study:q} --data {params.data:q} {params.machine} --threads {threads} "
-                "--out {output:q}",
+                "--step-threads {params.steps} --out {output:q}",
             )

@@ -42,7 +42,7 @@ def draw_claims(study: Study, judged: Sequence[JudgedClaim]) -> tuple[Figure, pd
     counts = [f"{sum(one.verdict == verdict for one in judged)} {verdict}" for verdict in SYMBOLS]
     subtitle = " · ".join(counts)
     if tested:
-        subtitle += " · Student t intervals over seeds, widened for the number of criteria (Holm)"
+        subtitle += " · 95% intervals, widened for the number of criteria (Holm)"
     figure = new_figure(WIDTH, height, f"{study.title}: which claims hold?", subtitle, constrained=False)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()

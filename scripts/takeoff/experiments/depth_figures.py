@@ -105,14 +105,15 @@ def draw_layers(study: Study, tables: Tables) -> tuple[Figure, pd.DataFrame]:
             _line(column[1], line, "weight_change", kind, str(norm))
             ratio = change[_of(change, kind) & (change["norm"] == norm)]["ratio"]
             name = "batch norm" if norm == "batch" else "no norm"
-            words.append(f"{name}: first/last {np.exp(np.log(ratio).mean()):.2g}×")
+            still = change[_of(change, kind) & (change["norm"] == norm)]["first_still"].astype(bool).any()
+            words.append(f"{name}: first/last {'≤ ' if still else ''}{np.exp(np.log(ratio).mean()):.2g}×")
         column[0].set_title(words[0])
         column[1].set_title("\n".join(words[1:]), fontsize=8.5, fontweight="normal")
         column[0].set_ylim(-0.03, 1.03)
         column[1].set_yscale("log")
-        column[1].set_ylim(bottom=STILL)
         column[1].set_xlabel("hidden layer, images left")
         column[1].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=2))
+    grid[1, 0].set_ylim(bottom=STILL)  # below it float32 sees no change
     grid[0, 0].set_ylabel("saturated (of ReLU: inactive)")
     grid[1, 0].set_ylabel("relative change of weights")
     return figure, table

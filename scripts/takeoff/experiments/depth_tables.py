@@ -83,9 +83,15 @@ def changes(arms: pd.DataFrame, probes: pd.DataFrame) -> pd.DataFrame:
     rows = []
     hidden = probes[probes["hidden"].astype(bool) & (probes["moment"] == "end")]
     for (arm, seed), group in hidden.groupby(["arm", "seed"], sort=False):
-        change = group.sort_values("layer")["weight_change"].to_numpy(dtype=float).clip(STILL)
+        measured = group.sort_values("layer")["weight_change"].to_numpy(dtype=float)
+        change = measured.clip(STILL)
         row = {"arm": arm, **arms.loc[arm, DESCRIPTION], "seed": seed, "first": change[0], "last": change[-1]}
-        rows.append(row | {"ratio": change[0] / change[-1]})
+        row |= {
+            "ratio": change[0] / change[-1],
+            "first_still": measured[0] < STILL,
+            "last_still": measured[-1] < STILL,
+        }
+        rows.append(row)
     return pd.DataFrame(rows)
 
 

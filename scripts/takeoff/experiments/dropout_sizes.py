@@ -19,7 +19,7 @@ def full_size(study: Study, option: str) -> int:
     dataset = study.dataset
     if isinstance(dataset.train_samples, int):
         return dataset.train_samples
-    if dataset.name not in entries() or dataset.classes is not None:
+    if dataset.name not in entries() or dataset.archive is not None or dataset.classes is not None:
         raise TakeoffError(
             f"{option}: how many training images {dataset.name} has is not known beforehand; "
             "valid: dataset.train_samples as a number, not all"

@@ -16,13 +16,15 @@ from takeoff.experiments.gathering import read_back
 from takeoff.statistics.verdicts import Judgement, Range, Verdict, judge_claim, judge_parts
 from takeoff.study.model import Study
 
+FEW = 6
+"""Fewer values than these, and the reason says how many."""
 MUCH_DATA_STUDY = "cifar10"
 """A study in config/studies that has much data."""
 COLUMNS = (
     "claim source statement quantity estimate ci_low ci_high criterion verdict published experiment figure reason"
 ).split()
 PART_COLUMNS = (
-    "claim part estimate ci_low ci_high level supports contradicts p_value p_adjusted verdict"
+    "claim part n estimate ci_low ci_high level supports contradicts p_value p_adjusted verdict"
 ).split()
 
 Outcome = Verdict | Literal["not tested"]
@@ -112,6 +114,7 @@ def parts_table(judged: Sequence[JudgedClaim]) -> pd.DataFrame:
             row: dict[str, Any] = {"claim": one.claim.name, "part": part.label, "verdict": judgement.verdict}
             row |= {"estimate": judgement.estimate, "ci_low": judgement.low, "ci_high": judgement.high}
             row |= {"level": judgement.level, "p_value": judgement.p_value}
+            row["n"] = part.freedom + 1 if float(part.freedom).is_integer() else None
             row["p_adjusted"] = judgement.p_adjusted
             row["supports"] = _interval_text(part.supports)
             row["contradicts"] = " or ".join(map(_interval_text, part.against))
@@ -189,6 +192,8 @@ def _reasons(judgements: tuple[Judgement, ...], verdict: Verdict, deciding: int)
         yield f"{held} of {len(judgements)} parts hold; shown: {shown.part.label}"
     if verdict == "undecided":
         yield undecided_words(shown)
+    if 0 < shown.part.freedom < FEW - 1 and float(shown.part.freedom).is_integer():
+        yield f"it rests on {int(shown.part.freedom) + 1} values"
 
 
 def undecided_words(judgement: Judgement) -> str:

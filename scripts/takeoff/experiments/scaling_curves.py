@@ -52,10 +52,14 @@ def draw_curves(study: Study, tables: Tables) -> tuple[Figure, pd.DataFrame]:
     """A panel for older methods and one for networks, on the same axes, each before the other's in grey."""
     runs = tables["runs"]
     numbers = curve_numbers(tables)
-    tuned = runs.loc[~runs["borrowed"].astype(bool), "train_samples"].unique()
+    own = runs[~runs["borrowed"].astype(bool)]
+    tuned = ", ".join(
+        f"{words} at {_sizes_words(own.loc[own['kind'] == kind, 'train_samples'].unique())}"
+        for kind, words in (("older", "older methods"), ("network", "networks"))
+    )
     subtitle = (
         f"{draws_words(runs)} · lines: err = α·m^−β + γ where it can be fitted, else straight between sizes"
-        f" · tuned at {_sizes_words(tuned)}"
+        f" · tuned: {tuned}"
     )
     figure = new_figure(11.2, 5.1, f"{study.title}: does error go on falling with data?", subtitle)
     panels = figure.subplots(1, 2, sharey=True)

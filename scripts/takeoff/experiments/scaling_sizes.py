@@ -36,8 +36,10 @@ class Options(Settings):
     widths: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=2)] = (0.5, 1.0, 2.0)
     """Networks' widths, as multiples of the study's."""
     tuned: Annotated[int, Field(ge=1, le=3, strict=True)] = 3
-    """At how many sizes methods are tuned: 1, the largest; 2, the smallest too; 3, the middle one too. The other
+    """At how many sizes networks are tuned: 1, the largest; 2, the smallest too; 3, the middle one too. The other
     sizes take the choice of the nearest of these."""
+    classical_tuned: Annotated[int, Field(ge=1, le=3, strict=True)] = 3
+    """At how many sizes older methods are, likewise."""
     methods: Annotated[tuple[Method, ...], Field(min_length=1)] = (
         "pixels-logistic",
         "pixels-linear-svm",
@@ -154,7 +156,8 @@ def lender_places(at: list[int], tuned: int) -> list[int]:
 
 
 def _older(study: Study, options: Options, at: list[int]) -> list[Member]:
-    seeds, lenders, found = first_seeds(study, options.classical_draws), lender_places(at, options.tuned), []
+    seeds, found = first_seeds(study, options.classical_draws), []
+    lenders = lender_places(at, options.classical_tuned)
     for method in options.methods:
         arms = [make_classical(study, *pair(method), None if size == at[-1] else size, seeds) for size in at]
         for place, (size, arm) in enumerate(zip(at, arms, strict=True)):

@@ -60,8 +60,10 @@ def older(runs: "pd.DataFrame", data: str) -> "pd.Series":
     return runs[at].set_index("seed")["test_accuracy"]
 
 
-def findings(runs: "pd.DataFrame", plain: str) -> list[Finding]:
-    """The findings from `runs`, read back; `plain` is the activation of the networks at the baseline."""
+def findings(runs: "pd.DataFrame", plain: str, borrowed: str = "") -> list[Finding]:
+    """The findings from `runs`, read back; `plain` is the activation of the networks at the baseline, `borrowed` what
+    must be said of their rates.
+    """
     none, data, everything = (cell(runs, factor, plain) for factor in ("none", "data", "all"))
     whole = (everything - none).dropna()
     missing = (0.5 * (everything - none) - (data - none)).dropna()
@@ -77,7 +79,7 @@ def findings(runs: "pd.DataFrame", plain: str) -> list[Finding]:
         words = "all together" if together else f"{factor} alone"
         label = f"{words} − the best older method ({plain})"
         leads.append(Part.of(label, lead, (0, inf) if together else (-inf, 0)))
-    reason = f"against plain networks with {plain}"
+    reason = "; ".join(filter(None, [f"against plain networks with {plain}", borrowed]))
     chosen = {
         size: runs.loc[(runs["data"] == size) & runs["chosen"].astype(bool), "method"].iloc[0]
         for size in ("little", "much")

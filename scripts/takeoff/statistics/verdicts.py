@@ -112,8 +112,9 @@ class Part:
 
     @property
     def testable(self) -> bool:
-        """Whether there is an estimate with an error."""
-        return bool(np.isfinite(self.estimate) and np.isfinite(self.error) and self.freedom > 0)
+        """Whether there is an estimate with an error; two values that agree by chance are no evidence of none."""
+        known = np.isfinite(self.estimate) and np.isfinite(self.error) and self.freedom > 0
+        return bool(known and (self.error > 0 or self.freedom > 1))
 
     def scaled(self, value: float) -> float:
         """A value in the quantity's own units on the estimate's scale: the logarithm of a ratio."""

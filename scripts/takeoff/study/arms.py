@@ -154,7 +154,7 @@ def arm_name(study: Study, arm: Arm) -> str:
         parts.append(f"dropout{_plain(network.dropout)}")
     if network.response_norm != "none":
         parts.append("response-norm")
-    if network.family != study.network.family:
+    if (network.family, network.depth) != (study.network.family, study.network.depth):
         parts.append(f"{network.family}{network.depth or ''}")
     for key in ("pooling", "initialisation"):
         if getattr(network, key) != getattr(study.network, key):
@@ -218,8 +218,8 @@ def _merged(one: AnyArm, other: AnyArm) -> AnyArm:
     shared: dict[str, Any] = {"seeds": seeds, "lender": lender}
     if isinstance(one, Arm) and isinstance(other, Arm):
         shared["probed"] = one.probed or other.probed
-        if one.rates is not None and other.rates is not None:
-            shared["rates"] = tuple(sorted({*one.rates, *other.rates}))
+        # Where one has the study's grid and the other its own, it is tuned on its own.
+        shared["rates"] = tuple(sorted({*(one.rates or ()), *(other.rates or ())})) or None
     merged = one.model_copy(update=shared)
     if merged != other.model_copy(update=shared):
         raise ValueError(f"two different arms are called {one.name}")
