@@ -45,7 +45,8 @@ def draw_sizes(study: Study, tables: Tables) -> tuple[Figure, pd.DataFrame]:
         high = max(axes.get_ylim()[1] for axes in row[:2])
         wider = max(0.0, LEAST - (high - low)) / 2
         for axes in row[:2]:
-            axes.set_ylim(low - wider, high + wider)
+            # An interval may reach below 0, an error cannot.
+            axes.set_ylim(max(0, low) if response == "test_error" else low - wider, high + wider)
         own = effects[(effects["response"] == response) & (effects["images"] == full)]
         _draw_effects(row[2], own)
         row[0].set_ylabel(RESPONSES[response])
