@@ -89,7 +89,7 @@ for number, pack in enumerate(PROJECT.packs):
 
 if PROJECT.timed:
 
-    # It takes every core, so that nothing else runs beside what is timed.
+    # It takes every core, so that nothing else runs beside what is timed; on a cluster, those of any training job.
     rule probe:
         input:
             train=f"{DATA}/train.safetensors",
@@ -104,7 +104,7 @@ if PROJECT.timed:
             f"{STUDY}/benchmarks/probe.tsv"
         conda:
             "../../envs/training.yaml"
-        threads: workflow.resource_settings.cores or CONFIG.threads
+        threads: not workflow.remote_exec and workflow.resource_settings.cores or CONFIG.threads
         resources:
             gpu=GPUS,
             mem_mb=PROJECT.training_mb,
