@@ -129,7 +129,7 @@ def finished(cluster: Slurm, home: Path, tmp_path_factory: pytest.TempPathFactor
 
 def test_every_rule_but_the_local_ones_ran_on_a_node(finished: Finished) -> None:
     completed = {job.rule: job for job in finished.jobs if job.state == "COMPLETED"}
-    trainings, others = {"train_0", "train_1"}, {"analyse_factorial", "draw_factorial"}
+    trainings, others = {"train_0", "train_1"}, {"probe", "analyse_factorial", "draw_factorial", "judge"}
     assert set(completed) == {"prepare"} | trainings | others
     for rule, job in completed.items():
         assert job.node in NODES
@@ -141,7 +141,8 @@ def test_the_study_is_whole(finished: Finished) -> None:
     assert runs.groupby("arm").size().tolist() == [2, 2]
     effects = pd.read_csv(finished.study / "factorial" / "effects.csv")
     assert set(effects["term"]) == {"norm"}
-    assert len(list(finished.study.glob("figures/factorial-*.svg"))) == 3
+    assert len(list(finished.study.glob("figures/factorial-*.svg"))) == 5
+    assert "not tested" in set(pd.read_csv(finished.study / "claims.csv")["verdict"])
     assert json.loads((finished.study / "tracked.json").read_text())
 
 
