@@ -139,8 +139,12 @@ def test_halves_and_quarters_leave_disjoint_draws(tmp_path, name, full):
 @pytest.mark.parametrize(
     ("dataset", "options", "words"),
     [
-        ({"train_samples": "all"}, {}, "dataset.train_samples: all"),
-        ({"name": "cifar10", "train_samples": "all", "classes": ["cat", "dog"]}, {}, "valid: their number"),
+        ({"train_samples": "all"}, {}, "made-up has is not known beforehand"),
+        (
+            {"name": "cifar10", "train_samples": "all", "classes": ["cat", "dog"]},
+            {},
+            "cifar10 has is not known beforehand; valid: dataset.train_samples as a number",
+        ),
         ({"train_samples": 60}, {}, "scaling.smallest_share 0.03125: 1 of 60 images"),
         ({"train_samples": 40}, {"smallest_share": 0.25, "sizes": 20}, "scaling.sizes 20"),
         ({}, {"widths": [1, 17]}, "scaling.widths: 17"),

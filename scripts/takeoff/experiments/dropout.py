@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 from takeoff.experiments.chance import chance_of
 from takeoff.experiments.claims import MUCH_DATA, Finding
 from takeoff.experiments.dropout_claims import CLAIMS, findings
-from takeoff.experiments.dropout_sizes import full_size, part_of, presented
+from takeoff.experiments.set_sizes import full_size, part_of, presented
 from takeoff.study.arms import AnyArm, Arm, first_seeds, make_arm
 from takeoff.study.model import Study
 from takeoff.study.settings import Count, Settings

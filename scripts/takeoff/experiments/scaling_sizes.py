@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 from takeoff.data.catalogue import entries
 from takeoff.errors import TakeoffError
 from takeoff.experiments.scaling_methods import Method, network_method, pair
+from takeoff.experiments.set_sizes import full_size, presented
 from takeoff.study.arms import AnyArm, first_seeds, make_arm, make_classical
 from takeoff.study.model import Level, Study
 from takeoff.study.settings import Count, Settings
@@ -79,25 +80,6 @@ class Member:
     """A network's, as a multiple of the study's."""
 
 
-def full_size(study: Study) -> int:
-    """How many images the study has to learn from, validation included, known before anything is fetched.
-
-    Raises:
-        TakeoffError: nothing says it.
-
-    """
-    dataset = study.dataset
-    if dataset.train_samples != "all":
-        return int(dataset.train_samples)
-    entry = entries().get(dataset.name)
-    if entry is None or dataset.archive is not None or dataset.classes is not None:
-        raise TakeoffError(
-            f"dataset.train_samples: all: scaling must know how many training images {dataset.name} has before "
-            "they are fetched; valid: their number"
-        )
-    return entry.train
-
-
 def sizes(study: Study, options: Options) -> list[int]:
     """The sizes of the training sets, ascending, validation images included.
 
@@ -105,7 +87,7 @@ def sizes(study: Study, options: Options) -> list[int]:
         TakeoffError: the number of images is not known, or they are too few for so many or so small sets.
 
     """
-    full, entry = full_size(study), entries().get(study.dataset.name)
+    full, entry = full_size(study, "scaling"), entries().get(study.dataset.name)
     classes = len(study.dataset.classes or ()) or (entry.classes if entry else 0)
     smallest = int(options.smallest_share * full)
     if smallest < PER_CLASS * classes <= full / 10**DECADES:
@@ -171,7 +153,7 @@ def _networks(study: Study, options: Options, at: list[int]) -> list[Member]:
     and as these would overfit a small set, with the best validation epoch kept.
     """
     seeds, lenders, found = first_seeds(study, options.draws), lender_places(at, options.tuned), []
-    recipe = {"epoch_images": at[-1] - int(study.dataset.validation_fraction * at[-1]), "keep": "best"}
+    recipe = {"epoch_images": presented(study, at[-1]), "keep": "best"}
     for multiple in options.widths:
         width = multiple * study.network.width
         if width > WIDEST:

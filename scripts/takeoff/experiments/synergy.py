@@ -12,7 +12,7 @@ from pydantic import Field
 from takeoff.errors import TakeoffError
 from takeoff.experiments.chance import chance_of
 from takeoff.experiments.claims import Finding
-from takeoff.experiments.dropout_sizes import full_size, part_of, presented
+from takeoff.experiments.set_sizes import full_size, part_of, presented
 from takeoff.experiments.synergy_claims import CLAIMS, findings
 from takeoff.study.arms import (
     AnyArm,
