@@ -43,8 +43,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _experiment(arguments: argparse.Namespace) -> None:
-    from takeoff.experiments.gathering import gathered
-    from takeoff.experiments.registry import enabled, experiment, tables_of
+    from takeoff.experiments.gathering import choices_table, gathered
+    from takeoff.experiments.registry import CHOICES, enabled, experiment, tables_of
     from takeoff.statistics.tables import write_csv
     from takeoff.study.loading import load_study
 
@@ -58,7 +58,7 @@ def _experiment(arguments: argparse.Namespace) -> None:
     module = experiment(name)
     arms = module.arms(study, options[name])
     results = gathered(study, arms, arguments.results, load_json(arguments.data / "card.json"))
-    tables = module.analyse(study, options[name], results)
+    tables = module.analyse(study, options[name], results) | {CHOICES: choices_table(results.runs)}
     for table in tables_of(name, study, options[name]):
         write_csv(tables[table], arguments.out / f"{table}.csv")
 

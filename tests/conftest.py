@@ -1,6 +1,8 @@
 """What tests share: the repository, its commands, and small studies of real images."""
 
+import gc
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,9 +13,12 @@ import pytest
 import yaml
 
 if TYPE_CHECKING:
+    from results_folder import ResultsFolder
     from takeoff.study.arms import Arm
     from takeoff.training.hardware import Hardware
     from takeoff.training.resident import Resident
+
+pytest.register_assert_rewrite("unit")  # that its helpers' assertions tell what they compared
 
 REPOSITORY = Path(__file__).parent.parent
 SCRIPTS = REPOSITORY / "scripts"
@@ -112,3 +117,32 @@ def arm(write_study: Callable[..., Path]) -> "Callable[..., Arm]":
         return make_arm(study, levels, network=network, recipe=recipe, probed=probed)
 
     return build
+
+
+@pytest.fixture
+def no_collection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No garbage is collected when asked for: Statsmodels asks at every correction, and here there are many."""
+    monkeypatch.setattr(gc, "collect", lambda *_: 0)
+
+
+@pytest.fixture(scope="session")
+def blank_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated, empty database of MLflow's, which takes seconds to make."""
+    from takeoff.tracking.server import connect
+
+    path = tmp_path_factory.mktemp("blank") / "mlflow.db"
+    connect(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def fresh_results(tmp_path: Path, blank_database: Path) -> "Callable[..., ResultsFolder]":
+    """Make a results folder with a blank database."""
+    from results_folder import make_results
+
+    def make(**options: Any) -> "ResultsFolder":
+        folder = make_results(tmp_path, **options)
+        shutil.copy(blank_database, folder.database)
+        return folder
+
+    return make

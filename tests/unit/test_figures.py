@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
+from conftest import REPOSITORY
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from takeoff.experiments import factorial
 from takeoff.experiments.factorial_claim_figures import draw_interaction, draw_speed_up
 from takeoff.experiments.factorial_effects import draw_effects
 from takeoff.experiments.plotting import level_words, new_figure, save, switch_words, text_width
-from unit.test_factorial import LEVELS, REPOSITORY, diverge, make_results, make_study
+from unit.factorial_runs import LEVELS, diverge, make_results, make_study
 
 
 @pytest.fixture(

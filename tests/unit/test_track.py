@@ -1,112 +1,15 @@
-"""The MLflow importer: what it logs, that twice is as once, and what it says when it cannot."""
+"""The MLflow importer: what it logs, and that twice is as once."""
 
 import json
 import math
-import os
-import shutil
-import signal
-import socket
-import sqlite3
 import subprocess
-import sys
 from collections import Counter
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
-from time import monotonic
 
 import pandas as pd
 import pytest
-import track
-from mlflow import MlflowClient
-from mlflow.entities import ViewType
-from results_folder import CARD, REPOSITORY, START, ResultsFolder, diverge, make_results, retrain
-from takeoff.errors import run_command
-from takeoff.tracking import importer
+from results_folder import CARD, START, diverge, make_results
 from takeoff.tracking.origin import origin_tags
-from takeoff.tracking.server import connect, without_secrets
-
-TWO_FACTORS = {
-    "activation": {"baseline": "tanh", "treatment": "relu"},
-    "norm": {"baseline": "none", "treatment": "batch"},
-}
-KILL_AT_THIRD_RUN = """
-import os, signal, sys
-import track
-from mlflow import MlflowClient
-finish, calls = MlflowClient.set_terminated, []
-def kill_at_third(*args):
-    calls.append(args)
-    if len(calls) == 3:
-        os.kill(os.getpid(), signal.SIGKILL)
-    finish(*args)
-MlflowClient.set_terminated = kill_at_third
-track.main()
-"""
-
-
-class Store:
-    """What MLflow holds of a study."""
-
-    def __init__(self, folder: ResultsFolder) -> None:
-        self.folder = folder
-        self.client = MlflowClient(folder.uri)
-        self.experiment = self.client.get_experiment_by_name("takeoff/digits")
-
-    def runs(self, state=ViewType.ACTIVE_ONLY):
-        """The runs by name; a name that stands twice fails."""
-        found = self.client.search_runs(
-            [self.experiment.experiment_id], run_view_type=state, max_results=1000
-        )
-        assert state != ViewType.ACTIVE_ONLY or len({run.info.run_name for run in found}) == len(found)
-        return {run.info.run_name: run for run in found}
-
-    def ids(self):
-        return {name: run.info.run_id for name, run in self.runs().items()}
-
-    def history(self, run, key):
-        return [(m.step, m.timestamp, m.value) for m in self.client.get_metric_history(run.info.run_id, key)]
-
-    def rows(self):
-        """How many rows every table has."""
-        with sqlite3.connect(self.folder.database) as database:
-            tables = [
-                name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-            ]
-            return {
-                table: database.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0] for table in tables
-            }
-
-
-@pytest.fixture(scope="module")
-def blank_database(tmp_path_factory):
-    """A migrated, empty database: MLflow takes seconds to make one."""
-    path = tmp_path_factory.mktemp("blank") / "mlflow.db"
-    connect(f"sqlite:///{path}")
-    return path
-
-
-@pytest.fixture
-def make(tmp_path, blank_database):
-    """Make a results folder with a blank database."""
-
-    def made(**options):
-        folder = make_results(tmp_path, **options)
-        shutil.copy(blank_database, folder.database)
-        return folder
-
-    return made
-
-
-def import_into_mlflow(folder: ResultsFolder, monkeypatch, uri=None):
-    """Run the command in this process; what it counted."""
-    monkeypatch.setattr(sys, "argv", folder.command(uri)[1:])
-    run_command(track.main)
-    written = json.loads(folder.out.read_text())
-    return {key: written[key] for key in ("created", "updated", "unchanged", "deleted") if key in written}
-
-
-def change_study(folder: ResultsFolder, **changes):
-    folder.study.write_text(json.dumps(json.loads(folder.study.read_text()) | changes))
+from unit.mlflow_store import Store, import_into_mlflow
 
 
 @pytest.fixture(scope="module")
@@ -245,117 +148,8 @@ def test_second_import_changes_nothing(imported):
     }
 
 
-def test_a_changed_run_is_replaced_not_doubled(make, monkeypatch):
-    folder = make()
-    import_into_mlflow(folder, monkeypatch)
-    store = Store(folder)
-    before = store.ids()
-    retrain(folder, "relu", seed=1)
-    counts = import_into_mlflow(folder, monkeypatch)
-    assert counts == {
-        "created": 0,
-        "updated": 2,
-        "unchanged": 5,
-        "deleted": 0,
-    }  # the run, and its arm's means
-    runs, after = store.runs(), store.ids()
-    assert {name for name in after if after[name] != before[name]} == {"relu", "relu seed 1"}
-    assert runs["relu seed 1"].data.metrics["test_accuracy"] == pytest.approx(0.987)
-    assert len(store.history(runs["relu seed 1"], "test_accuracy")) == 1
-    assert runs["relu"].data.metrics["test_accuracy"] == pytest.approx((0.55 + 0.987) / 2)
-    assert {runs[f"relu seed {s}"].data.tags["mlflow.parentRunId"] for s in (0, 1)} == {after["relu"]}
-    trash = store.runs(ViewType.DELETED_ONLY).values()
-    assert {run.info.run_id for run in trash} == {before["relu"], before["relu seed 1"]}
-    assert import_into_mlflow(folder, monkeypatch)["unchanged"] == 7
-
-
-def test_a_new_figure_replaces_only_the_experiment(make, monkeypatch):
-    folder = make()
-    import_into_mlflow(folder, monkeypatch)
-    (folder.results / "figures" / "factorial-effects.csv").write_text("term,estimate\nactivation,0.02\n")
-    assert import_into_mlflow(folder, monkeypatch) == {
-        "created": 0,
-        "updated": 1,
-        "unchanged": 6,
-        "deleted": 0,
-    }
-
-
-def test_more_seeds_add_only_their_runs(make, monkeypatch):
-    folder = make()
-    import_into_mlflow(folder, monkeypatch)
-    before = Store(folder).ids()
-    make_results(folder.root, seeds=3)
-    counts = import_into_mlflow(folder, monkeypatch)
-    # The arms' means and the experiment, which holds study.json, are new; the four trainings stay.
-    assert counts == {"created": 2, "updated": 3, "unchanged": 4, "deleted": 0}
-    after = Store(folder).ids()
-    assert {name for name in before if after[name] == before[name]} == {n for n in before if "seed" in n}
-    assert {"tanh seed 2", "relu seed 2"} == set(after) - set(before)
-
-
-def test_what_left_the_study_is_deleted_and_told(make, monkeypatch, capsys):
-    folder = make(factors=TWO_FACTORS)
-    import_into_mlflow(folder, monkeypatch)
-    store = Store(folder)
-    mine = store.client.create_run(store.experiment.experiment_id, run_name="my own").info.run_id
-    change_study(folder, factors={"activation": TWO_FACTORS["activation"]}, seeds=1)
-    assert import_into_mlflow(folder, monkeypatch)["deleted"] == 8
-    assert set(store.runs()) == {"factorial", "tanh", "tanh seed 0", "relu", "relu seed 0", "my own"}
-    assert store.ids()["my own"] == mine
-    told = [line.split(",")[0] for line in capsys.readouterr().out.splitlines() if "deleted " in line]
-    assert "takeoff/digits: deleted relu seed 1" in told
-    assert "takeoff/digits: deleted relu+batch" in told
-
-
-def test_runs_are_known_again_on_every_page_and_under_another_name(make, monkeypatch):
-    folder = make()
-    import_into_mlflow(folder, monkeypatch)
-    store = Store(folder)
-    store.client.update_run(store.ids()["relu seed 0"], name="my favourite")
-    monkeypatch.setattr(importer, "PAGE", 3)
-    assert import_into_mlflow(folder, monkeypatch)["unchanged"] == 7
-    assert "my favourite" in store.runs()
-
-
-def test_a_killed_import_is_repaired(make, monkeypatch):
-    folder = make()
-    env = os.environ | {"PYTHONPATH": str(REPOSITORY / "scripts")}
-    command = [sys.executable, "-c", KILL_AT_THIRD_RUN, *folder.command()[2:]]
-    killed = subprocess.run(command, env=env, capture_output=True, timeout=60, check=False)
-    assert killed.returncode == -signal.SIGKILL
-    assert not folder.out.exists()
-    store = Store(folder)
-    half = store.runs()
-    assert len(half) == 3
-    assert [run.info.status for run in half.values()].count("RUNNING") == 1
-    assert import_into_mlflow(folder, monkeypatch) == {
-        "created": 5,
-        "updated": 0,
-        "unchanged": 2,
-        "deleted": 0,
-    }
-    assert len(store.runs()) == 7
-    assert {run.info.status for run in store.runs().values()} == {"FINISHED"}
-    assert import_into_mlflow(folder, monkeypatch)["unchanged"] == 7
-
-
-def test_a_deleted_experiment_is_restored_without_its_trash(make, monkeypatch, capsys):
-    folder = make()
-    import_into_mlflow(folder, monkeypatch)
-    retrain(folder, "relu", seed=1)
-    import_into_mlflow(folder, monkeypatch)
-    store = Store(folder)
-    ids = store.ids()
-    store.client.delete_experiment(store.experiment.experiment_id)
-    # MLflow restores the runs that were in the trash before, too.
-    assert import_into_mlflow(folder, monkeypatch)["unchanged"] == 7
-    assert store.ids() == ids
-    assert "restored from MLflow's trash" in capsys.readouterr().out
-
-
-def test_a_run_of_more_points_than_a_batch_holds(make, monkeypatch):
-    folder = make(seeds=1, epochs=200)
+def test_a_run_of_more_points_than_a_batch_holds(fresh_results, monkeypatch):
+    folder = fresh_results(seeds=1, epochs=200)
     import_into_mlflow(folder, monkeypatch)
     store = Store(folder)
     run = store.runs()["relu seed 0"]
@@ -363,105 +157,14 @@ def test_a_run_of_more_points_than_a_batch_holds(make, monkeypatch):
     assert [step for step, _, _ in store.history(run, "learning_rate")] == list(range(1, 201))
 
 
-def test_an_older_method_without_epochs(make, monkeypatch):
-    folder = make()
+def test_an_older_method_without_epochs(fresh_results, monkeypatch):
+    folder = fresh_results()
     folder.runs("tanh").with_name("curves.parquet").unlink()
     import_into_mlflow(folder, monkeypatch)
     store = Store(folder)
     run = store.runs()["tanh seed 0"]
     assert "learning_rate" not in run.data.metrics
     assert store.history(run, "train_accuracy") == [(0, run.info.end_time, pytest.approx(0.55 * 0.875))]
-
-
-def closed_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-@pytest.mark.parametrize(
-    ("uri", "problem"),
-    [
-        ("./mlruns", "MLflow keeps no runs there"),
-        ("ftp://host/runs", "MLflow keeps no runs there"),
-        ("sqlite://", "names no file"),
-        ("sqlite:///{results}", "unable to open database file"),
-        ("sqlite:///{card}", "not a database"),
-        ("http://me:s3cret@127.0.0.1:{port}", "nothing answers there"),
-        ("postgresql://me:s3cret@127.0.0.1:port/runs", "not an address"),
-        ("postgresql://me:s3cret@127.0.0.1:{port}/runs?password=s3cret", "needs the Python package psycopg2"),
-    ],
-)
-def test_a_wrong_address_is_one_line(make, monkeypatch, uri, problem):
-    folder = make()
-    uri = uri.format(results=folder.results, card=folder.card, port=closed_port())
-    began = monotonic()
-    with pytest.raises(SystemExit) as stopped:
-        import_into_mlflow(folder, monkeypatch, uri)
-    message = str(stopped.value)
-    assert monotonic() - began < 15
-    assert message.startswith(f"error: tracking_uri={without_secrets(uri)}: ")
-    assert problem in message
-    assert "Valid: sqlite:///results/mlflow.db" in message
-    assert "\n" not in message
-    assert "s3cret" not in message
-    assert not folder.out.exists()
-
-
-def test_a_server_that_refuses_is_one_line(make, monkeypatch):
-    class Refusal(BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(200 if self.path == "/health" else 403)
-            self.end_headers()
-            self.wfile.write(b"Invalid Host header")
-
-        def log_message(self, *_):
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Refusal)
-    Thread(target=server.serve_forever, daemon=True).start()
-    uri = f"http://127.0.0.1:{server.server_port}"
-    try:
-        with pytest.raises(SystemExit, match=f"tracking_uri={uri}: .*403.*Invalid Host header"):
-            import_into_mlflow(make(), monkeypatch, uri)
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-def test_a_missing_table_names_the_file(make, monkeypatch):
-    folder = make()
-    folder.runs("relu").unlink()
-    with pytest.raises(SystemExit, match=r"arms/relu/runs\.parquet: there is no such file"):
-        import_into_mlflow(folder, monkeypatch)
-
-
-def test_a_table_without_a_column_names_it(make, monkeypatch):
-    folder = make()
-    pd.read_parquet(folder.runs("relu")).drop(columns="run_key").to_parquet(folder.runs("relu"))
-    with pytest.raises(SystemExit, match=r"arms/relu/runs\.parquet: lacks the columns run_key"):
-        import_into_mlflow(folder, monkeypatch)
-
-
-def test_empty_address_turns_tracking_off(make, monkeypatch):
-    folder = make()
-    folder.database.unlink()
-    import_into_mlflow(folder, monkeypatch, uri="")
-    assert json.loads(folder.out.read_text()) == {"tracking": "off", "tracking_uri": ""}
-    assert not folder.database.exists()
-
-
-@pytest.mark.parametrize(
-    ("uri", "shown"),
-    [
-        ("sqlite:///results/mlflow.db", "sqlite:///results/mlflow.db"),
-        ("sqlite:////data/a@b/mlflow.db", "sqlite:////data/a@b/mlflow.db"),
-        ("postgresql+psycopg2://me:p@ss/w?rd@db:5432/runs", "postgresql+psycopg2://db:5432/runs"),
-        ("https://token@mlflow.example.org/base?key=1", "https://mlflow.example.org/base"),
-    ],
-)
-def test_addresses_are_shown_without_secrets(uri, shown):
-    assert without_secrets(uri) == shown
 
 
 def test_origin_names_the_commit_and_whether_it_was_changed(tmp_path):

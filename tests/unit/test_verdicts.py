@@ -1,7 +1,5 @@
 """Verdicts against closed forms, scipy and statsmodels; the error rate of a whole study by simulation."""
 
-import gc
-
 import numpy as np
 import pytest
 from numpy import inf, nan
@@ -10,13 +8,9 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import DescrStatsW
 from takeoff.statistics.verdicts import Part, judge_claim, judge_parts
 
+pytestmark = pytest.mark.usefixtures("no_collection")
+
 VALUES = [0.8, 1.1, 1.3, 0.7, 1.0, 1.4]
-
-
-@pytest.fixture(autouse=True)
-def _no_collection(monkeypatch):
-    """Statsmodels collects garbage at every correction; here there are many."""
-    monkeypatch.setattr(gc, "collect", lambda *_: 0)
 
 
 def judged(part, alpha=0.05):

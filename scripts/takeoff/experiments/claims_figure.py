@@ -14,6 +14,7 @@ from matplotlib.textpath import TextPath
 from takeoff.experiments.claims_scale import AXIS, CRITERION, Scale, criterion_words, number_words
 from takeoff.experiments.judging import JudgedClaim, Outcome, claims_table
 from takeoff.experiments.plotting import COLOURS, INK, MUTED, STYLE, new_figure, styled
+from takeoff.statistics.verdicts import Judgement
 from takeoff.study.model import Study
 
 SYMBOLS: dict[Outcome, str] = {"supported": "✓", "contradicted": "✗", "undecided": "?", "not tested": "–"}
@@ -27,8 +28,8 @@ UNTESTED_CLAIM, UNTESTED_REASON = (0.34, 4.0), (4.5, 5.4)
 """Columns: left edge and width, in inches."""
 WORDS, SMALL, TINY = 8.5, 7.2, 6.6
 LEADING = 1.32
-PADDING, LEAST = 0.17, 0.52
-"""Of a row, in inches: the space around its words, its least height."""
+PADDING, LEAST, PART = 0.17, 0.52, 0.35
+"""In inches: the space around a row's words, its least height, and that of a part's line."""
 
 
 @styled
@@ -65,20 +66,20 @@ def draw_claims(study: Study, judged: Sequence[JudgedClaim]) -> tuple[Figure, pd
 
 
 class Row:
-    """A claim that was tested."""
+    """A claim that was tested: what is claimed, and below it a line for each part."""
 
     def __init__(self, judged: JudgedClaim) -> None:
-        assert judged.shown is not None
-        self.judged, self.shown = judged, judged.shown
+        self.judged = judged
         self.statement = _wrap(judged.claim.statement.rstrip("."), CLAIM[1], WORDS)
-        measured = self.shown.part.label
-        if len(judged.judgements) > 1:
-            held = sum(judgement.verdict == "supported" for judgement in judged.judgements)
-            measured = f"{held} of {len(judged.judgements)} parts hold; shown: {measured}"
-        self.measured = _wrap(measured, CLAIM[1], SMALL, most=3)
         self.published = _wrap(judged.claim.published or "–", PUBLISHED[1], SMALL, most=5)
-        words = _tall(self.statement, WORDS) + _tall(self.measured, SMALL)
-        self.height = max(words, _tall(self.published, SMALL), LEAST - PADDING) + PADDING
+        # The published figure is in the units of the first part.
+        published = [judged.claim.published_value, *[None] * len(judged.judgements)]
+        self.parts = [PartLine(*pair) for pair in zip(judged.judgements, published, strict=False)]
+        head, lines = _tall(self.statement, WORDS), sum(part.height for part in self.parts)
+        if len(self.parts) == 1:
+            lines = max(lines, LEAST - PADDING - head)
+        self.words = head + lines
+        self.height = max(self.words, _tall(self.published, SMALL)) + PADDING
 
     def draw(self, axes: Axes, top: float) -> None:
         """Draw the row below `top`."""
@@ -86,21 +87,40 @@ class Row:
         ink = MUTED if self.judged.verdict == "undecided" else INK
         axes.plot([BADGE[0], PUBLISHED[0] + PUBLISHED[1]], [top, top], color="#ececec", lw=0.8, zorder=0)
         _draw_badge(axes, middle, self.judged.verdict)
-        words = _tall(self.statement, WORDS) + _tall(self.measured, SMALL)
-        _write(axes, CLAIM[0], middle - words / 2, self.statement, WORDS, ink)
-        below = middle - words / 2 + _tall(self.statement, WORDS)
-        _write(axes, CLAIM[0], below, self.measured, SMALL, MUTED)
-        estimate, interval = number_words(self.shown)
-        axes.text(NUMBERS[0], middle - 0.075, estimate, size=WORDS, weight="bold", va="center", color=ink)
-        axes.text(NUMBERS[0], middle + 0.085, interval, size=SMALL, va="center", color=MUTED)
         tall = _tall(self.published, SMALL)
         _write(axes, PUBLISHED[0], middle - tall / 2, self.published, SMALL, MUTED)
-        self._draw_axis(axes, top)
+        below = middle - self.words / 2
+        _write(axes, CLAIM[0], below, self.statement, WORDS, ink)
+        below += _tall(self.statement, WORDS)
+        if len(self.parts) == 1:  # its axis has the whole row
+            self.parts[0].write(axes, below, middle, ink)
+            self.parts[0].draw_axis(axes, top + 0.03, top + self.height - 0.03)
+            return
+        for part in self.parts:
+            part.write(axes, below + (part.height - part.tall) / 2, below + part.height / 2, ink)
+            part.draw_axis(axes, below, below + part.height - 0.03)
+            below += part.height
 
-    def _draw_axis(self, axes: Axes, top: float) -> None:
+
+class PartLine:
+    """One quantity of a claim: its words, its own axis, its numbers."""
+
+    def __init__(self, judged: Judgement, published: float | None) -> None:
+        self.judged, self.published = judged, published
+        self.label = _wrap(judged.part.label, CLAIM[1], SMALL, most=3)
+        self.tall = _tall(self.label, SMALL)
+        self.height = max(self.tall + 0.05, PART)
+
+    def write(self, axes: Axes, top: float, middle: float, ink: str) -> None:
+        """The words below `top`, the numbers about `middle`."""
+        _write(axes, CLAIM[0], top, self.label, SMALL, MUTED)
+        estimate, interval = number_words(self.judged)
+        axes.text(NUMBERS[0], middle - 0.075, estimate, size=WORDS, weight="bold", va="center", color=ink)
+        axes.text(NUMBERS[0], middle + 0.085, interval, size=SMALL, va="center", color=MUTED)
+
+    def draw_axis(self, axes: Axes, low: float, high: float) -> None:
         """The sides of the criterion, the interval, and the published figure."""
-        scale, part = Scale.of(self.shown, self.judged.claim.published_value), self.shown.part
-        low, high = top + 0.03, top + self.height - 0.03
+        scale, part = Scale.of(self.judged, self.published), self.judged.part
         for region, colour in [(part.supports, FOR), *((region, AGAINST) for region in part.against)]:
             left, right = sorted(scale.place(part.scaled(end)) for end in region)
             box = Rectangle((left, low), right - left, high - low, color=colour, alpha=0.1, lw=0, zorder=1)
@@ -110,24 +130,23 @@ class Row:
             axes.plot([x, x], [low, high], color=INK, lw=1.1, zorder=2)
             x += 0.05 if side == "left" else -0.05
             axes.text(x, low + 0.075, words, size=TINY, va="center", ha=side, color=MUTED, zorder=3)
-        y = top + self.height / 2 + 0.07
-        colour = STRENGTH[self.judged.verdict]
-        self._draw_interval(axes, scale, y, colour)
-        if (published := self.judged.claim.published_value) is not None:
-            place = part.scaled(published)
+        y = (low + high) / 2 + 0.06
+        self._draw_interval(axes, scale, y, STRENGTH[self.judged.verdict])
+        if self.published is not None:
+            place = part.scaled(self.published)
             right = scale.sign * (place - scale.origin) > 0
             marker = "D" if scale.holds(place) else ">" if right else "<"
             spot = axes.plot(scale.place(place), y, marker, ms=5, color="white", zorder=5)
             spot[0].set(markeredgecolor=INK, markeredgewidth=1.1)
 
     def _draw_interval(self, axes: Axes, scale: "Scale", y: float, colour: str) -> None:
-        part = self.shown.part
+        part = self.judged.part
         estimate = scale.place(part.estimate)
-        fill = "white" if np.isnan(self.shown.low) else colour  # hollow where there is no interval
+        fill = "white" if np.isnan(self.judged.low) else colour  # hollow where there is no interval
         axes.plot(estimate, y, "o", ms=6, mfc=fill, mec=colour, mew=1.4, zorder=4)
-        if np.isnan(self.shown.low):
+        if np.isnan(self.judged.low):
             return
-        ends = [part.scaled(end) for end in (self.shown.low, self.shown.high)]
+        ends = [part.scaled(end) for end in (self.judged.low, self.judged.high)]
         places = [scale.place(end) for end in ends]
         axes.plot(places, [y, y], color=colour, lw=2.2, solid_capstyle="butt", zorder=3)
         for end, place in zip(ends, places, strict=True):

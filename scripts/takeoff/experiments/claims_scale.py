@@ -12,6 +12,8 @@ AXIS = (4.5, 2.2)
 """Left edge and width, in inches."""
 CRITERION = 0.42
 """Where on its axis each row's criterion stands."""
+NEARLY_NONE = 1e-9
+"""Ratios below it are written as 0, those above its inverse as infinite: a t interval of two values has such ends."""
 FAR = 4.0
 """A published figure that would shrink its row's axis more than so many times stands at the edge."""
 
@@ -63,9 +65,9 @@ class Scale:
 
 
 def number_words(judgement: Judgement) -> tuple[str, str]:
-    """Estimate and interval, both to the digits that the interval's width allows."""
+    """Estimate with its unit, and interval, both to the digits that the interval's width allows."""
     low, high, estimate = judgement.low, judgement.high, judgement.estimate
-    unit = "×" if judgement.part.ratio else ""
+    unit = "×" if judgement.part.ratio else f" {judgement.part.unit}".rstrip()
     if np.isnan(estimate):
         return "–", "not measured"
     if np.isnan(low):
@@ -78,9 +80,11 @@ def number_words(judgement: Judgement) -> tuple[str, str]:
 
 def _digits(value: float, width: float, ratio: bool) -> str:
     """A number that is known to `width`; a ratio has three digits at least, as its interval may span many sizes."""
+    if ratio and value > 1 / NEARLY_NONE:
+        value = np.inf
     if not np.isfinite(value):
         return ("−" if value < 0 else "") + ("∞" if np.isinf(value) else "–")
-    if ratio and value == 0:
+    if ratio and 0 <= value < NEARLY_NONE:
         return "0"
     if not ratio and abs(value) < width / 1000:
         value = 0.0  # no digit of it is seen

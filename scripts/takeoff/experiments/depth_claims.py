@@ -9,6 +9,7 @@ from takeoff.statistics.verdicts import Part
 if TYPE_CHECKING:
     import pandas as pd
 
+UNIT = "per layer"
 CLAIMS = (
     Claim(
         name="sigmoid-gradients-shrink",
@@ -80,8 +81,8 @@ def _shrink(slopes: "pd.DataFrame") -> Finding:
         return _missing(CLAIMS[0].name, "no slopes of sigmoid and ReLU networks")
     sigmoid, relu = pair
     parts = (
-        Part.of("sigmoid: change of ln gradient per layer towards the images", sigmoid, (-inf, 0)),
-        Part.of("|slope| of sigmoid less that of ReLU", sigmoid.abs() - relu.abs(), (0, inf)),
+        Part.of("sigmoid: change of ln gradient per layer towards the images", sigmoid, (-inf, 0), unit=UNIT),
+        Part.of("|slope| of sigmoid less that of ReLU", sigmoid.abs() - relu.abs(), (0, inf), unit=UNIT),
     )
     return Finding(CLAIMS[0].name, parts, f"ReLU's slope: {relu.mean():+.3f}")
 
@@ -115,15 +116,11 @@ def _learn(runs: "pd.DataFrame", margin: float) -> Finding:
     pair = _pair(runs.assign(above=runs["train_accuracy"] - runs["majority"]), "above")
     if pair is None:
         return _missing(CLAIMS[2].name, "no runs of sigmoid and ReLU networks")
-    sigmoid, relu = pair
+    sigmoid, relu = (100 * values for values in pair)
+    edge, words = 100 * margin, "training accuracy above the majority rate"
     parts = (
-        Part.of(
-            "sigmoid: training accuracy above the majority rate, fraction",
-            sigmoid,
-            (-margin, margin),
-            contradicts=((margin, inf),),
-        ),
-        Part.of("ReLU: training accuracy above the majority rate, fraction", relu, (margin, inf)),
+        Part.of(f"sigmoid: {words}", sigmoid, (-edge, edge), contradicts=((edge, inf),), unit="points"),
+        Part.of(f"ReLU: {words}", relu, (edge, inf), unit="points"),
     )
     depth = int(runs["depth"].max())
     return Finding(CLAIMS[2].name, parts, f"at {depth} hidden layers")

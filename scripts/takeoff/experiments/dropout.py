@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["CLAIMS", "FIGURES", "TABLES", "TITLE", "Options", "analyse", "arms", "draw", "judge"]
 
 TITLE = "Does dropout reduce overfitting?"
-TABLES = ("cells", "runs", "differences")
-FIGURES = {"sizes": "Gap and test error against set size"}
+TABLES = ("cells", "runs", "differences", "longer")
+FIGURES = {"sizes": "Gap and errors against set size and steps"}
 Cell = tuple[float, int, int]
 """A rate of dropout, a number of training images, and by how much the study's epochs are multiplied."""
 
@@ -113,6 +113,7 @@ def analyse(study: Study, options: Options, results: "Results") -> "dict[str, pd
     - `cells`: a row per arm: counts, rate, and mean and t interval over seeds of every measure in `runs`.
     - `differences`: what each rate of dropout does to gap and test error against the least one, paired by seed, at each
       size and number of steps: t interval, p, and p after Benjamini–Hochberg within each response.
+    - `longer`: what more steps change in training and test error of each rate at the full size, paired by seed.
 
     Raises:
         TakeoffError: runs, curves or card do not fit the study.
@@ -126,7 +127,7 @@ def analyse(study: Study, options: Options, results: "Results") -> "dict[str, pd
 def draw(
     study: Study, options: Options, tables: "dict[str, pd.DataFrame]"
 ) -> "Iterator[tuple[str, Figure, pd.DataFrame]]":
-    """Gap and test error against set size, number of steps, and what dropout did to both."""
+    """Gap, test and training error against set size and number of steps, and what dropout and more steps change."""
     from takeoff.experiments.dropout_figures import draw_sizes
 
     yield "sizes", *draw_sizes(study, tables)
@@ -136,4 +137,4 @@ def judge(
     study: Study, options: Options, tables: "dict[str, pd.DataFrame]", card: dict[str, Any]
 ) -> list[Finding]:
     """The greatest rate against the least, at the full size, at one and at two times the steps."""
-    return findings(tables["runs"])
+    return findings(tables["runs"], tables["longer"], study.margin)

@@ -16,7 +16,7 @@ from takeoff.study.arms import Arm
 if TYPE_CHECKING:
     from takeoff.experiments.registry import Results
 
-MEASURES = ("gap", "test_error", "test_accuracy", "train_accuracy", "loss_change")
+MEASURES = ("gap", "test_error", "train_error", "test_accuracy", "train_accuracy", "loss_change")
 FLAGS = ("learning_rate", "at_edge", "untuned")
 PLACE = ["dropout", "images", "steps"]
 
@@ -26,7 +26,12 @@ def analysed(
 ) -> dict[str, pd.DataFrame]:
     """The tables, of arms by rate, images and multiple of the epochs; `chance` as `chance_of` gives it."""
     runs = _runs(cells, results, chance)
-    return {"cells": _cells(runs), "runs": runs, "differences": _differences(runs)}
+    return {
+        "cells": _cells(runs),
+        "runs": runs,
+        "differences": _differences(runs),
+        "longer": longer(runs),
+    }
 
 
 def _runs(
@@ -48,6 +53,7 @@ def _runs(
     runs["gap"], runs["test_error"] = found[GAP], 1 - found["test_accuracy"]
     for name in ("test_accuracy", "train_accuracy"):
         runs[name] = found[name]
+    runs["train_error"] = 1 - runs["train_accuracy"]
     runs["loss_change"] = _loss_change(runs, results.curves)
     runs["diverged"] = given["diverged"].astype(bool)
     runs["collapsed"] = collapsed(runs["test_accuracy"], runs["diverged"], *chance)
@@ -104,3 +110,18 @@ def _differences(runs: pd.DataFrame) -> pd.DataFrame:
     for _, family in table.groupby("response"):
         table.loc[family.index, "p_adjusted"] = benjamini_hochberg(family["p_value"])
     return table
+
+
+def longer(runs: pd.DataFrame) -> pd.DataFrame:
+    """What more steps change at the full size, paired by seed: a row per response, rate and multiple of the steps."""
+    full, rows = runs[runs["images"] == runs["images"].max()], []
+    for response in ("train_error", "test_error"):
+        for rate, group in full.groupby("dropout"):
+            wide = group.pivot(index="seed", columns="steps", values=response)
+            for steps in sorted(set(wide) - {1}):
+                pair = wide[[1, steps]].dropna()
+                if len(pair):
+                    found = mean_interval(pair[steps] - pair[1], size=1)
+                    rows.append((response, rate, steps, 1, *found[:3], len(pair)))
+    columns = "response dropout steps over estimate ci_low ci_high n_seeds".split()
+    return pd.DataFrame(rows, columns=columns)

@@ -173,5 +173,6 @@ def _interaction(
             return Finding(claim, reason="no seed is in all the arms compared")
         scale = 100 if unit == "points" else 1
         values = scale * (given - without) / 2
-        parts.append(Part.of(f"dropout × batch norm at ReLU, {unit}", values, (-inf, 0), slack=slack))
+        label = f"dropout × batch norm at ReLU, {unit}"
+        parts.append(Part.of(label, values, (-inf, 0), slack=slack, unit=unit))
     return Finding(claim, tuple(parts), "; ".join(reasons))

@@ -45,6 +45,14 @@ def gathered(study: Study, arms: Sequence[AnyArm], results: Path, card: dict[str
     )
 
 
+def choices_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """`choices.csv`: a row per arm of `Results.runs`: its `learning_rate` (empty for older methods), whether what was
+    chosen lies at its grid's edge, and whether all of the grid tied (`untuned`).
+    """
+    kept = ["arm", "learning_rate", "at_edge", "untuned"]
+    return runs.reindex(columns=kept).drop_duplicates("arm", ignore_index=True)
+
+
 def read_back(path: Path) -> pd.DataFrame:
     """A table as `analyse` wrote it: what is empty is missing, and nothing else is.
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,13 +18,15 @@ from takeoff.study.model import Study
 
 FEW = 6
 """Fewer values than these, and the reason says how many."""
+NAMED = 3
+"""Arms that a reason names; `choices.csv` names the rest."""
 MUCH_DATA_STUDY = "cifar10"
 """A study in config/studies that has much data."""
 COLUMNS = (
     "claim source statement quantity estimate ci_low ci_high criterion verdict published experiment figure reason"
 ).split()
 PART_COLUMNS = (
-    "claim part n estimate ci_low ci_high level supports contradicts p_value p_adjusted verdict"
+    "claim part unit n estimate ci_low ci_high level supports contradicts p_value p_adjusted verdict"
 ).split()
 
 Outcome = Verdict | Literal["not tested"]
@@ -112,7 +114,8 @@ def parts_table(judged: Sequence[JudgedClaim]) -> pd.DataFrame:
         for judgement in one.judgements:
             part = judgement.part
             row: dict[str, Any] = {"claim": one.claim.name, "part": part.label, "verdict": judgement.verdict}
-            row |= {"estimate": judgement.estimate, "ci_low": judgement.low, "ci_high": judgement.high}
+            row |= {"unit": "ratio" if part.ratio else part.unit, "estimate": judgement.estimate}
+            row |= {"ci_low": judgement.low, "ci_high": judgement.high}
             row |= {"level": judgement.level, "p_value": judgement.p_value}
             row["n"] = part.freedom + 1 if float(part.freedom).is_integer() else None
             row["p_adjusted"] = judgement.p_adjusted
@@ -136,14 +139,32 @@ def _asked(
             table: _table(results / name / f"{table}.csv", name, source)
             for table in registry.tables_of(name, study, options[name])
         }
+        edge = edge_words(tables[registry.CHOICES])
         findings = module.judge(study, options[name], tables, card)
-        named = {finding.claim: finding for finding in findings}
+        named = {finding.claim: _noted(finding, edge) for finding in findings}
         if len(named) < len(findings) or set(named) != {claim.name for claim in claims}:
             wrong = sorted(set(named) ^ {claim.name for claim in claims})
             raise RuntimeError(
                 f"experiments/{name}.py: judge must give one finding for each claim; wrong: {wrong}"
             )
         yield from ((name, claim, named[claim.name]) for claim in claims)
+
+
+def _noted(finding: Finding, note: str) -> Finding:
+    """A tested claim's finding, with `note` after its own reason."""
+    return (
+        replace(finding, reason="; ".join(filter(None, [finding.reason, note]))) if finding.parts else finding
+    )
+
+
+def edge_words(choices: pd.DataFrame) -> str:
+    """Which arms of an experiment were tuned to their grid's edge, beyond which a better setting may lie."""
+    names = list(choices.loc[choices["at_edge"].astype(bool), "arm"])
+    if not names:
+        return ""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    listed = ", ".join(names[:NAMED]) + more
+    return f"{len(names)} of {len(choices)} arms are tuned to their grid's edge: {listed}"
 
 
 def _table(path: Path, name: str, source: str) -> pd.DataFrame:

@@ -29,6 +29,9 @@ EXPERIMENTS = (
     "synergy",
 )
 
+CHOICES = "choices"
+"""The table of how each arm of an experiment was tuned; `gathering.choices_table` makes it."""
+
 
 @dataclass(frozen=True)
 class Results:
@@ -93,9 +96,11 @@ def reads_speed(name: str) -> bool:
 
 
 def tables_of(name: str, study: Study, options: Any) -> tuple[str, ...]:
-    """The tables that an experiment makes of `study`: its own `tables`, where they depend on options."""
+    """The tables that an experiment makes of `study`: its own `tables`, where they depend on options, and `CHOICES`,
+    which every experiment has.
+    """
     module: Any = experiment(name)
-    return tuple(module.tables(study, options) if hasattr(module, "tables") else module.TABLES)
+    return (*(module.tables(study, options) if hasattr(module, "tables") else module.TABLES), CHOICES)
 
 
 def figures_of(name: str, study: Study, options: Any) -> dict[str, str]:

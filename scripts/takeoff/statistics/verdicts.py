@@ -54,6 +54,8 @@ class Part:
     slack: Range = (0.0, 0.0)
     """How far below and above the interval the quantity may lie besides, on the estimate's scale, both 0 or more:
     infinite where censoring leaves only a bound, a step of a grid where only grid points were tried."""
+    unit: str = ""
+    """Of the quantity: `points`; empty for a ratio and for what has none."""
 
     def __post_init__(self) -> None:
         for low, high in (self.supports, *(self.contradicts or ())):
@@ -76,6 +78,7 @@ class Part:
         contradicts: tuple[Range, ...] | None = None,
         ratio: bool = False,
         slack: Range = (0.0, 0.0),
+        unit: str = "",
     ) -> "Part":
         """The part of `values`, (n,), one per seed and paired; of a ratio, the ratios themselves, above 0.
 
@@ -99,7 +102,7 @@ class Part:
             error = 0.0
         else:
             error = float(sample.std(ddof=1) / np.sqrt(sample.size))
-        return cls(label, mean, error, sample.size - 1, supports, contradicts, ratio, slack)
+        return cls(label, mean, error, sample.size - 1, supports, contradicts, ratio, slack, unit)
 
     @property
     def against(self) -> tuple[Range, ...]:

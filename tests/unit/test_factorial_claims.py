@@ -1,0 +1,128 @@
+"""The factorial experiment's claims: what batch norm saves, and dropout beside it, from made-up runs."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from takeoff.experiments import factorial
+from unit.factorial_runs import CARD, EPOCHS, analyse, make_results, make_study, one, truth
+
+
+@pytest.fixture
+def study(tmp_path):
+    return make_study(tmp_path)
+
+
+def judged(study, results, options=None):
+    options = options or factorial.Options()
+    tables = factorial.analyse(study, options, results)
+    findings = factorial.judge(study, options, tables, CARD)
+    assert [finding.claim for finding in findings] == [claim.name for claim in factorial.CLAIMS]
+    return findings, tables
+
+
+def test_batch_norms_speed_up_in_epochs_and_seconds(study):
+    (speed, _), tables = judged(study, make_results(study))
+    # 95% of the plain arm's .5 at its chosen rate on tuning seeds, not of the final runs, nor at the other rate.
+    assert tables["speed_up"]["threshold"].to_numpy() == pytest.approx(0.475)
+    wide = tables["runs"].pivot(index="seed", columns="arm", values="validation_accuracy")
+    epochs = {arm: EPOCHS * (0.475 - 0.1) / (wide[arm] - 0.1) for arm in ("relu", "relu+batch")}
+    logs = np.log(np.minimum(epochs["relu"], EPOCHS) / epochs["relu+batch"])
+    first, second = speed.parts
+    assert (first.estimate, first.error) == pytest.approx((logs.mean(), logs.std(ddof=1) / np.sqrt(3)))
+    assert first.supports == (1, np.inf)
+    assert second.estimate == pytest.approx(logs.mean() + np.log(0.05 / 0.06))
+    assert second.error == pytest.approx(first.error)  # the blocks' ratios do not vary
+    assert [arm.name for arm in factorial.timed(study, factorial.Options())] == ["relu", "relu+batch"]
+
+
+def test_the_seconds_take_in_the_steps_own_noise(study):
+    results = make_results(study)
+    noisy = results.speed["seconds"] * (1 + 0.1 * np.random.default_rng(5).random(len(results.speed)))
+    (speed, _), tables = judged(study, replace(results, speed=results.speed.assign(seconds=noisy)))
+    logs = np.log(tables["step_seconds"]["ratio"])
+    variances = speed.parts[0].error ** 2, logs.var(ddof=1) / 3
+    assert speed.parts[1].error == pytest.approx(np.sqrt(sum(variances)))
+    assert speed.parts[1].freedom == pytest.approx(sum(variances) ** 2 / sum(v**2 / 2 for v in variances))
+    (speed, _), _ = judged(study, replace(results, speed=None))
+    assert np.isnan(speed.parts[1].estimate)
+    assert "were not measured" in speed.reason
+
+
+def test_steps_are_taken_from_where_the_runs_were_trained(study):
+    results = make_results(study)
+    gpu = results.speed.assign(
+        device="A GPU", threads=None, precision="bfloat16", seconds=results.speed["seconds"] / 9
+    )
+    both = pd.concat([results.speed, gpu], ignore_index=True)
+    for device, precision, shortest in (("cpu", "float32", 0.05), ("A GPU", "bfloat16", 0.05 / 9)):
+        runs = results.runs.assign(device=device, precision=precision)
+        steps = analyse(study, replace(results, runs=runs, speed=both))["step_seconds"]
+        assert set(steps["device"]) == {device}
+        assert steps["plain_seconds"].min() == pytest.approx(shortest)
+        assert len(steps) == 3
+
+
+def test_a_crossing_never_seen_is_a_bound(study):
+    for arm, slack, words in (("relu", (0, np.inf), "at least"), ("relu+batch", (np.inf, 0), "at most")):
+        results = make_results(study)
+        late = (results.curves["arm"] == arm) & (results.curves["seed"] == 1)
+        results.curves.loc[late, "validation_accuracy"] *= 0.5
+        (speed, _), tables = judged(study, results)
+        assert [part.slack for part in speed.parts] == [slack, slack]
+        assert f"1 of 3 {'plain' if arm == 'relu' else 'batch norm'} runs never got there" in speed.reason
+        assert words in speed.reason
+        row = one(tables["speed_up"], seed=1)
+        assert (row.plain_epochs if arm == "relu" else row.batch_norm_epochs) == EPOCHS
+
+
+def test_without_tuning_runs_or_above_chance_there_is_no_speed_up_to_judge(study):
+    results = make_results(study)
+    (speed, _), _ = judged(study, replace(results, tuning=pd.DataFrame()))
+    assert (speed.parts, "no tuning runs" in speed.reason) == ((), True)
+    (speed, _), _ = judged(study, replace(results, tuning=results.tuning.assign(diverged=True)))
+    assert (speed.parts, "no better than guessing" in speed.reason) == ((), True)
+
+
+def test_dropout_and_batch_norm_at_relu(study):
+    def accuracy(arm):
+        cost = 0.06 * (
+            arm.network.dropout > 0 and arm.network.norm == "batch" and arm.network.activation == "relu"
+        )
+        return truth(arm) - cost
+
+    results = make_results(study, accuracy_of=accuracy)
+    (_, together), tables = judged(study, results)
+    wide = tables["runs"].pivot(index="seed", columns="arm", values="test_accuracy")
+    for part, scale, unit in zip(together.parts, (100, 1), ("points", "log-odds"), strict=True):
+        table = wide if unit == "points" else np.log(wide / (1 - wide))
+        given = table["relu+batch+dropout0.5"] - table["relu+batch"]
+        values = scale * (given - (table["relu+dropout0.5"] - table["relu"])) / 2
+        assert (part.estimate, part.error) == pytest.approx((values.mean(), values.std(ddof=1) / np.sqrt(3)))
+        assert (part.supports, part.slack, part.freedom) == ((-np.inf, 0), (0, 0), 2)
+        assert unit in part.label
+    assert together.parts[0].estimate == pytest.approx(-3, abs=1.5)
+
+
+@pytest.mark.parametrize(
+    ("level", "word"), [(0.1, "at chance"), (0.995, "within two standard errors of perfect")]
+)
+def test_at_floor_or_ceiling_the_interaction_is_undecided(study, level, word):
+    results = make_results(
+        study, noise=0.001, accuracy_of=lambda arm: level if arm.name == "relu+batch" else truth(arm)
+    )
+    (_, together), _ = judged(study, results)
+    assert f"relu+batch is {word}" in together.reason
+    assert [part.slack for part in together.parts] == [(np.inf, np.inf)] * 2
+
+
+def test_what_a_study_lacks_is_said(tmp_path):
+    study = make_study(tmp_path, k=1)
+    findings, _ = judged(study, make_results(study))
+    assert [finding.parts for finding in findings] == [(), ()]
+    assert "ReLU networks without dropout both with and without batch norm" in findings[0].reason
+    assert "does not cross batch norm with dropout" in findings[1].reason
+    assert set(factorial.figures(study, factorial.Options())) == {"effects", "log-odds", "cells", "curves"}
+    for claim in factorial.CLAIMS:
+        assert claim.figure.removeprefix("factorial-") in factorial.FIGURES

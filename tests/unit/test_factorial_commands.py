@@ -1,0 +1,68 @@
+"""The factorial experiment by its commands, from made-up runs to figures, and what planning it imports."""
+
+import json
+import subprocess
+import sys
+
+import pandas as pd
+from conftest import SCRIPTS
+from takeoff.experiments import factorial
+from unit.factorial_runs import CARD, make_results, make_study
+
+
+def write_results(folder, study):
+    """A results folder as training leaves it, with the card in it."""
+    results = make_results(study)
+    for arm in factorial.arms(study, factorial.Options()):
+        place = folder / "arms" / arm.name
+        place.mkdir(parents=True)
+        for name, table in (("runs", results.runs), ("curves", results.curves)):
+            table[table["arm"] == arm.name].to_parquet(place / f"{name}.parquet")
+        tried = results.tuning[results.tuning["arm"] == arm.name].drop(columns="arm").to_dict("records")
+        rate = {"learning_rate": 0.1, "at_edge": arm.network.dropout > 0, "untuned": False, "runs": tried}
+        (place / "learning_rate.json").write_text(json.dumps(rate))
+    (folder / "card.json").write_text(json.dumps(CARD))
+
+
+def test_commands_from_runs_to_figures(tmp_path, command):
+    study = make_study(tmp_path)
+    write_results(tmp_path, study)
+    common = ["--study", tmp_path / "study.json"]
+    out = ["--data", tmp_path, "--results", tmp_path, "--out", tmp_path / "factorial"]
+    done = command("analyse", "experiment", "factorial", *common, *out)
+    assert done.returncode == 0, done.stderr
+    tables = factorial.tables(study, factorial.Options())
+    assert sorted(p.stem for p in (tmp_path / "factorial").iterdir()) == sorted([*tables, "choices"])
+    cells = pd.read_csv(tmp_path / "factorial" / "cells.csv")
+    assert cells["at_edge"].tolist() == [False, True] * 4
+    figures = tmp_path / "figures"
+    done = command("draw", "factorial", *common, "--tables", tmp_path / "factorial", "--out", figures)
+    assert done.returncode == 0, done.stderr
+    names = factorial.figures(study, factorial.Options())
+    expected = [f"factorial-{name}.{kind}" for name in names for kind in ("svg", "png", "csv")]
+    assert sorted(p.name for p in figures.iterdir()) == sorted(expected)
+
+    (tmp_path / "arms" / "relu" / "curves.parquet").write_text("cut")
+    (tmp_path / "factorial" / "cells.csv").unlink()
+    (tmp_path / "arms" / "tanh" / "learning_rate.json").write_text("{")
+    for done, message in (
+        (
+            command("analyse", "experiment", "factorial", *common, *out),
+            "learning_rate.json: not valid JSON",
+        ),
+        (command("analyse", "experiment", "race", *common, *out), "experiments: race is not switched on"),
+        (
+            command("draw", "factorial", *common, "--tables", tmp_path / "factorial", "--out", figures),
+            "cells.csv",
+        ),
+    ):
+        assert done.returncode == 1
+        assert done.stderr.startswith("error: ")
+        assert done.stderr.count("\n") == 1
+        assert message in done.stderr
+
+
+def test_planning_imports_neither_pandas_nor_seaborn():
+    code = "import sys, takeoff.experiments.factorial; sys.exit(any(m in sys.modules for m in ('pandas', 'seaborn')))"
+    environment = {"PYTHONPATH": str(SCRIPTS)}
+    assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0

@@ -1,0 +1,53 @@
+"""The store of prepared data: read in place, damage named, and nothing left where the disk is full."""
+
+import errno
+import shutil
+
+import numpy as np
+import pytest
+from takeoff.data import store
+from takeoff.errors import TakeoffError
+from unit import image_archives as make
+from unit.preparation import prepared, refused
+
+
+def test_a_split_is_read_in_place_and_writing_to_it_changes_no_file(tmp_path):
+    _, train, _ = prepared(make.write_tar(tmp_path / "x.tgz", make.folders()), tmp_path)
+    path = tmp_path / "out" / "train.safetensors"
+    before = path.read_bytes()
+    images, labels = store.load_split(path)
+    assert isinstance(images, np.memmap)
+    np.testing.assert_array_equal(images, train["images"])
+    np.testing.assert_array_equal(labels, train["labels"])
+    images[:] = 0
+    assert path.read_bytes() == before
+
+
+def test_missing_and_damaged_files_are_named(tmp_path):
+    prepared(make.write_tar(tmp_path / "x.tgz", make.folders()), tmp_path)
+    path = tmp_path / "out" / "train.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(TakeoffError, match=r"train\.safetensors: damaged .*prepare the data again"):
+        store.load_split(path)
+    with pytest.raises(TakeoffError, match=r"valid\.safetensors: no such file"):
+        store.load_split(tmp_path / "out" / "valid.safetensors")
+    (tmp_path / "out" / "card.json").write_text("{")
+    with pytest.raises(TakeoffError, match=r"card\.json: damaged"):
+        store.load_card(tmp_path / "out")
+
+
+def test_a_full_disk_is_told_beforehand(tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    assert "no space left: 3,840 bytes are needed" in refused(
+        make.write_tar(tmp_path / "x.tgz", make.folders(train=20, tests=10)), tmp_path
+    )
+
+
+def test_a_disk_that_fills_up_leaves_nothing(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(store.SplitWriter, "put", full)
+    archive = make.write_tar(tmp_path / "x.tgz", make.folders())
+    assert refused(archive, tmp_path).endswith("out: no space left on the disk")
