@@ -12,7 +12,7 @@ from scipy import optimize, stats
 from takeoff.errors import TakeoffError
 from takeoff.statistics.censoring import COLUMNS as CROSSINGS
 from takeoff.statistics.censoring import Crossing, crossing_ratio, crossings_table
-from takeoff.statistics.fits import beta_profile_interval, beta_resampling_interval, fit_power_law
+from takeoff.statistics.fits import EVERY, beta_profile_interval, beta_resampling_interval, fit_power_law
 from takeoff.statistics.scaling import COLUMNS, gains_per_doubling, log_slopes, scaling, scaling_table
 
 REPOSITORY = Path(__file__).parents[2]
@@ -164,6 +164,37 @@ def test_ten_draws_are_resampled():
     row = scaling(SIZES, noisy(10))
     assert row["resampled_low"] < row["beta"] < row["resampled_high"]
     assert row["note"] == ""
+
+
+def test_copies_at_the_largest_size_count_as_one_draw():
+    errors = noisy(10)
+    errors[:, -1] = errors[0, -1]
+    sizes, values, draws = points(errors)
+    kept = (sizes < SIZES[-1]) | (draws == 0)
+    row = scaling(SIZES, errors)
+    assert (row["beta_low"], row["beta_high"]) == pytest.approx(
+        beta_profile_interval(sizes[kept], values[kept])
+    )
+    copied = beta_profile_interval(sizes, values)
+    assert row["beta_high"] - row["beta_low"] > copied[1] - copied[0]
+    assert row["note"] == "in the law the largest size counts as one draw"
+    once = np.where(sizes < SIZES[-1], draws, EVERY)[kept]
+    assert (row["resampled_low"], row["resampled_high"]) == pytest.approx(
+        beta_resampling_interval(sizes[kept], values[kept], once)
+    )
+    # Slopes and gains stay paired within draws.
+    assert row["slope"] == pytest.approx(log_slopes(SIZES, errors).mean())
+    # Copies at another size are chance; errors that are not the same count once where the caller knows why.
+    assert scaling(SIZES, noisy(10))["note"] == ""
+    assert scaling(SIZES, noisy(10), shared=True)["note"] == "in the law the largest size counts as one draw"
+    assert scaling(SIZES, noisy(1), shared=True)["note"] == "not resampled: fewer than 10 draws"
+
+
+def test_what_is_of_every_draw_is_in_every_resample():
+    """Errors of one draw at each size but the last: their resamples are all alike."""
+    sizes, errors, draws = points(noisy(1))
+    found = beta_resampling_interval(sizes, errors, np.where(sizes < SIZES[-1], draws, EVERY))
+    assert found == pytest.approx((fit_power_law(sizes, errors).beta,) * 2, rel=1e-3)
 
 
 @pytest.fixture

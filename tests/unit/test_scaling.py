@@ -1,6 +1,5 @@
-"""The scaling experiment's sizes, arms, tables and verdicts, from made-up runs whose answers are known."""
+"""The scaling experiment's sizes, arms, tables and figures, from made-up runs whose answers are known."""
 
-import json
 from dataclasses import replace
 from itertools import combinations
 
@@ -11,91 +10,12 @@ from scipy import stats
 from takeoff.data.splits import split
 from takeoff.errors import TakeoffError
 from takeoff.experiments import scaling
-from takeoff.experiments.gathering import read_back
-from takeoff.experiments.registry import Results
 from takeoff.experiments.scaling_agreement import disjoint_seeds, order_table
 from takeoff.experiments.scaling_curves import apart
 from takeoff.experiments.scaling_sizes import lender_places, members, sizes
-from takeoff.statistics.tables import write_csv
-from takeoff.statistics.verdicts import judge_parts
+from takeoff.statistics.fits import beta_profile_interval
 from takeoff.study.arms import ClassicalArm, distinct, seeds_of
-from takeoff.study.loading import load_study
-
-FULL, IMAGES = 48_000, 10_000
-CARD = {
-    "images": {"train": FULL, "test": IMAGES},
-    "images_per_class": {"train": [4800] * 10, "test": [1000] * 10},
-}
-LAWS = {
-    "pixels-logistic": (1.2, 0.1, 0.2),
-    "pixels-linear-svm": (1.5, 0.2, 0.45),
-    "hog-linear-svm": (2.5, 0.45, 0.38),
-    "pixels-rbf-svm": (2.0, 0.25, 0.3),
-    "hog-rbf-svm": (2.5, 0.5, 0.25),
-    "kmeans-linear-svm": (6.0, 0.6, 0.24),
-    "network-0.5x": (4.0, 0.4, 0.15),
-    "network-1x": (5.0, 0.4, 0.08),
-    "network-2x": (6.0, 0.4, 0.02),
-}
-"""α, β and γ of each method's error."""
-
-
-def make_study(folder, seeds=6, **dataset):
-    """A study of `FULL` images, read from a JSON file in `folder`."""
-    content = {
-        "title": "Made up",
-        "dataset": {"name": "made-up", "resolution": 32, "train_samples": FULL} | dataset,
-        "recipe": {"epochs": 4, "batch_size": 64},
-        "tuning": {"learning_rates": [0.01, 0.1]},
-        "seeds": seeds,
-        "factors": {"activation": {"baseline": "tanh", "treatment": "relu"}},
-        "experiments": {"scaling": {}},
-        "budget": {"runs": 9999, "core_hours": 9},
-    }
-    path = folder / "study.json"
-    path.write_text(json.dumps(content))
-    return load_study(path)
-
-
-def law(member, seed, rng, noise):
-    """The error of a method's law, times log-normal noise."""
-    alpha, beta, gamma = LAWS[member.method]
-    return (alpha * member.size**-beta + gamma) * np.exp(noise * rng.normal())
-
-
-def make_results(study, noise=0.0, options=None, error_of=law):
-    rng, rows = np.random.default_rng(0), []
-    for member in members(study, options or scaling.Options()):
-        for seed in seeds_of(study, member.arm):
-            error = float(np.clip(error_of(member, seed, rng, noise), 0, 1))
-            row = {
-                "arm": member.arm.name,
-                "seed": seed,
-                "diverged": False,
-                "flops": 1e9,
-                "learning_rate": 0.1,
-            }
-            accuracies = {"test_accuracy": 1 - error, "validation_accuracy": 1 - error}
-            rows.append(row | accuracies | {"at_edge": False, "untuned": False, "seconds": 1.0})
-    empty = pd.DataFrame()
-    return Results(pd.DataFrame(rows), empty, CARD, empty, empty)
-
-
-def analysed(study, folder, options=None, **how):
-    """The tables as they are read back from their files."""
-    options = options or scaling.Options()
-    tables = scaling.analyse(study, options, make_results(study, options=options, **how))
-    assert tuple(tables) == scaling.TABLES
-    for name, table in tables.items():
-        write_csv(table, folder / f"{name}.csv")
-    return {name: read_back(folder / f"{name}.csv") for name in tables}
-
-
-def judged(study, tables, options=None):
-    """The claims' findings by name, and whether each part alone is supported."""
-    findings = {f.claim: f for f in scaling.judge(study, options or scaling.Options(), tables, CARD)}
-    assert list(findings) == [claim.name for claim in scaling.CLAIMS]
-    return findings, {name: [j.verdict for j in judge_parts(f.parts)] for name, f in findings.items()}
+from unit.scaling_runs import FULL, LAWS, analysed, copied, make_results, make_study
 
 
 @pytest.fixture
@@ -306,15 +226,6 @@ def test_methods_with_too_few_draws_are_left_out_and_named(study, tmp_path):
     assert three["left_out"].isna().all()
 
 
-def test_order_without_three_disjoint_draws_says_so(study, tmp_path):
-    options = scaling.Options(draws=2, classical_draws=2)
-    tables = analysed(study, tmp_path, options, noise=0.1)
-    findings, _ = judged(study, tables, options)
-    finding = findings["order-unsettled-with-little-data"]
-    assert finding.parts == ()
-    assert "share no image" in finding.reason
-
-
 def test_an_interval_without_width_is_none():
     runs = pd.DataFrame(
         [
@@ -335,33 +246,17 @@ def test_an_interval_without_width_is_none():
     assert np.isnan(row["error"])
 
 
-def test_claims_that_hold_are_supported(study, tables):
-    findings, verdicts = judged(study, tables)
-    older, network = findings["older-methods-plateau"].parts
-    assert older.supports == (-1, 1)
-    assert network.supports == (1, np.inf)
-    assert verdicts["older-methods-plateau"] == ["supported", "supported"]
-    assert verdicts["width-pays-more-with-more-data"] == ["supported"]
-    assert verdicts["hand-made-features-matter-with-little-data"] == ["supported"]
-    assert verdicts["large-networks-win-with-much-data"] == ["supported"]
-
-
-def test_shuffled_labels_support_nothing(study, tmp_path):
-    luck = {
-        "network-2x": 0.003,
-        "pixels-linear-svm": -0.003,
-        "pixels-rbf-svm": -0.003,
-    }  # of one set of test images
-
-    def guess(member, seed, rng, noise):
-        return 0.9 - luck.get(member.method, 0) * (member.size / FULL) + noise * rng.normal()
-
-    tables = analysed(study, tmp_path, noise=0.0002, error_of=guess)
-    _, verdicts = judged(study, tables)
-    assert "supported" not in [verdict for found in verdicts.values() for verdict in found]
-    findings, _ = judged(study, tables)
-    reasons = [finding.reason for finding in findings.values()]
-    assert sum("guess" in reason for reason in reasons) == 5
+def test_the_full_size_counts_as_one_draw_in_laws(study, tmp_path):
+    tables = analysed(study, tmp_path, noise=0.01, error_of=copied)
+    runs, fits_ = tables["runs"], tables["fits"].set_index("method")
+    assert fits_["note"].str.contains("in the law the largest size counts as one draw").all()
+    for method in ("kmeans-linear-svm", "network-1x"):
+        own = runs[runs["method"] == method]
+        below, full = own[own["train_samples"] < FULL], own[own["train_samples"] == FULL]["test_error"]
+        points = [*below["train_samples"], FULL], [*below["test_error"], np.exp(np.log(full).mean())]
+        assert tuple(fits_.loc[method, ["beta_low", "beta_high"]]) == pytest.approx(
+            beta_profile_interval(*points)
+        )
 
 
 def test_a_diverged_run_counts_as_chance(study):

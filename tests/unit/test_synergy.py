@@ -10,12 +10,13 @@ from takeoff.errors import TakeoffError
 from takeoff.experiments import factorial, synergy
 from takeoff.experiments.gathering import read_back
 from takeoff.experiments.registry import Results
+from takeoff.experiments.synergy_shares import whole_words
 from takeoff.statistics.tables import write_csv
 from takeoff.statistics.verdicts import judge_claim, judge_parts
 from takeoff.study.arms import ClassicalArm, distinct
 from takeoff.study.loading import load_study
 
-CARD = {"images_per_class": {"train": [80] * 10, "test": [50] * 10}}
+CARD = {"images": {"train": 800, "test": 500}, "images_per_class": {"train": [80] * 10, "test": [50] * 10}}
 FACTORS = ("data", "computation", "algorithms")
 CELLS = {
     (0, 0, 0): 0.30,
@@ -190,10 +191,10 @@ def test_verdicts_of_known_cells(study, tmp_path):
         write_csv(table, tmp_path / f"{name}.csv")
     findings = judge(study, {name: read_back(tmp_path / f"{name}.csv") for name in tables})
     data = findings["data-alone-not-enough"]
-    assert data.parts[0].estimate == pytest.approx(0.25 - 0.05, abs=0.01)
+    assert data.parts[0].estimate == pytest.approx(25 - 5, abs=1)
     assert verdict(data) == "supported"
     leads = findings["no-factor-alone-was-enough"]
-    assert [part.estimate for part in leads.parts] == pytest.approx([-0.25, -0.03, -0.08, 0.2], abs=0.01)
+    assert [part.estimate for part in leads.parts] == pytest.approx([-25, -3, -8, 20], abs=1)
     assert verdict(leads) == "supported"
     assert "hog-rbf-svm on little data, hog-rbf-svm on much" in leads.reason
 
@@ -240,3 +241,57 @@ def test_figures_have_their_numbers_and_claims_their_figures(study):
     shares = drawn["shares"].query("plain == 'tanh'")["shapley_points"].dropna()
     assert shares.sum() == pytest.approx(50, abs=1)
     assert {claim.figure for claim in synergy.CLAIMS} <= {f"synergy-{name}" for name in synergy.FIGURES}
+
+
+def test_percentages_only_of_shares_between_none_and_all(study):
+    def words(cells):
+        tables = analyse(study, make_results(study, cells, noise=0.001))
+        effects = tables["effects"].query(
+            "kind == 'shapley' and response == 'test_accuracy' and plain == 'tanh'"
+        )
+        alone = tables["alone"].query("plain == 'tanh'")
+        return whole_words(alone.set_index("alone"), effects.set_index("term"))
+
+    assert words(CELLS) == "whole gain +50.0, of which 26% + 42% + 33%"
+    # Algorithms cost: the others' shares would be more than all.
+    cost = {cell: 0.3 + 0.1 * cell[0] + 0.3 * cell[1] - 0.08 * cell[2] for cell in CELLS}
+    assert words(cost) == "whole gain +32.0"
+    assert words(dict.fromkeys(CELLS, 0.4)).startswith("whole gain")
+    assert "%" not in words(dict.fromkeys(CELLS, 0.4))
+
+
+def test_axes_of_accuracy_end_at_100_percent(study):
+    """Student t intervals of little spread-out accuracies near 100% go beyond."""
+    near = {cell: 0.7 + 0.07 * sum(cell) for cell in CELLS}
+    tables = analyse(study, make_results(study, near, {"little": 0.8, "much": 0.9}, noise=0.01))
+    tables["alone"].loc[tables["alone"]["alone"] == "all", "test_accuracy_high"] = 1.12
+    cells = tables["cells"]
+    cells.loc[cells["algorithms"] == "modern", "test_accuracy_high"] = 1.12
+    for _, figure, numbers in synergy.draw(study, synergy.Options(), tables):
+        assert max(axes.get_ylim()[1] for axes in figure.axes) <= 100
+        high = [name for name in numbers if name.startswith("test_accuracy_percent_high")]
+        assert numbers[high].max().max() == pytest.approx(112)
+
+
+def test_lent_rates_and_shared_images_are_told(study, tmp_path):
+    tables = analyse(study, make_results(study))
+
+    def told(study, options):
+        return [finding.reason for finding in synergy.judge(study, options, tables, CARD)]
+
+    same = "every seed sees the same images: of these cells the interval holds optimisation noise only"
+    assert all(same in reason for reason in told(study, synergy.Options()))
+    assert not any("networks take the rate" in reason for reason in told(study, synergy.Options()))
+    small = synergy.Options(tuned=False)
+    assert all("networks take the rate tuned with much" in reason for reason in told(study, small))
+    part = make_study(tmp_path, dataset={"name": "digits", "resolution": 8, "train_samples": 400})
+    assert not any("same images" in reason for reason in told(part, small))
+    for options, lent in ((small, True), (synergy.Options(), False)):
+        for _, figure, _ in synergy.draw(study, options, tables):
+            assert (
+                any("rates: tuned with much of both alone" in text.get_text() for text in figure.texts)
+                == lent
+            )
+    much = tables["runs"]["algorithms"].eq("older") & tables["runs"]["data"].eq("much")
+    tables["runs"].loc[much, "test_accuracy"] = 0.6
+    assert "hog-rbf-svm is the same in every seed there" in told(study, small)[1]

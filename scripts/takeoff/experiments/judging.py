@@ -224,7 +224,7 @@ def undecided_words(judgement: Judgement) -> str:
     if not judgement.part.testable:
         return "too few seeds for an interval"
     if not np.isfinite(judgement.part.slack).all():
-        return "censored runs leave only a bound"
+        return "only a bound is known"
     return "the interval does not lie on one side of the criterion"
 
 

@@ -38,9 +38,11 @@ def analyse(study: Study, options: Options, results: "Results") -> "dict[str, pd
       share no training image at this size. A run that diverged counts as chance.
     - `fits`: a row per method: the columns of `statistics.scaling.COLUMNS` (slope, gain per doubling over the last
       two doublings, and the law err = alpha m^−beta + gamma), validation and test accuracy at the full size, and
-      which method is the `best` of its kind there by validation accuracy; `chance` is an accuracy.
+      which method is the `best` of its kind there by validation accuracy; `chance` is an accuracy. Where every seed
+      sees the same images at the full size, that size counts as one draw in the law.
     - `gains`: a row per method and seed with every size: its gain per doubling and its slope.
-    - `differences`: a row per quantity and seed: what the claims about width, features and networks are judged by.
+    - `differences`: a row per quantity and seed: what the claims about width, features and networks are judged by
+      (`value`), and the same in log-odds (`log_odds`), in which chance and perfection bend it less.
     - `agreement`: a row per size: the columns of `statistics.agreement.COLUMNS` over disjoint draws, `share` of the
       images to draw from that a draw trains on, and which methods have too few draws (`left_out`).
     - `order`: the agreement at the smallest size less that at the largest with three disjoint draws, jackknifed over
@@ -50,19 +52,19 @@ def analyse(study: Study, options: Options, results: "Results") -> "dict[str, pd
         TakeoffError: a run is missing, or the card does not count its images.
 
     """
+    from takeoff.experiments import scaling_agreement as agreed
     from takeoff.experiments import scaling_tables as made
     from takeoff.experiments.chance import chance_of
-    from takeoff.experiments.scaling_agreement import agreement_by_size, order_table, pool_of, with_disjoint
 
-    test, pool = chance_of(results.card, study), pool_of(results.card, study)
-    runs = with_disjoint(made.member_runs(members(study, options), results.runs, test), study, pool)
+    test, pool = chance_of(results.card, study), agreed.pool_of(results.card, study)
+    runs = agreed.with_disjoint(made.member_runs(members(study, options), results.runs, test), study, pool)
     return {
         "runs": runs,
-        "fits": made.fits(runs, test),
+        "fits": made.fits(runs, test, shared=agreed.same_images(runs["train_samples"].max(), study, pool)),
         "gains": made.gains(runs, test[1]),
-        "differences": made.differences(runs),
-        "agreement": agreement_by_size(runs, study, pool),
-        "order": order_table(runs),
+        "differences": made.differences(runs, test[1]),
+        "agreement": agreed.agreement_by_size(runs, study, pool),
+        "order": agreed.order_table(runs),
     }
 
 

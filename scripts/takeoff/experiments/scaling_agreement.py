@@ -50,6 +50,11 @@ def disjoint_seeds(seeds: Sequence[int], window: int, pool: int) -> list[int]:
     return [seed for seed, _ in kept]
 
 
+def same_images(size: float, study: Study, pool: int) -> bool:
+    """Whether every seed trains on the same images at a size: on all of the `pool`."""
+    return _window(size, study) >= pool
+
+
 def with_disjoint(runs: pd.DataFrame, study: Study, pool: int) -> pd.DataFrame:
     """`runs` with `disjoint`: whether the study's seeds up to this one share no training image at its size."""
     apart = {

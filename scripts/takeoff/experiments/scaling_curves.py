@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
 from takeoff.experiments.plotting import COLOURS, FAINT, INK, MUTED, new_figure, styled
+from takeoff.experiments.scaling_caveats import tuned_words
 from takeoff.experiments.scaling_claims import law_words, lawful
 from takeoff.experiments.scaling_methods import method_words
 from takeoff.statistics.intervals import mean_interval
@@ -52,14 +53,9 @@ def draw_curves(study: Study, tables: Tables) -> tuple[Figure, pd.DataFrame]:
     """A panel for older methods and one for networks, on the same axes, each before the other's in grey."""
     runs = tables["runs"]
     numbers = curve_numbers(tables)
-    own = runs[~runs["borrowed"].astype(bool)]
-    tuned = ", ".join(
-        f"{words} at {_sizes_words(own.loc[own['kind'] == kind, 'train_samples'].unique())}"
-        for kind, words in (("older", "older methods"), ("network", "networks"))
-    )
     subtitle = (
         f"{draws_words(runs)} · lines: err = α·m^−β + γ where it can be fitted, else straight between sizes"
-        f" · tuned: {tuned}"
+        f" · tuned: {tuned_words(runs)}"
     )
     figure = new_figure(11.2, 5.1, f"{study.title}: does error go on falling with data?", subtitle)
     panels = figure.subplots(1, 2, sharey=True)
@@ -204,8 +200,3 @@ def _ticks(axes: Axes, sizes: np.ndarray) -> None:
 def size_words(size: float) -> str:
     """As in `41`, `1,297` and `40,000`."""
     return f"{int(size):,}"
-
-
-def _sizes_words(sizes: np.ndarray) -> str:
-    words = [size_words(size) for size in sorted(sizes)]
-    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))

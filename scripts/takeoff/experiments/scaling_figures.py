@@ -28,6 +28,17 @@ ROWS = {
     "hog_by_data": "smallest − full",
     "network_minus_older": "best network − best older\nmethod at the full size",
 }
+ENDS = ("estimate", "ci_low", "ci_high")
+SCALES = {
+    "points": ("value", 100.0, ENDS, "points; filled, with a tint: judged by a claim, which says: above 0"),
+    "log-odds": (
+        "log_odds",
+        1.0,
+        ("log_odds", "log_odds_low", "log_odds_high"),
+        "log-odds, which chance and perfection bend less",
+    ),
+}
+"""By unit: the column of `differences`, its factor, the columns of the figure's numbers, the words of the axis."""
 JUDGED = ("width_by_data", "hog_by_data", "network_minus_older")
 """The quantities with a criterion, which is above 0."""
 
@@ -75,39 +86,48 @@ def draw_gains(study: Study, tables: Tables) -> tuple[Figure, pd.DataFrame]:
 
 @styled
 def draw_differences(study: Study, tables: Tables) -> tuple[Figure, pd.DataFrame]:
-    """Gains from width and from HOG at both ends of the sizes, their differences, and best network less best older."""
+    """Gains from width and from HOG at both ends of the sizes, their differences, and best network less best older: in
+    points, and in log-odds.
+    """
     table = tables["differences"]
-    numbers = _intervals(table, "quantity", "value")
-    numbers = (
-        numbers.set_index("quantity").loc[[q for q in ROWS if q in set(numbers["quantity"])]].reset_index()
-    )
+    numbers = _difference_numbers(table)
     names = f"{method_words(best_of(tables, 'network'))} − {method_words(best_of(tables, 'older'))}"
     figure = new_figure(
-        8.2,
+        10.4,
         1.65 + 0.47 * len(numbers),
         f"{study.title}: what matters more with data, and what less?",
         f"test accuracy, paired over seeds · {draws_words(tables['runs'])} · best on validation: {names}",
     )
-    axes = _axes(figure)
-    axes.axvline(0, color=INK, lw=1.1, zorder=1)
-    for y, row in numbers.iterrows():
-        single = 100 * table.loc[table["quantity"] == row["quantity"], "value"]
-        judged = row["quantity"] in JUDGED
-        _row(axes, int(str(y)), row, single, COLOURS[0] if judged else MUTED, filled=judged)
-        if judged:
-            axes.axhspan(int(str(y)) - 0.5, int(str(y)) + 0.5, color="#f3f6fa", lw=0, zorder=0)
-    _names(axes, [ROWS[q] for q in numbers["quantity"]], [q in JUDGED for q in numbers["quantity"]])
-    axes.annotate(
-        "the claims say: above 0 →",
-        (0, 1),
-        (4, 3),
-        xycoords=("data", "axes fraction"),
-        textcoords="offset points",
-        size=8,
-        color=INK,
-    )
-    axes.set_xlabel("points of test accuracy; filled, with a tint: judged by a claim")
+    panels = figure.subplots(1, 2, width_ratios=(1.25, 1))
+    for axes, (unit, (column, factor, ends, words)) in zip(panels, SCALES.items(), strict=True):
+        shown = numbers[["quantity", *ends]].set_axis(["quantity", *ENDS], axis=1)
+        _draw_scale(axes, shown, factor * table.set_index("quantity")[column], unit)
+        axes.set_xlabel(words)
+    panels[1].set_yticklabels([])
     return figure, numbers
+
+
+def _difference_numbers(table: pd.DataFrame) -> pd.DataFrame:
+    """A row per quantity, in the order drawn: mean and interval in points, and in log-odds."""
+    parts = [
+        _intervals(table, "quantity", column, factor).rename(columns=dict(zip(ENDS, ends, strict=True)))
+        for column, factor, ends, _ in SCALES.values()
+    ]
+    numbers = parts[0].merge(parts[1].drop(columns="n_seeds"), on="quantity").set_index("quantity")
+    return numbers.loc[[quantity for quantity in ROWS if quantity in numbers.index]].reset_index()
+
+
+def _draw_scale(axes: Axes, numbers: pd.DataFrame, single: pd.Series, unit: str) -> None:
+    """A row per quantity of `numbers`, single seeds by quantity below; what claims judge has a tint."""
+    axes.axvline(0, color=INK, lw=1.1, zorder=1)
+    judged = [quantity in JUDGED for quantity in numbers["quantity"]]
+    for y, (strong, (_, row)) in enumerate(zip(judged, numbers.iterrows(), strict=True)):
+        seeds = single.loc[[row["quantity"]]]
+        filled = strong and unit == "points"  # in which the criteria are
+        _row(axes, y, row, seeds, COLOURS[0] if strong else MUTED, filled=filled, unit=unit)
+        if strong:
+            axes.axhspan(y - 0.5, y + 0.5, color="#f3f6fa", lw=0, zorder=0)
+    _names(axes, [ROWS[quantity] for quantity in numbers["quantity"]], judged)
 
 
 @styled
@@ -187,13 +207,13 @@ def _free(taken: np.ndarray) -> float:
     return max((0.85, 0.65, 0.4, 0.2, -0.12), key=room)
 
 
-def _intervals(table: pd.DataFrame, by: str, value: str) -> pd.DataFrame:
-    """The mean of `value`, in points, and its t interval, per `by`."""
+def _intervals(table: pd.DataFrame, by: str, value: str, factor: float = 100) -> pd.DataFrame:
+    """The mean of `value`, times `factor`, by default in points, and its t interval, per `by`."""
     rows = [
-        (name, len(part), *mean_interval(100 * part[value], size=100)[:3])
+        (name, len(part), *mean_interval(factor * part[value], size=factor)[:3])
         for name, part in table.groupby(by, sort=False)
     ]
-    return pd.DataFrame(rows, columns=[by, "n_seeds", "estimate", "ci_low", "ci_high"])
+    return pd.DataFrame(rows, columns=[by, "n_seeds", *ENDS])
 
 
 def _axes(figure: Figure) -> Axes:
@@ -204,7 +224,16 @@ def _axes(figure: Figure) -> Axes:
     return figure.subplots()
 
 
-def _row(axes: Axes, y: int, row: pd.Series, single: pd.Series, colour: str, *, filled: bool) -> None:
+def _row(
+    axes: Axes,
+    y: int,
+    row: pd.Series,
+    single: pd.Series,
+    colour: str,
+    *,
+    filled: bool,
+    unit: str = "points",
+) -> None:
     """An estimate with its interval and number, and below it single draws."""
     axes.plot([row["ci_low"], row["ci_high"]], [y, y], color=colour, lw=1.8, zorder=3)
     axes.plot(
@@ -212,7 +241,7 @@ def _row(axes: Axes, y: int, row: pd.Series, single: pd.Series, colour: str, *, 
     )
     axes.plot(single, [y + 0.27] * len(single), "o", color=colour, ms=2.8, alpha=0.6, lw=0, ls="")
     axes.annotate(
-        signed(row["estimate"]), (1.01, y), xycoords=("axes fraction", "data"), va="center", size=8.5
+        signed(row["estimate"], unit), (1.01, y), xycoords=("axes fraction", "data"), va="center", size=8.5
     )
 
 

@@ -1,5 +1,6 @@
 """The older methods that experiments may name, as features and learner, and every method in a reader's words."""
 
+from collections.abc import Iterable, Sequence
 from typing import Literal, cast
 
 from takeoff.study.arms import Features, Learner
@@ -19,6 +20,8 @@ Method = Literal[
     "fisher-rbf-svm",
 ]
 """Features and learner, as `ClassicalArm.method` names them."""
+LEARNERS = ("linear-svm", "rbf-svm")
+"""Over which the gain from HOG is averaged."""
 _FEATURES = {"pixels": "pixels", "hog": "HOG", "kmeans": "k-means", "fisher": "Fisher vectors"}
 _LEARNERS = {"logistic": "logistic regression", "linear-svm": "linear SVM", "rbf-svm": "RBF SVM"}
 
@@ -31,6 +34,16 @@ def pair(method: Method) -> tuple[Features, Learner]:
     """
     features, _, learner = method.partition("-")
     return cast(Features, features), cast(Learner, learner)
+
+
+def both_features(methods: Iterable[str]) -> list[str]:
+    """The SVMs that a study has on both HOG and pixels.
+
+    >>> both_features(["hog-rbf-svm", "pixels-rbf-svm", "hog-linear-svm"])
+    ['rbf-svm']
+    """
+    known = set(methods)
+    return [learner for learner in LEARNERS if {f"hog-{learner}", f"pixels-{learner}"} <= known]
 
 
 def network_method(multiple: float) -> str:
@@ -52,3 +65,12 @@ def method_words(method: str) -> str:
     if features == "network":
         return f"network, width {learner.removesuffix('x')}×"
     return f"{_FEATURES[features]} + {_LEARNERS[learner]}"
+
+
+def listed(words: Sequence[str]) -> str:
+    """Words in a sentence.
+
+    >>> listed(["a", "b", "c"])
+    'a, b and c'
+    """
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))

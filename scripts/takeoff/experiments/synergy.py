@@ -13,7 +13,7 @@ from takeoff.errors import TakeoffError
 from takeoff.experiments.chance import chance_of
 from takeoff.experiments.claims import Finding
 from takeoff.experiments.set_sizes import full_size, part_of, presented
-from takeoff.experiments.synergy_claims import CLAIMS, findings
+from takeoff.experiments.synergy_claims import CLAIMS, findings, same_images
 from takeoff.study.arms import (
     AnyArm,
     Arm,
@@ -175,12 +175,13 @@ def analyse(study: Study, options: Options, results: "Results") -> "dict[str, pd
 def draw(
     study: Study, options: Options, tables: "dict[str, pd.DataFrame]"
 ) -> "Iterator[tuple[str, Figure, pd.DataFrame]]":
-    """The cells, and the shares beside each factor alone."""
+    """The cells, and the shares beside each factor alone; both say where networks borrow their rates."""
     from takeoff.experiments.synergy_cube import draw_cube
     from takeoff.experiments.synergy_shares import draw_shares
 
-    yield "cube", *draw_cube(study, tables)
-    yield "shares", *draw_shares(study, tables)
+    borrowed = "" if options.tuned else "rates: tuned with much of both alone"
+    yield "cube", *draw_cube(study, tables, borrowed)
+    yield "shares", *draw_shares(study, tables, borrowed)
 
 
 def judge(
@@ -188,4 +189,4 @@ def judge(
 ) -> list[Finding]:
     """Data alone against half of the whole gain; each factor alone, and all, against the best older method."""
     borrowed = "" if options.tuned else "networks take the rate tuned with much data and computation"
-    return findings(tables["runs"], options.plain[0], borrowed)
+    return findings(tables["runs"], options.plain[0], borrowed, same=same_images(study, card))

@@ -35,8 +35,10 @@ def in_percent(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 @styled
-def draw_cube(study: Study, tables: Tables) -> tuple[Figure, pd.DataFrame]:
-    """Panels: little and much computation; across: data; lines: algorithms, and the best older method."""
+def draw_cube(study: Study, tables: Tables, borrowed: str = "") -> tuple[Figure, pd.DataFrame]:
+    """Panels: little and much computation; across: data; lines: algorithms, and the best older method; `borrowed`:
+    what the subtitle must say of the networks' rates.
+    """
     numbers = in_percent(tables["cells"])
     nets = numbers[numbers["algorithms"] != "older"]
     seeds = int(numbers["n_seeds"].max())
@@ -45,6 +47,7 @@ def draw_cube(study: Study, tables: Tables) -> tuple[Figure, pd.DataFrame]:
     lost = int(nets["n_collapsed"].sum())
     if lost:
         subtitle += f" · {lost} of {int(nets['n_seeds'].sum())} runs of networks collapsed to chance"
+    subtitle += f" · {borrowed}" * bool(borrowed)
     title = f"{study.title}: do data, computation and algorithms need each other?"
     figure = new_figure(8.6, 4.7, title, subtitle)
     grid = figure.subplots(1, 2, sharey=True)
@@ -64,7 +67,7 @@ def draw_cube(study: Study, tables: Tables) -> tuple[Figure, pd.DataFrame]:
         axes.set_xticks([0, 1], [_data_words(nets, size) for size in SIZES])
     low, high = grid[0].get_ylim()
     wider = max(0, LEAST - (high - low)) / 2
-    grid[0].set_ylim(max(low - wider, 0), min(high + wider, 101))
+    grid[0].set_ylim(max(low - wider, 0), min(high + wider, 100))
     grid[0].set_ylabel("test accuracy, %")
     figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return figure, numbers
@@ -94,7 +97,9 @@ def _draw_line(axes: Axes, line: pd.DataFrame, look: tuple[str, str], name: str,
     colour, marker = look
     line = line.set_index("data").loc[list(SIZES)]
     x = [apart, 1 + apart]
-    axes.plot(x, line[PERCENT], marker=marker, ms=6.5, color=colour, lw=1.8, label=name, zorder=3)
+    axes.plot(
+        x, line[PERCENT], marker=marker, ms=6.5, color=colour, lw=1.8, label=name, zorder=3, clip_on=False
+    )
     axes.vlines(x, line[f"{PERCENT}_low"], line[f"{PERCENT}_high"], color=colour, lw=1.8, zorder=3)
 
 

@@ -21,11 +21,15 @@ WORDS = {
     "all": "all\nmuch",
 }
 ENDS = ("", "_low", "_high")
+TOP = 100.0
+"""Percent: where the axis of accuracies ends."""
 
 
 @styled
-def draw_shares(study: Study, tables: Tables) -> tuple[Figure, pd.DataFrame]:
-    """A row for each plain network: left the waterfall, right each factor alone."""
+def draw_shares(study: Study, tables: Tables, borrowed: str = "") -> tuple[Figure, pd.DataFrame]:
+    """A row for each plain network: left the waterfall, right each factor alone; `borrowed`: what the
+    subtitle must say of the networks' rates.
+    """
     alone, effects = tables["alone"], tables["effects"]
     shares = effects[(effects["kind"] == "shapley") & (effects["response"] == "test_accuracy")]
     plains = list(dict.fromkeys(alone["plain"]))
@@ -34,6 +38,7 @@ def draw_shares(study: Study, tables: Tables) -> tuple[Figure, pd.DataFrame]:
     subtitle = (
         f"{seeds} seed{'s' * (seeds > 1)}, {spread} · short lines: the best older method on the same data"
     )
+    subtitle += f" · {borrowed}" * bool(borrowed)
     title = f"{study.title}: was any one of data, computation and algorithms enough?"
     figure = new_figure(9.0, 3.2 * len(plains) + 1.1, title, subtitle)
     grid = figure.subplots(len(plains), 2, sharey="row", squeeze=False)
@@ -43,23 +48,29 @@ def draw_shares(study: Study, tables: Tables) -> tuple[Figure, pd.DataFrame]:
         share = shares[shares["plain"] == plain].set_index("term")
         _draw_waterfall(row[0], own, share)
         _draw_alone(row[1], own)
-        row[0].set_title(f"from {name_of(plain)}: Shapley shares{_percentages(own, share)}")
-        row[1].set_title("one alone, and all together")
+        title = f"from {name_of(plain)}: Shapley shares in points\n{whole_words(own, share)}"
+        row[0].set_title(title, pad=14)  # room for the number of a bar that ends at the top
+        row[1].set_title("one alone, and all together", pad=14)
         row[0].set_ylabel("test accuracy, %")
         low, high = row[0].get_ylim()
-        row[0].set_ylim(max(0, low), high + 0.06 * (high - max(0, low)))
+        row[0].set_ylim(max(0, low), min(high + 0.06 * (high - max(0, low)), TOP))
         numbers += _numbers(plain, own, share)
     figure.legend(*grid[0][1].get_legend_handles_labels(), loc="outside lower right", ncols=3)
     return figure, pd.DataFrame(numbers)
 
 
-def _percentages(own: pd.DataFrame, share: pd.DataFrame) -> str:
-    """The shares of the whole gain, where its interval excludes 0 and none points the other way."""
+def whole_words(own: pd.DataFrame, share: pd.DataFrame) -> str:
+    """The whole gain in points, and the shares of it in percent, where its interval lies above 0 and each of them is
+    a part of it: between nothing and all.
+    """
+    whole = float(own.loc["all", "gain"])
+    words = f"whole gain {100 * whole:+.1f}".replace("-", "−")
     if not own.loc["all", "gain_low"] > 0:
-        return ""
-    whole = share["estimate"].sum()
-    parts = " + ".join(f"{value / whole:.0%}".replace("-", "−") for value in share["estimate"])
-    return f"\n{parts} of the whole gain"
+        return words
+    parts = share["estimate"] / share["estimate"].sum()
+    if not parts.between(0, 1).all():
+        return words
+    return f"{words}, of which {' + '.join(f'{part:.0%}' for part in parts)}"
 
 
 def _draw_waterfall(axes: Axes, own: pd.DataFrame, share: pd.DataFrame) -> None:
@@ -88,7 +99,7 @@ def _draw_bar(
         low, high = base + share["ci_low"] * 100, base + share["ci_high"] * 100
         axes.vlines(x, low, high, color=INK, lw=1.3, zorder=3)
         top = max(top, high)
-    axes.annotate(text, (x, top), (0, 3), textcoords="offset points", size=8.5, ha="center")
+    axes.annotate(text, (x, min(top, TOP)), (0, 3), textcoords="offset points", size=8.5, ha="center")
 
 
 def _draw_alone(axes: Axes, own: pd.DataFrame) -> None:
@@ -101,7 +112,7 @@ def _draw_alone(axes: Axes, own: pd.DataFrame) -> None:
         axes.vlines(
             x, row["test_accuracy_low"] * 100, row["test_accuracy_high"] * 100, color=colour, lw=1.9, zorder=3
         )
-        axes.plot(x, row["test_accuracy"] * 100, "o", color=colour, ms=7, zorder=4)
+        axes.plot(x, row["test_accuracy"] * 100, "o", color=colour, ms=7, zorder=4, clip_on=False)
         words = "criterion: best older method" if x == 0 else None
         axes.plot([x - 0.33, x + 0.33], [row["older"] * 100] * 2, color=INK, lw=1.6, label=words, zorder=2)
     axes.set_xticks(range(len(own)), [WORDS[str(name)] for name in own.index])

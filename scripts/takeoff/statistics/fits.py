@@ -9,6 +9,8 @@ from takeoff.statistics.contrasts import Floats
 
 SHALLOWEST, STEEPEST = 1e-4, 10.0
 """Between which β is sought. Published ones lie between 0.07 and 0.35 (Hestness 2017)."""
+EVERY = -1
+"""A draw's number that stands for all draws: what is of the same observations in each counts once, always."""
 STARTS = ((0.1, 0.01), (0.5, 0.1), (1.0, 0.5))
 """(β, γ's share of the error at the smallest size) from which the fit starts; the best end is kept."""
 
@@ -96,7 +98,8 @@ def beta_resampling_interval(
     Args:
         sizes: (n,), above 0.
         errors: (n,), above 0.
-        draws: (n,), which draw the error is of.
+        draws: (n,), which draw the error is of; `EVERY` where it is of all, which no resample leaves out or
+            counts twice.
         confidence: of the interval.
         resamples: how many.
         random_seed: of the resampling; the same gives the same interval.
@@ -107,10 +110,12 @@ def beta_resampling_interval(
     """
     best = fit_power_law(sizes, errors)
     start = (best.beta, _share(best, float(np.min(np.asarray(sizes)))))
-    _, number = np.unique(np.asarray(draws), return_inverse=True)
-    n = int(number.max()) + 1
+    draw = np.asarray(draws)
+    names = np.unique(draw[draw != EVERY])
+    n, number = len(names), np.searchsorted(names, draw)
     counts = np.random.default_rng(random_seed).multinomial(n, np.full(n, 1 / n), size=resamples)
-    betas = [_Points(sizes, errors, count[number]).fit(start).beta for count in counts]
+    weights = (np.where(draw == EVERY, 1, count[number.clip(max=n - 1)]) for count in counts)
+    betas = [_Points(sizes, errors, weight).fit(start).beta for weight in weights]
     low, high = np.quantile(betas, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
 

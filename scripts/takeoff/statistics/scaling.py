@@ -2,11 +2,11 @@
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from takeoff.errors import TakeoffError
 from takeoff.statistics.contrasts import Floats
-from takeoff.statistics.fits import beta_profile_interval, beta_resampling_interval, fit_power_law
+from takeoff.statistics.fits import EVERY, beta_profile_interval, beta_resampling_interval, fit_power_law
 from takeoff.statistics.intervals import mean_interval
 from takeoff.statistics.tables import check_once, first_rows, level_texts, positive
 
@@ -52,7 +52,9 @@ def gains_per_doubling(sizes: ArrayLike, errors: ArrayLike, doublings: float = D
     return np.array([(np.interp(x[-1] - doublings, x, row) - row[-1]) / doublings for row in rows])
 
 
-def scaling(sizes: ArrayLike, errors: ArrayLike, nearest: float = 0.0) -> dict[str, object]:
+def scaling(
+    sizes: ArrayLike, errors: ArrayLike, nearest: float = 0.0, *, shared: bool = False
+) -> dict[str, object]:
     """How `errors` fall with size, with 95% intervals: the `COLUMNS`, NaN where there is nothing to report.
 
     `slope` and `gain` have Student's t over the `n_draws` draws with every size. The law, error = `alpha`
@@ -60,10 +62,18 @@ def scaling(sizes: ArrayLike, errors: ArrayLike, nearest: float = 0.0) -> dict[s
     out, as `note` says, where it has fewer than `SIZES` sizes, spans less than `DECADES`, or γ sits on its
     bound: β would be extrapolated, or the slope under another name.
 
+    Where all draws see the same observations at the largest size, these are one draw of them: copies of a
+    deterministic method's error there hold no more than one does, and others' scatter there is the optimisation's
+    alone. So they enter the law once, with their geometric mean, and `note` says so; also where nobody said that
+    they are `shared`, but all are the same. Simulated with 7 sizes over 2 decades and 200 samples, 95% intervals of
+    β covered 96% so, but 85% with 4 and 79% with 8 draws that each count there. Student's t has no such remedy:
+    intervals of `slope` and `gain` leave out the sampling noise of that size.
+
     Args:
         sizes: (sizes,), ascending, above 0.
         errors: (draws, sizes), NaN where a draw has no such size.
         nearest: what smaller errors count as in logarithms.
+        shared: whether all draws see the same observations at the largest size.
 
     Raises:
         ValueError: an error, so raised, is not above 0.
@@ -86,20 +96,39 @@ def scaling(sizes: ArrayLike, errors: ArrayLike, nearest: float = 0.0) -> dict[s
         row |= _named("slope", mean_interval(log_slopes(m, logged[whole])))
     if whole.any() and decades >= DOUBLINGS * np.log10(2) - 1e-9:
         row |= _named("gain", mean_interval(gains_per_doubling(m, error[whole])))
-    draw, at = np.nonzero(present)
-    points = (m[at], logged[draw, at])
+    law, said = _law(m, logged, shared)
+    return row | law | {"note": "; ".join([*notes, *said])}
+
+
+def _law(m: Floats, errors: Floats, shared: bool) -> tuple[dict[str, float], list[str]]:
+    """The columns of the law, none where it is left out, and what is to be noted."""
+    decades = float(np.log10(m[-1] / m[0]))
     if len(m) < SIZES or decades < DECADES - 1e-9:
-        notes.append(f"slopes only: {len(m)} sizes over {decades:.2f} decades")
-    elif (law := fit_power_law(*points)).gamma == 0:
-        notes.append("slopes only: gamma sits on its bound")
+        return {}, [f"slopes only: {len(m)} sizes over {decades:.2f} decades"]
+    size, value, draw = _law_points(m, errors, shared)
+    law = fit_power_law(size, value)
+    if law.gamma == 0:
+        return {}, ["slopes only: gamma sits on its bound"]
+    row = {"alpha": law.alpha} | _named("beta", (law.beta, *beta_profile_interval(size, value)))
+    row["gamma"] = law.gamma
+    notes = ["in the law the largest size counts as one draw"] if (draw == EVERY).any() else []
+    if len(errors) < FEW_DRAWS:
+        notes.append(f"not resampled: fewer than {FEW_DRAWS} draws")
     else:
-        row |= {"alpha": law.alpha} | _named("beta", (law.beta, *beta_profile_interval(*points)))
-        row["gamma"] = law.gamma
-        if len(error) < FEW_DRAWS:
-            notes.append(f"not resampled: fewer than {FEW_DRAWS} draws")
-        else:
-            row["resampled_low"], row["resampled_high"] = beta_resampling_interval(*points, draw)
-    return row | {"note": "; ".join(notes)}
+        row["resampled_low"], row["resampled_high"] = beta_resampling_interval(size, value, draw)
+    return row, notes
+
+
+def _law_points(sizes: Floats, errors: Floats, shared: bool) -> tuple[Floats, Floats, NDArray[np.intp]]:
+    """Size, error and draw of every error, (n,) each; those that count once at the largest size as of draw `EVERY`."""
+    draw, at = np.nonzero(np.isfinite(errors))
+    values = errors[draw, at]
+    last = at == len(sizes) - 1
+    if last.sum() < 2 or not (shared or np.ptp(values[last]) == 0):
+        return sizes[at], values, draw
+    once = float(np.exp(np.log(values[last]).mean()))
+    kept = at[~last]
+    return np.append(sizes[kept], sizes[-1]), np.append(values[~last], once), np.append(draw[~last], EVERY)
 
 
 def _named(name: str, interval: tuple[float, ...]) -> dict[str, float]:
@@ -114,6 +143,8 @@ def scaling_table(
     errors: ArrayLike,
     nearest: float = 0.0,
     source: str = "runs",
+    *,
+    shared: bool = False,
 ) -> pd.DataFrame:
     """`scaling` of every group, in the order met: the column `group`, then `COLUMNS`.
 
@@ -125,6 +156,7 @@ def scaling_table(
         errors: (rows,), finite.
         nearest: what smaller errors count as in logarithms: half an image, as a fraction of the test set.
         source: where the table was read from, for messages.
+        shared: whether all draws see the same observations at the largest size of all groups.
 
     Raises:
         TakeoffError: a column is absent or empty in a row; a group has two rows in a draw and size, or an
@@ -149,5 +181,7 @@ def scaling_table(
     rows = []
     for name, part in keys.groupby(group, sort=False):
         matrix = part.assign(**{group: values[part.index]}).pivot(index=draw, columns=size, values=group)
-        rows.append({group: name} | scaling(matrix.columns.to_numpy(), matrix.to_numpy(), nearest))
+        rows.append(
+            {group: name} | scaling(matrix.columns.to_numpy(), matrix.to_numpy(), nearest, shared=shared)
+        )
     return pd.DataFrame(rows, columns=[group, *COLUMNS])

@@ -1,0 +1,96 @@
+"""Made-up studies and runs of the scaling experiment, whose answers are known."""
+
+import json
+
+import numpy as np
+import pandas as pd
+from takeoff.experiments import scaling
+from takeoff.experiments.gathering import read_back
+from takeoff.experiments.registry import Results
+from takeoff.experiments.scaling_sizes import members
+from takeoff.statistics.tables import write_csv
+from takeoff.statistics.verdicts import judge_parts
+from takeoff.study.arms import seeds_of
+from takeoff.study.loading import load_study
+
+FULL, IMAGES = 48_000, 10_000
+CARD = {
+    "images": {"train": FULL, "test": IMAGES},
+    "images_per_class": {"train": [4800] * 10, "test": [1000] * 10},
+}
+LAWS = {
+    "pixels-logistic": (1.2, 0.1, 0.2),
+    "pixels-linear-svm": (1.5, 0.2, 0.45),
+    "hog-linear-svm": (2.5, 0.45, 0.38),
+    "pixels-rbf-svm": (2.0, 0.25, 0.3),
+    "hog-rbf-svm": (2.5, 0.5, 0.25),
+    "kmeans-linear-svm": (6.0, 0.6, 0.24),
+    "network-0.5x": (4.0, 0.4, 0.15),
+    "network-1x": (5.0, 0.4, 0.08),
+    "network-2x": (6.0, 0.4, 0.02),
+}
+"""α, β and γ of each method's error."""
+
+
+def make_study(folder, seeds=6, **dataset):
+    """A study of `FULL` images, read from a JSON file in `folder`."""
+    content = {
+        "title": "Made up",
+        "dataset": {"name": "made-up", "resolution": 32, "train_samples": FULL} | dataset,
+        "recipe": {"epochs": 4, "batch_size": 64},
+        "tuning": {"learning_rates": [0.01, 0.1]},
+        "seeds": seeds,
+        "factors": {"activation": {"baseline": "tanh", "treatment": "relu"}},
+        "experiments": {"scaling": {}},
+        "budget": {"runs": 9999, "core_hours": 9},
+    }
+    path = folder / "study.json"
+    path.write_text(json.dumps(content))
+    return load_study(path)
+
+
+def law(member, seed, rng, noise):
+    """The error of a method's law, times log-normal noise."""
+    alpha, beta, gamma = LAWS[member.method]
+    return (alpha * member.size**-beta + gamma) * np.exp(noise * rng.normal())
+
+
+def make_results(study, noise=0.0, options=None, error_of=law):
+    rng, rows = np.random.default_rng(0), []
+    for member in members(study, options or scaling.Options()):
+        for seed in seeds_of(study, member.arm):
+            error = float(np.clip(error_of(member, seed, rng, noise), 0, 1))
+            row = {
+                "arm": member.arm.name,
+                "seed": seed,
+                "diverged": False,
+                "flops": 1e9,
+                "learning_rate": 0.1,
+            }
+            accuracies = {"test_accuracy": 1 - error, "validation_accuracy": 1 - error}
+            rows.append(row | accuracies | {"at_edge": False, "untuned": False, "seconds": 1.0})
+    empty = pd.DataFrame()
+    return Results(pd.DataFrame(rows), empty, CARD, empty, empty)
+
+
+def analysed(study, folder, options=None, **how):
+    """The tables as they are read back from their files."""
+    options = options or scaling.Options()
+    tables = scaling.analyse(study, options, make_results(study, options=options, **how))
+    assert tuple(tables) == scaling.TABLES
+    for name, table in tables.items():
+        write_csv(table, folder / f"{name}.csv")
+    return {name: read_back(folder / f"{name}.csv") for name in tables}
+
+
+def judged(study, tables, options=None):
+    """The claims' findings by name, and whether each part alone is supported."""
+    findings = {f.claim: f for f in scaling.judge(study, options or scaling.Options(), tables, CARD)}
+    assert list(findings) == [claim.name for claim in scaling.CLAIMS]
+    return findings, {name: [j.verdict for j in judge_parts(f.parts)] for name, f in findings.items()}
+
+
+def copied(member, seed, rng, noise):
+    """Older methods err alike in every seed at the full size, where all see the same images."""
+    scatter = 0 if member.size == FULL and member.kind == "older" else noise
+    return law(member, seed, rng, scatter)
