@@ -11,7 +11,7 @@ PARALLEL := -n auto --maxprocesses 8 --dist loadfile
 NAME := $(shell basename "$(STUDY)" .yaml)
 SNAKEMAKE := $(RUN) snakemake --cores $(CORES) --workflow-profile workflow/profiles/local --config 'study=$(STUDY)'
 
-.PHONY: study unlock plan report ui test test-quick lint lock clean help
+.PHONY: study unlock plan report ui benchmark test test-quick lint lock clean help
 
 study: $(VENV)/ready ## run the study (make study STUDY=cifar10-quick) and write its report
 	$(SNAKEMAKE) --report 'results/$(NAME)/report.html' --report-after-run
@@ -20,10 +20,13 @@ unlock: $(VENV)/ready ## after a kill -9: let Snakemake run again
 	$(SNAKEMAKE) --unlock
 
 plan: $(VENV)/ready ## print what the study would train, and for how long
-	$(SNAKEMAKE) plan
+	$(SNAKEMAKE) -- plan
 
 report: $(VENV)/ready ## write the HTML report of what has run
 	$(RUN) snakemake --config 'study=$(STUDY)' --report 'results/$(NAME)/report.html'
+
+benchmark: $(VENV)/ready ## measure how fast this machine trains, against plain loops: five minutes
+	$(SNAKEMAKE) -- benchmark
 
 ui: $(VENV)/ready ## compare runs in MLflow's UI, at 127.0.0.1:5000
 	@test -f 'results/$(NAME)/tracked.json' || { echo "error: $(NAME) has no runs yet: make study STUDY=$(STUDY)" >&2; exit 1; }

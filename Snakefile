@@ -14,6 +14,7 @@ include: "workflow/rules/training.smk"
 include: "workflow/rules/classical.smk"
 include: "workflow/rules/analysis.smk"
 include: "workflow/rules/tracking.smk"
+include: "workflow/rules/benchmark.smk"
 
 
 report: "workflow/report/workflow.rst"

@@ -36,6 +36,7 @@ LAYERS: dict[str, set[str]] = {
     "training": {"models", "data", "statistics", "study"},
     "classical": {"data", "study"},
     "probing": {"training", "experiments", "models", "data", "study"},
+    "benchmarking": {"probing", "training", "experiments", "models", "data", "study"},
     "experiments": {"statistics", "data", "study"},
     "tracking": {"experiments", "study"},
 }

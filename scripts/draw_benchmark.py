@@ -1,0 +1,32 @@
+"""Draw what benchmark.py measured: throughput.svg and throughput.png beside throughput.csv.
+
+python scripts/draw_benchmark.py results/benchmark/cpu
+"""
+
+import argparse
+from pathlib import Path
+
+from takeoff.errors import TakeoffError, run_command
+
+
+def main() -> None:
+    """Read the table, draw the figure, write its two files."""
+    parser = argparse.ArgumentParser(description="Draw what benchmark.py measured.")
+    parser.add_argument("folder", type=Path, help="the folder that benchmark.py wrote")
+    folder = parser.parse_args().folder
+
+    import pandas as pd
+    from takeoff.benchmarking.figure import draw_throughput, save
+    from takeoff.files import load_json
+
+    path = folder / "throughput.csv"
+    if not path.is_file():
+        raise TakeoffError(f"{path}: there is no such file; scripts/benchmark.py writes it")
+    facts = load_json(folder / "machine.json")
+    machine = facts["cpu"] if facts["device"] == "cpu" else facts["device"]
+    words = f"{machine}, torch {facts['torch']}"
+    save(draw_throughput(pd.read_csv(path), words), folder / "throughput")
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,100 @@
+"""The figure of throughput.csv: images per second of every loop in every setting, and the engine's ratio to plain."""
+
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullLocator
+
+from takeoff.benchmarking.table import MEMORY, PLAIN, Row, setting_words
+from takeoff.experiments.plotting import COLOURS, INK, MUTED, new_figure, styled
+from takeoff.files import atomic_path
+
+WORDS = {PLAIN: "plain loop (DataLoader)", MEMORY: "plain loop, images in memory"}
+RATIOS = ("ratio_to_plain", "ratio_low", "ratio_high")
+MARKERS = "os^Dv*P"
+LINE, TOP, BOTTOM = 0.36, 0.56, 1.0
+"""In inches: the height of a row, and the space above and below the axes."""
+
+
+@styled
+def draw_throughput(table: pd.DataFrame, machine: str) -> Figure:
+    """A row per setting, a mark per loop; whiskers are the slowest and the fastest block.
+
+    Args:
+        table: throughput.csv.
+        machine: in words.
+
+    """
+    measured = table[table["images_per_second"].notna()]
+    measured = measured.assign(label=[_label(row) for row in measured.to_dict("records")])
+    places = {label: place for place, label in enumerate(measured["label"].unique())}
+    figure = new_figure(
+        8.6,
+        TOP + LINE * len(places) + BOTTOM,
+        "How fast does it train? The engine against plain loops",
+        f"the same network, images, batches and steps, in interleaved blocks · {machine}",
+    )
+    left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
+    loops = list(measured["loop"].unique())
+    for i, loop in enumerate(loops):
+        rows = measured[measured["loop"] == loop]
+        # Beside each other, not on top.
+        aside = 0.22 * (i - (len(loops) - 1) / 2)
+        y = rows["label"].map(places) + aside
+        mark = {"fmt": MARKERS[i % len(MARKERS)], "color": COLOURS[i % len(COLOURS)], "ms": 5, "lw": 1.2}
+        _marks(left, rows["images_per_second"], rows["low"], rows["high"], y, mark, WORDS.get(loop, loop))
+        if loop != PLAIN:
+            known = rows["ratio_to_plain"].notna()
+            middle, low, high = (rows.loc[known, name] for name in RATIOS)
+            _marks(right, middle, low, high, y[known], mark, None)
+    right.axvline(1, color=MUTED, lw=1)
+    left.set_yticks(range(len(places)), list(places))
+    left.set_ylim(len(places) - 0.5, -0.5)
+    for axes, words in ((left, "images per second"), (right, "ratio to the plain loop")):
+        axes.set_xscale("log")
+        axes.set_xlabel(words)
+        axes.tick_params(axis="y", length=0)
+    _plain_ticks(left, measured["low"].min(), measured["high"].max())
+    _plain_ticks(right, min(1, table["ratio_low"].min()), max(2, table["ratio_high"].max()))
+    figure.legend(loc="outside lower center", ncols=len(loops), fontsize=8.5, labelcolor=INK)
+    return figure
+
+
+def _label(row: dict) -> str:
+    """The setting's words; the columns are the row's, so that the words are those of the tables."""
+    names = (
+        "loop",
+        "width",
+        "batch",
+        "threads",
+        "precision",
+        "processes",
+        "resolution",
+        "comparison",
+        "device",
+    )
+    return setting_words(Row(**{name: row[name] for name in names}))
+
+
+def _marks(axes, middle, low, high, y, mark, label) -> None:
+    """Marks with whiskers from `low` to `high`, which may lie on one side of a ratio of medians."""
+    errors = [(middle - low).clip(lower=0), (high - middle).clip(lower=0)]
+    axes.errorbar(middle, y, xerr=errors, capsize=2, label=label, **mark)
+
+
+def _plain_ticks(axes, low: float, high: float) -> None:
+    """Ticks at 1, 2 and 5 times powers of ten, in plain numbers."""
+    steps = [m * 10.0**power for power in range(-2, 9) for m in (1, 2, 5)]
+    axes.set_xlim(low / 1.15, high * 1.15)
+    axes.set_xticks([step for step in steps if low / 1.15 <= step <= high * 1.15])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+
+
+@styled
+def save(figure: Figure, stem: Path) -> None:
+    """Write `<stem>.svg` and `.png` (200 dpi); the numbers drawn are the table that is there already."""
+    for suffix, metadata in ((".svg", {"Date": None}), (".png", {"Software": None})):
+        with atomic_path(stem.with_suffix(suffix)) as temporary:
+            figure.savefig(temporary, dpi=200, metadata=metadata)

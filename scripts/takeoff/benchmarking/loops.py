@@ -1,0 +1,208 @@
+"""The loops that are compared, each as something to time: the plain ones, and the engine in each of its ways."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from takeoff.benchmarking.images import Images
+from takeoff.errors import TakeoffError
+from takeoff.models import architecture
+from takeoff.study.arms import Arm, Run
+from takeoff.study.settings import Network, Recipe
+from takeoff.training.checkpoints import Checkpoints
+from takeoff.training.engine import Epoch, Record, Way, one_after_another
+from takeoff.training.hardware import Hardware
+from takeoff.training.resident import Resident
+
+PLAIN_LOOPS = Path(__file__).parents[3] / "tests" / "benchmarks"
+LEARNING_RATE = 1e-3
+"""Small, so that nothing diverges: infinite numbers can be slower than others."""
+EPOCHS = 10_000
+"""More than are ever timed."""
+EPOCH_SECONDS = 0.5
+"""Of an epoch of the engine, about: its scores, each of one image, then take 1% or 2% of it."""
+RATE = {"cpu": 4e10, "cuda": 2e13}
+"""Floating-point operations per second, of a thread or a GPU, by which an epoch's steps are chosen; roughly."""
+MOST_STEPS = {"cpu": 64, "cuda": 256}
+"""Of an epoch: where steps wait for Python, that sets their pace."""
+
+
+@dataclass(frozen=True)
+class EngineWay:
+    """A way of the engine to train runs, as the tables call it."""
+
+    name: str
+    way: Way
+    runs: int = 1
+    """Runs that it trains at once."""
+    devices: tuple[str, ...] = ("cpu", "cuda")
+
+
+# A new way of the engine is measured by a line here.
+WAYS: tuple[EngineWay, ...] = (EngineWay("engine", one_after_another),)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is trained, and on how much of the machine."""
+
+    resolution: int
+    """Of the images, in pixels."""
+    width: float
+    batch: int
+    """Images of a step."""
+    threads: int
+    """Of the CPU; with a GPU 1, that which gives it work."""
+
+    @property
+    def network(self) -> Network:
+        """The study's network with all that the factors add to a step: batch norm and dropout."""
+        return Network(norm="batch", dropout=0.5, width=self.width)
+
+    def flops(self, images: Images) -> int:
+        """Floating-point operations of one image's forward and backward pass."""
+        channels = images.pixels.shape[3]
+        layers = architecture.layers(self.network, self.resolution, channels, images.classes)
+        return architecture.training_flops(layers)
+
+    def epoch_steps(self, images: Images, device: str) -> int:
+        """Steps of an epoch of the engine that take about `EPOCH_SECONDS`."""
+        expected = self.flops(images) * self.batch / (RATE[device] * self.threads)
+        return min(MOST_STEPS[device], max(1, round(EPOCH_SECONDS / expected)))
+
+
+class Engine:
+    """The engine, as a study calls it; a call is an epoch of each of its runs."""
+
+    def __init__(
+        self,
+        way: EngineWay,
+        network: Network,
+        recipe: dict[str, Any],
+        data: Resident,
+        steps: int,
+        hardware: Hardware,
+    ) -> None:
+        self.way, self.data, self.hardware, self.device = way, data, hardware, hardware.device
+        whole = Recipe(epochs=EPOCHS, schedule="constant", warmup_epochs=0, **recipe)
+        batch = min(whole.batch_size, len(data.images) - 1)
+        self.arm = Arm(
+            name="benchmark",
+            network=network,
+            recipe=whole.model_copy(update={"epoch_images": steps * batch}),
+            learning_rate=LEARNING_RATE,
+        )
+        self.images_per_call = steps * batch * way.runs
+        self.records: Iterator[Record] | None = None
+
+    def ready(self) -> None:
+        """Set the machine up as `choose` does for a study."""
+        set_up(self.hardware, deterministic=True)
+        if self.records is None:
+            runs = [Run(seed, LEARNING_RATE, final=False) for seed in range(self.way.runs)]
+            self.records = self.way.way(self.data, self.arm, runs, self.hardware, Checkpoints())
+
+    def __call__(self) -> None:
+        """Take the next epoch of every run."""
+        self.epochs()
+
+    def epochs(self) -> list[dict[str, Any]]:
+        """What the next epoch of every run left behind."""
+        assert self.records is not None
+        found: list[dict[str, Any]] = []
+        while len(found) < self.way.runs:
+            record = next(self.records, None)
+            if record is None:
+                raise RuntimeError(f"{self.way.name}: the training ended while it was timed")
+            if isinstance(record, Epoch) and record.values["epoch"] > 0:
+                found.append(record.values)
+        return found
+
+    def release(self) -> None:
+        """The network stays between blocks."""
+
+    def close(self) -> None:
+        """Forget the network."""
+        self.records = None
+
+
+class Plain:
+    """A plain loop; a call is a step."""
+
+    def __init__(
+        self,
+        make: Callable[[], Iterator[Any]],
+        batch: int,
+        hardware: Hardware,
+        workers: int = 0,
+        search: bool = False,
+    ) -> None:
+        self.make, self.hardware, self.device, self.workers, self.search = (
+            make,
+            hardware,
+            hardware.device,
+            workers,
+            search,
+        )
+        self.images_per_call = batch
+        self.losses: Iterator[Any] | None = None
+
+    def ready(self) -> None:
+        """Set the machine up as torch comes, and use up what workers have prepared during the pause."""
+        set_up(self.hardware, deterministic=False, search=self.search)
+        if self.losses is None:
+            self.losses = self.make()
+            next(self.losses)
+        for _ in range(2 * self.workers):
+            next(self.losses)
+
+    def __call__(self) -> None:
+        """One step."""
+        assert self.losses is not None
+        next(self.losses)
+
+    def release(self) -> None:
+        """Let workers fill their queues, so that they do not compete with what is timed next."""
+        if self.workers:
+            time.sleep(0.1)
+
+    def close(self) -> None:
+        """Forget the network, and end the workers."""
+        self.losses = None
+
+
+def set_up(hardware: Hardware, deterministic: bool, search: bool = False) -> None:
+    """Set what torch holds for a whole process: a CPU's threads; how cuDNN chooses algorithms.
+
+    Args:
+        hardware: gives the threads.
+        deterministic: only algorithms that give the same bits each time, as a study wants.
+        search: try the algorithms once, and keep the fastest.
+
+    """
+    if hardware.threads is not None:
+        torch.set_num_threads(hardware.threads)
+    torch.backends.cudnn.deterministic = deterministic
+    torch.backends.cudnn.benchmark = search
+
+
+def plain_loops() -> Any:
+    """The module of the plain loops; it lies with the tests, since it is no part of the project.
+
+    Raises:
+        TakeoffError: it is not there.
+
+    """
+    if not (PLAIN_LOOPS / "plain_loops.py").is_file():
+        raise TakeoffError(
+            f"{PLAIN_LOOPS}/plain_loops.py: there is no such file; take it from the repository"
+        )
+    if str(PLAIN_LOOPS) not in sys.path:
+        sys.path.append(str(PLAIN_LOOPS))
+    return import_module("plain_loops")

@@ -1,0 +1,152 @@
+"""Images per second of the engine and of plain loops, side by side in interleaved blocks; and their ratios."""
+
+from collections.abc import Callable, Sequence
+from statistics import median
+
+from takeoff.benchmarking.images import Images
+from takeoff.benchmarking.loops import LEARNING_RATE, WAYS, Engine, EngineWay, Plain, Setting, plain_loops
+from takeoff.benchmarking.table import MEMORY, PLAIN, Row, Timed, line, summarised
+from takeoff.probing.clock import interleaved
+from takeoff.probing.rates import Product, fastest_product
+from takeoff.training.hardware import Hardware, choose
+
+BLOCKS, FEW_BLOCKS = 5, 3
+"""Of every loop; the second where a step takes seconds."""
+SLOW = 1.0
+"""Seconds of a step, as expected from its operations, from which on there are few blocks."""
+AUGMENTATION = "flip-crop"
+
+
+def settings(device: str, threads: int, quick: bool) -> list[Setting]:
+    """What is measured: widths, batch sizes and threads at 32 px, and a network of 8 px, whose steps are so short
+    that they wait for Python.
+
+    Args:
+        device: `cpu` or `cuda`.
+        threads: what all threads are.
+        quick: only one of each size.
+
+    """
+    if quick:
+        return [Setting(32, 0.25, 128, 1), Setting(8, 0.25, 64, 1)]
+    used = [1] if device == "cuda" else sorted({1, threads})
+    # At full width a step of a CPU takes seconds: one batch size tells all.
+    wide = (64, 128, 256) if device == "cuda" else (128,)
+    sizes = [(32, 0.25, batch) for batch in (64, 128, 256)] + [(32, 1.0, batch) for batch in wide]
+    return [Setting(*size, count) for size in [*sizes, (8, 0.25, 64)] for count in used]
+
+
+def worker_counts(setting: Setting, device: str, cores: int) -> tuple[int, ...]:
+    """The DataLoader's workers that are tried: none, and where the setting has cores to spare for them, more."""
+    if device == "cuda":
+        return tuple(count for count in (0, 2, 8) if count <= cores)
+    # Beside a step of seconds the images' work is nothing, whoever does it.
+    return (0, 2) if setting.threads >= 2 and setting.width < 1 else (0,)
+
+
+def measure(
+    setting: Setting, images: Images, device: str, cores: int, seconds: float, say: Callable[[str], None]
+) -> list[Row]:
+    """A row per loop in one setting.
+
+    Args:
+        setting: what to train.
+        images: of the setting's resolution.
+        device: `cpu` or `cuda`.
+        cores: at hand.
+        seconds: of all blocks of one loop together, about.
+        say: takes a line for each row.
+
+    """
+    half, full = (choose(device, precision, setting.threads) for precision in ("auto", "float32"))
+    loops = _loops(setting, images, half, full, worker_counts(setting, device, cores))
+    slow = setting.flops(images) * setting.batch / (4e10 * setting.threads) > SLOW and device == "cpu"
+    products = [
+        fastest_product(hardware, seconds / 4).action
+        for hardware in ([full] if half.precision == full.precision else [full, half])
+    ]
+    actions = [action for _, action in loops]
+    try:
+        blocks = interleaved([*actions, *products], seconds, FEW_BLOCKS if slow else BLOCKS)
+    finally:
+        for action in actions:
+            action.close()
+    timed = [
+        Timed(row, action.images_per_call, spent)
+        for (row, action), spent in zip(loops, blocks[: len(loops)], strict=True)
+    ]
+    ceilings = {
+        product.hardware.precision: product.flops() / median(spent)
+        for product, spent in zip(products, blocks[len(loops) :], strict=True)
+        if isinstance(product, Product)
+    }
+    rows = summarised(timed, setting.flops(images), ceilings)
+    for row in rows:
+        say(line(row))
+    return rows
+
+
+def _loops(
+    setting: Setting, images: Images, half: Hardware, full: Hardware, workers: Sequence[int]
+) -> list[tuple[Row, Plain | Engine]]:
+    """Every loop of a setting, with what its row says before it is timed."""
+    plain = plain_loops()
+    pixels, labels = images.on_host()
+    task = plain.Task(
+        images=pixels,
+        labels=labels,
+        mean=images.card["mean"],
+        deviation=images.card["std"],
+        network=setting.network,
+        classes=images.classes,
+        batch=setting.batch,
+        device=half.device,
+        learning_rate=LEARNING_RATE,
+    )
+    own = "" if plain.has_torchvision() else "torchvision is missing: transforms written with torch alone"
+    loops: list[tuple[Row, Plain | Engine]] = [
+        (
+            row_of(PLAIN, setting, images, full, workers=count, note=own),
+            Plain(lambda n=count: plain.dataloader(task, n), setting.batch, full, count),  # type: ignore[misc]
+        )
+        for count in workers
+    ]
+    loops.append(
+        (
+            row_of(MEMORY, setting, images, half),
+            Plain(lambda: plain.memory(task, half.half), setting.batch, half, search=True),
+        )
+    )
+    data = images.resident(half.device)
+    loops += [
+        (
+            row_of(way.name, setting, images, half, runs=way.runs),
+            engine(way, setting, images, half, data),
+        )
+        for way in WAYS
+        if half.device.type in way.devices
+    ]
+    return loops
+
+
+def engine(way: EngineWay, setting: Setting, images: Images, hardware: Hardware, data=None) -> Engine:
+    """The engine in one setting."""
+    recipe = {"batch_size": setting.batch, "augmentation": AUGMENTATION}
+    steps = setting.epoch_steps(images, hardware.device.type)
+    data = images.resident(hardware.device) if data is None else data
+    return Engine(way, setting.network, recipe, data, steps, hardware)
+
+
+def row_of(loop: str, setting: Setting, images: Images, hardware: Hardware, **more) -> Row:
+    """A row before it is timed."""
+    return Row(
+        loop=loop,
+        width=setting.width,
+        batch=setting.batch,
+        threads=setting.threads,
+        precision=hardware.precision,
+        resolution=setting.resolution,
+        images=images.source,
+        device=hardware.name,
+        **more,
+    )

@@ -1,0 +1,89 @@
+"""The benchmark's commands, as a user runs them: their tables, their figure, and what they refuse."""
+
+import csv
+import json
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from takeoff.benchmarking import growth
+from takeoff.benchmarking.table import Row
+
+
+def rows_of(path: Path) -> list[dict]:
+    with path.open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def measured(command, tmp_path_factory) -> Path:
+    """What the quick benchmark writes, its blocks as short as can be, on images that are made up."""
+    home = tmp_path_factory.mktemp("benchmark")
+    done = command(
+        "benchmark", "--quick", "--seconds", 0.01, "--device", "cpu", "--out", home / "cpu", cwd=home
+    )
+    assert done.returncode == 0, done.stderr
+    return home / "cpu"
+
+
+def test_the_command_measures_every_loop_and_its_ratio(measured: Path) -> None:
+    rows = rows_of(measured / "throughput.csv")
+    names = "loop width batch threads precision images_per_second ratio_to_plain".split()
+    assert list(rows[0])[: len(names)] == names
+    assert list(rows[0]) == [field.name for field in fields(Row)]
+    assert [row["loop"] for row in rows] == 2 * ["dataloader", "memory", "engine"]
+    for start in (0, 3):
+        reference = float(rows[start]["images_per_second"])
+        for row in rows[start : start + 3]:
+            speed = float(row["images_per_second"])
+            assert float(row["ratio_to_plain"]) == pytest.approx(speed / reference, rel=1e-4)
+            assert float(row["low"]) <= speed <= float(row["high"])
+            assert row["device"] == "cpu"
+            assert "does not depend" in row["images"]
+
+
+def test_the_command_tells_of_starts_runs_and_the_machine(measured: Path) -> None:
+    starts = {row["name"]: row for row in rows_of(measured / "startup.csv")}
+    assert float(starts["train"]["seconds"]) > float(starts["python"]["seconds"]) > 0
+    assert float(starts["snakemake --dry-run"]["seconds"]) > 0
+    assert [int(row["runs"]) for row in rows_of(measured / "runs.csv")] == list(growth.QUICK)
+    facts = json.loads((measured / "machine.json").read_text())
+    assert facts["torch"]
+    assert facts["cores"] >= 1
+    words = (measured / "throughput.md").read_text()
+    assert words.count("\n| ") == 3
+    assert f"torch {facts['torch']}" in words
+    assert not [path for path in measured.iterdir() if path.name.startswith(".")]
+
+
+def test_the_figure_is_drawn_from_the_table(measured: Path, command) -> None:
+    done = command("draw_benchmark", measured)
+    assert done.returncode == 0, done.stderr
+    assert "images per second" in (measured / "throughput.svg").read_text()
+    assert (measured / "throughput.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--seconds", 0], "--seconds 0; valid: above 0"),
+        (["--seconds", -1], "--seconds -1; valid: above 0"),
+        (["--threads", 0], "--threads 0; valid: 1 or more"),
+        (["--out", __file__], "a file; valid: a folder"),
+    ],
+)
+def test_what_is_wrong_is_told_in_a_line(command, tmp_path: Path, arguments: list, words: str) -> None:
+    done = command("benchmark", "--out", tmp_path / "out", *arguments)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert words in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_folder_without_a_table_is_told_in_a_line(command, tmp_path: Path) -> None:
+    done = command("draw_benchmark", tmp_path)
+    assert done.returncode == 1
+    assert (
+        done.stderr
+        == f"error: {tmp_path}/throughput.csv: there is no such file; scripts/benchmark.py writes it\n"
+    )

@@ -1,0 +1,65 @@
+"""`snakemake benchmark`: what it would run, that no study needs it, and the figure from its table."""
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+from snakemake_command import run_snakemake
+
+FOLDER = Path("here") / "results" / "benchmark" / "cpu"
+TABLE = """loop,width,batch,threads,precision,images_per_second,ratio_to_plain,ratio_low,ratio_high,low,high,processes,\
+resolution,comparison,device
+dataloader,0.25,128,1,float32,300,1,1,1,290,310,1,32,loops,cpu
+engine,0.25,128,1,float32,450,1.5,1.4,1.6,440,470,1,32,loops,cpu
+engine,0.25,128,1,float32,800,,,,790,810,2,32,processes,cpu
+"""
+
+
+def rules(text: str) -> set[str]:
+    return set(re.findall(r"^(?:local)?rule (\w+):", text, re.MULTILINE))
+
+
+@pytest.fixture
+def snakemake(tmp_path: Path, monkeypatch):
+    """Run in a folder of its own, on a machine that shows no GPU."""
+
+    def run(*arguments: str):
+        done = run_snakemake(tmp_path / "here", *arguments, config=("device=cpu",))
+        assert done.returncode == 0, done.stderr
+        return done.stdout + done.stderr
+
+    return run
+
+
+def test_the_target_measures_and_draws_and_no_study_does(snakemake) -> None:
+    assert rules(snakemake("benchmark", "--cores", "all", "--dry-run")) == {
+        "measure",
+        "draw_benchmark",
+        "benchmark",
+    }
+    assert not rules(snakemake("--cores", "all", "--dry-run")) & {"measure", "draw_benchmark", "benchmark"}
+
+
+def test_the_figure_is_drawn_from_the_table_that_is_there(snakemake, tmp_path: Path) -> None:
+    folder = tmp_path / FOLDER
+    folder.mkdir(parents=True)
+    (folder / "throughput.csv").write_text(TABLE)
+    (folder / "machine.json").write_text('{"device": "cpu", "cpu": "a CPU", "torch": "2"}')
+    snakemake(
+        f"{FOLDER.relative_to('here')}/throughput.svg", "--cores", "1", "--allowed-rules", "draw_benchmark"
+    )
+    assert (folder / "throughput.svg").stat().st_size > 1000
+    assert (folder / "throughput.png").stat().st_size > 1000
+
+
+@pytest.mark.slow
+def test_the_rules_command_is_one_that_runs(snakemake, tmp_path: Path, command) -> None:
+    text = snakemake("measure", "--cores", "1", "--dry-run", "--printshellcmds")
+    line = next(line for line in text.splitlines() if "benchmark.py" in line)
+    arguments = shlex.split(line.partition("benchmark.py")[2].partition(" > ")[0])
+    done = command("benchmark", *arguments, "--quick", "--seconds", 0.01, cwd=tmp_path / "here")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / FOLDER / "throughput.csv").exists()
+    shutil.rmtree(tmp_path / FOLDER)
