@@ -97,11 +97,14 @@ class Project:
 
     def lenders(self, pack: Sequence[AnyArm]) -> list[AnyArm]:
         """The arms whose choices a pack takes."""
-        by_name = {arm.name: arm for arm in self.all_arms}
         names = dict.fromkeys(arm.lender for arm in pack if arm.lender is not None)
-        if missing := [name for name in names if name not in by_name]:
+        if missing := [name for name in names if name not in self._by_name]:
             raise TakeoffError(f"{self.source}: no experiment that is switched on has the arm {missing[0]}")
-        return [by_name[name] for name in names]
+        return [self._by_name[name] for name in names]
+
+    @cached_property
+    def _by_name(self) -> dict[str, AnyArm]:
+        return {arm.name: arm for arm in self.all_arms}
 
     def arm_folder(self, arm: AnyArm) -> Path:
         """Where an arm's results go."""
