@@ -3,6 +3,7 @@
 import importlib
 
 MODULES = """
+matplotlib.figure
 mlflow.tracking
 mlflow.store.tracking.sqlalchemy_store
 mlflow.data.meta_dataset
@@ -10,7 +11,6 @@ pandas
 pyarrow.parquet
 pydantic
 safetensors.torch
-seaborn
 sklearn.datasets
 snakemake.cli
 snakemake.report

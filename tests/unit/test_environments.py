@@ -20,7 +20,7 @@ PYTHONS = ("3.11", "3.12", "3.13")
 ENVIRONMENTS = sorted(path.stem for path in (REPOSITORY / "envs").glob("*.yaml"))
 DISTRIBUTIONS = {"PIL": "pillow", "skimage": "scikit-image", "sklearn": "scikit-learn", "yaml": "pyyaml"}
 """Packages that are imported by another name than they are installed by."""
-CONDA = {"pytorch": "torch", "matplotlib-base": "matplotlib", "seaborn-base": "seaborn"}
+CONDA = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
 """Packages that conda-forge names otherwise."""
 BEHIND = {"pandas": {"pyarrow"}}
 """Not imported by the code: pandas reads parquet with it."""

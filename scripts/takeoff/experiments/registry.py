@@ -52,7 +52,7 @@ class Results:
 
 
 class Experiment(Protocol):
-    """What a module in this folder offers. Its top level imports neither pandas nor seaborn, so that the
+    """What a module in this folder offers. Its top level imports neither pandas nor matplotlib, so that the
     workflow, which only asks for `arms`, `TABLES` and `FIGURES`, is planned at once.
     """
 
