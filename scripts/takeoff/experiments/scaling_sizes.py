@@ -48,6 +48,7 @@ class Options(Settings):
         "pixels-rbf-svm",
         "hog-rbf-svm",
         "kmeans-linear-svm",
+        "fisher-linear-svm",
     )
     """The older methods, as features and learner."""
 
