@@ -58,7 +58,7 @@ def _experiment(arguments: argparse.Namespace) -> None:
     module = experiment(name)
     arms = module.arms(study, options[name])
     results = gathered(study, arms, arguments.results, load_json(arguments.data / "card.json"))
-    tables = module.analyse(study, options[name], results) | {CHOICES: choices_table(results.runs)}
+    tables = module.analyse(study, options[name], results) | {CHOICES: choices_table(arms, results.runs)}
     for table in tables_of(name, study, options[name]):
         write_csv(tables[table], arguments.out / f"{table}.csv")
 

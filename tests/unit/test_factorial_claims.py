@@ -117,6 +117,18 @@ def test_at_floor_or_ceiling_the_interaction_is_undecided(study, level, word):
     assert [part.slack for part in together.parts] == [(np.inf, np.inf)] * 2
 
 
+def test_dropout_that_was_not_trained_enough_decides_nothing(study):
+    results = make_results(study)
+    plain = results.runs.loc[results.runs["arm"] == "relu", "test_accuracy"].mean()
+    for below, words in ((0.005, False), (0.05, True)):
+        runs = results.runs.copy()
+        runs.loc[runs["arm"] == "relu+dropout0.5", "train_accuracy"] = plain - below
+        (_, together), _ = judged(study, replace(results, runs=runs))
+        assert ("without batch norm, dropout gets" in together.reason) == words
+        assert [part.slack for part in together.parts] == [(np.inf, np.inf) if words else (0, 0)] * 2
+        assert set(together.arms) == {"relu", "relu+dropout0.5", "relu+batch", "relu+batch+dropout0.5"}
+
+
 def test_what_a_study_lacks_is_said(tmp_path):
     study = make_study(tmp_path, k=1)
     findings, _ = judged(study, make_results(study))

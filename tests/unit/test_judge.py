@@ -46,8 +46,8 @@ def place(monkeypatch, tmp_path, write_study):
         return [
             Finding("gpu", reason="no GPU was measured"),
             Finding("faster", (faster,), "epochs, not seconds"),
-            Finding("cheaper", (cheaper,)),
-            Finding("both", both),
+            Finding("cheaper", (cheaper,), arms=("arm2",)),
+            Finding("both", both, arms=()),
         ]
 
     names = ("faster", "cheaper", "both")
@@ -71,6 +71,8 @@ def place(monkeypatch, tmp_path, write_study):
     table = {"faster": RATIOS, "cheaper": [1.2, 1.3, 1.25, 1.28], "zero": [-1.0, 1.0, 0.5, -0.5]}
     pd.DataFrame(table).to_csv(results / "race" / "values.csv", index=False)
     pd.DataFrame({"gain": [1.0, 1.1, 0.9]}).to_csv(results / "scaling" / "values.csv", index=False)
+    criteria = {one.name: one.criterion for one in (*claims, *large)}
+    (results / "criteria.json").write_text(json.dumps(criteria))
     data.mkdir()
     (data / "card.json").write_text(json.dumps({"images": {"train": 50_000, "test": 10}}))
 
@@ -92,10 +94,12 @@ def place(monkeypatch, tmp_path, write_study):
     return run
 
 
-def tuned_to(edges):
-    """`choices.csv` of so many arms, `arm0` and on, tuned to their grid's edge or not."""
+def tuned_to(edges, lenders=(), untuned=False):
+    """`choices.csv` of so many arms, `arm0` and on, tuned to their grid's edge or not, the last by these lenders."""
     arms = [f"arm{i}" for i in range(len(edges))]
-    return pd.DataFrame({"arm": arms, "learning_rate": 0.1, "at_edge": edges, "untuned": False})
+    choosers = [*arms[: len(arms) - len(lenders)], *lenders]
+    table = {"arm": arms, "learning_rate": 0.1, "chosen_by": choosers, "at_edge": edges, "untuned": untuned}
+    return pd.DataFrame(table)
 
 
 def dataset(samples):
@@ -111,18 +115,34 @@ def dataset(samples):
     }
 
 
-def test_rates_at_the_edge_of_the_grid_are_told_with_each_tested_claim(place):
-    tuned_to([True, False, True]).to_csv(place.results / "race" / "choices.csv", index=False)
-    tuned_to([True] * 5).to_csv(place.results / "scaling" / "choices.csv", index=False)
-    claims, _ = place(dataset=dataset("all"))
-    words = "2 of 3 arms are tuned to their grid's edge: arm0, arm2"
-    assert claims.loc["faster", "reason"].startswith(f"epochs, not seconds; {words}")
-    assert words in claims.loc["cheaper", "reason"]
-    assert "edge" not in claims.loc["gpu", "reason"]
-    assert (
-        "5 of 5 arms are tuned to their grid's edge: arm0, arm1, arm2 and 2 more"
-        in claims.loc["small", "reason"]
+def test_what_must_be_known_of_tuning_is_told_with_each_tested_claim(place):
+    # arm3 took what arm0 chose, and arm4's rate was fixed.
+    tuned_to([True, False, True, True, True], ["arm0", None]).to_csv(
+        place.results / "race" / "choices.csv", index=False
     )
+    tuned_to([True] * 6, untuned=True).to_csv(place.results / "scaling" / "choices.csv", index=False)
+    claims, _ = place(dataset=dataset("all"))
+    words = "2 of 3 tuned arms chose at the edge of the grid: arm0, arm2"
+    assert claims.loc["faster", "reason"].startswith(f"epochs, not seconds; {words}")
+    assert "1 of 1 tuned arms chose at the edge of the grid: arm2" in claims.loc["cheaper", "reason"]
+    assert "edge" not in claims.loc["gpu", "reason"]
+    assert "edge" not in claims.loc["both", "reason"]
+    for words in ("chose at the edge of the grid", "had no reason for the choice"):
+        assert (
+            f"6 of 6 tuned arms {words}: arm0, arm1, arm2, arm3 and 2 more" in claims.loc["small", "reason"]
+        )
+
+
+def test_a_criterion_that_changed_after_planning_is_told(place):
+    path = place.results / "criteria.json"
+    fixed = json.loads(path.read_text())
+    path.write_text(json.dumps(fixed | {"faster": "supported above 1"}))
+    claims, _ = place(dataset=dataset("all"))
+    assert claims.loc["faster", "reason"].startswith("its criterion was changed after this study was planned")
+    assert "criterion was changed" not in claims.loc["cheaper", "reason"]
+    path.unlink()
+    with pytest.raises(TakeoffError, match=r"criteria\.json: there is no such file; `scripts/plan\.py"):
+        place(dataset=dataset("all"))
 
 
 def test_every_claim_has_a_row(place, capsys):

@@ -161,6 +161,17 @@ def test_a_censored_relu_is_an_upper_bound_and_both_say_nothing(study):
     assert "nothing bounds the ratio" in finding.reason
 
 
+def test_a_network_that_no_rate_brought_there_decides_nothing(study):
+    tables = analyse(study, make_results(study, FAST))
+    names = [arm.name for arm in race.arms(study, race.Options())]
+    for lost, words in ((0, "ReLU reached it at no rate"), (1, "tanh reached it at no rate"), (2, None)):
+        choices = pd.DataFrame({"arm": names, "untuned": [place == lost for place in range(3)]})
+        finding = judge(study, tables | {"choices": choices})["relu-trains-faster"]
+        assert finding.arms == (names[1], names[0])
+        assert (finding.parts[0].slack == (inf, inf)) == (words is not None)
+        assert words is None or words in finding.reason
+
+
 def test_verdicts_of_known_ratios(study):
     findings = judge(study, analyse(study, make_results(study, FAST)))
     (several,) = findings["relu-trains-faster"].parts

@@ -93,6 +93,7 @@ rule judge:
         tables=TABLES,
         card=CARD,
         study=STUDY_FILE,
+        criteria=CRITERIA,
     output:
         claims=CLAIMS,
         parts=f"{STUDY}/claims_parts.csv",

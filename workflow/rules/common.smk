@@ -26,6 +26,7 @@ CONFIG = PROJECT.configuration
 CARD = f"{DATA}/card.json"
 PLAN = f"{STUDY}/plan.csv"
 STUDY_FILE = f"{STUDY}/study.json"
+CRITERIA = f"{STUDY}/criteria.json"
 SPEED = f"{STUDY}/speed.csv"
 CLAIMS = f"{STUDY}/claims.csv"
 

@@ -7,6 +7,7 @@ rule study:
     output:
         plan=PLAN,
         study=STUDY_FILE,
+        criteria=CRITERIA,
     log:
         f"{STUDY}/logs/study.log",
     benchmark:
@@ -20,7 +21,7 @@ rule study:
         command(
             "plan",
             "--study {params.source:q} --card {input.card:q} --out {output.plan:q} "
-            "--study-out {output.study:q}",
+            "--study-out {output.study:q} --criteria-out {output.criteria:q}",
         )
 
 

@@ -43,3 +43,5 @@ class Finding:
     """Supported needs every one; the first is the one shown. Without parts the claim is not tested."""
     reason: str = ""
     """What a reader must know of the verdict, or why the claim could not be tested."""
+    arms: tuple[str, ...] | None = None
+    """The arms whose tuning the verdict depends on; None: all that the experiment has."""

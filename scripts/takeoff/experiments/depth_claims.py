@@ -84,7 +84,7 @@ def _shrink(slopes: "pd.DataFrame") -> Finding:
         Part.of("sigmoid: change of ln gradient per layer towards the images", sigmoid, (-inf, 0), unit=UNIT),
         Part.of("|slope| of sigmoid less that of ReLU", sigmoid.abs() - relu.abs(), (0, inf), unit=UNIT),
     )
-    return Finding(CLAIMS[0].name, parts, f"ReLU's slope: {relu.mean():+.3f}")
+    return Finding(CLAIMS[0].name, parts, f"ReLU's slope: {relu.mean():+.3f}", arms=())
 
 
 def _slowly(change: "pd.DataFrame", runs: "pd.DataFrame") -> Finding:
@@ -109,7 +109,7 @@ def _slowly(change: "pd.DataFrame", runs: "pd.DataFrame") -> Finding:
         still.values()
     )
     reason = "; ".join(reasons)
-    return Finding(CLAIMS[1].name, parts, reason)
+    return Finding(CLAIMS[1].name, parts, reason, _compared(change))
 
 
 def _learn(runs: "pd.DataFrame", margin: float) -> Finding:
@@ -123,4 +123,10 @@ def _learn(runs: "pd.DataFrame", margin: float) -> Finding:
         Part.of(f"ReLU: {words}", relu, (edge, inf), unit="points"),
     )
     depth = int(runs["depth"].max())
-    return Finding(CLAIMS[2].name, parts, f"at {depth} hidden layers")
+    return Finding(CLAIMS[2].name, parts, f"at {depth} hidden layers", _compared(runs))
+
+
+def _compared(table: "pd.DataFrame") -> tuple[str, ...]:
+    """The plain networks with sigmoid and ReLU in a table."""
+    own = table["activation"].isin(["sigmoid", "relu"]) & table["norm"].eq("none")
+    return tuple(table.loc[own & table["initialisation"].eq("by-activation"), "arm"].unique())

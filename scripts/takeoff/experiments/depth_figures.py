@@ -10,11 +10,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from takeoff.experiments.depth_tables import STILL
-from takeoff.experiments.plotting import COLOURS, INK, MUTED, level_words, new_figure, styled
+from takeoff.experiments.plotting import (
+    ACTIVATION_COLOURS,
+    INK,
+    MUTED,
+    level_words,
+    new_figure,
+    styled,
+)
 from takeoff.study.model import Study
 
 Tables = Mapping[str, pd.DataFrame]
-COLOUR = {"sigmoid": COLOURS[2], "tanh": COLOURS[1], "relu": COLOURS[0], "gelu": COLOURS[4]}
+COLOUR = ACTIVATION_COLOURS
 MARKER = {"sigmoid": "D", "tanh": "s", "relu": "o", "gelu": "^"}
 LINE: dict[str, Any] = {"none": "-", "batch": (0, (4, 1.5))}
 MOMENTS = {"start": "before training", "end": "after training"}

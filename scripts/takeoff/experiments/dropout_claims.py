@@ -51,7 +51,8 @@ def findings(runs: "pd.DataFrame", longer: "pd.DataFrame", margin: float) -> lis
             parts.append(Part.of(label, change, (-inf, 0), contradicts=contradicts[response], unit="points"))
     if collapsed:
         reasons.append(f"{collapsed} of {compared} runs collapsed to chance, where there is no gap to close")
-    return [Finding(name, tuple(parts), "; ".join(reasons))]
+    compared = full[full["dropout"].isin([least, greatest]) & full["steps"].isin(JUDGED)]["arm"].unique()
+    return [Finding(name, tuple(parts), "; ".join(reasons), tuple(compared))]
 
 
 def _unfinished(longer: "pd.DataFrame", rate: float, margin: float) -> list[str]:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from takeoff.experiments.factorial_forest import RESPONSE, Tables, seeds_words
-from takeoff.experiments.plotting import COLOURS, MUTED, level_words, new_figure, styled
+from takeoff.experiments.plotting import ACTIVATION_COLOURS, COLOURS, MUTED, level_words, new_figure, styled
 from takeoff.statistics.tables import level_text
 from takeoff.study.model import Study
 
@@ -85,7 +85,7 @@ def _draw_panel(
         cells = pd.concat([_at(_at(numbers, lines, level), across, end) for end in ends])
         side = 2 * i - 1
         x = np.array([0.0, 1.0]) + 0.025 * side * (len(levels) > 1)
-        colour = COLOURS[i]
+        colour = ACTIVATION_COLOURS.get(level_text(level), COLOURS[i])
         axes.plot(x, cells[PERCENT], marker="os"[i], ms=7, color=colour, lw=1.8, zorder=3)
         axes.vlines(x, cells[f"{PERCENT}_low"], cells[f"{PERCENT}_high"], color=colour, lw=1.8, zorder=3)
         for position, end in zip(x.tolist(), ends, strict=True):

@@ -45,12 +45,19 @@ def gathered(study: Study, arms: Sequence[AnyArm], results: Path, card: dict[str
     )
 
 
-def choices_table(runs: pd.DataFrame) -> pd.DataFrame:
-    """`choices.csv`: a row per arm of `Results.runs`: its `learning_rate` (empty for older methods), whether what was
-    chosen lies at its grid's edge, and whether all of the grid tied (`untuned`).
+def choices_table(arms: Sequence[AnyArm], runs: pd.DataFrame) -> pd.DataFrame:
+    """`choices.csv`: a row per arm: its `learning_rate` (empty for older methods), `chosen_by`, the arm whose own runs
+    chose it (itself, or its lender; empty where it was fixed), whether the choice lies at its grid's edge
+    (`at_edge`), and whether its grid gave no reason for it (`untuned`).
     """
-    kept = ["arm", "learning_rate", "at_edge", "untuned"]
-    return runs.reindex(columns=kept).drop_duplicates("arm", ignore_index=True)
+    table = runs.reindex(columns=["arm", "learning_rate", "at_edge", "untuned"]).drop_duplicates("arm")
+    choosers = {arm.name: arm.lender or arm.name for arm in arms if not _fixed(arm)}
+    table.insert(2, "chosen_by", table["arm"].map(choosers))
+    return table.reset_index(drop=True)
+
+
+def _fixed(arm: AnyArm) -> bool:
+    return isinstance(arm, Arm) and arm.learning_rate is not None
 
 
 def read_back(path: Path) -> pd.DataFrame:

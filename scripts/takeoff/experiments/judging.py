@@ -13,13 +13,15 @@ from takeoff.errors import TakeoffError
 from takeoff.experiments import registry
 from takeoff.experiments.claims import MUCH_DATA, Claim, Finding
 from takeoff.experiments.gathering import read_back
+from takeoff.files import load_json
 from takeoff.statistics.verdicts import Judgement, Range, Verdict, judge_claim, judge_parts
 from takeoff.study.model import Study
 
 FEW = 6
 """Fewer values than these, and the reason says how many."""
-NAMED = 3
+NAMED = 4
 """Arms that a reason names; `choices.csv` names the rest."""
+CHANGED = "its criterion was changed after this study was planned"
 MUCH_DATA_STUDY = "cifar10"
 """A study in config/studies that has much data."""
 COLUMNS = (
@@ -63,15 +65,15 @@ def judge_study(
         study: the study.
         source: the file that it was read from.
         options: of every experiment that is switched on, as `registry.enabled` gives them.
-        results: the folder with `<experiment>/<table>.csv`.
+        results: the folder with `<experiment>/<table>.csv`, and `criteria.json`, written when the study was planned.
         card: of the dataset.
 
     Raises:
-        TakeoffError: a table is missing, or the card does not count its images.
+        TakeoffError: a table or the criteria are missing, or the card does not count its images.
         RuntimeError: an experiment does not judge each of its claims once.
 
     """
-    images = _training_images(study, card)
+    images, fixed = _training_images(study, card), _criteria(results / "criteria.json")
     asked = list(_asked(study, source, options, results, card))
     twice = [name for name, n in Counter(claim.name for _, claim, _ in asked).items() if n > 1]
     if twice:
@@ -88,7 +90,8 @@ def judge_study(
         else:
             own = tuple(next(judgements) for _ in finding.parts)
             verdict, deciding = judge_claim(own)
-            reason = "; ".join(filter(None, [finding.reason, *_reasons(own, verdict, deciding)]))
+            changed = [CHANGED] * (fixed.get(claim.name) != claim.criterion)
+            reason = "; ".join(filter(None, [*changed, finding.reason, *_reasons(own, verdict, deciding)]))
             judged.append(JudgedClaim(claim, name, verdict, own, deciding, reason))
     return judged
 
@@ -125,6 +128,16 @@ def parts_table(judged: Sequence[JudgedClaim]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=PART_COLUMNS)
 
 
+def _criteria(path: Path) -> dict[str, str]:
+    """The criteria as they were when the study was planned."""
+    if not path.is_file():
+        raise TakeoffError(
+            f"{path}: there is no such file; `scripts/plan.py --study … --criteria-out {path}` writes it, before "
+            "anything is trained"
+        )
+    return {str(name): str(criterion) for name, criterion in load_json(path).items()}
+
+
 def _asked(
     study: Study, source: str, options: Mapping[str, Any], results: Path, card: dict[str, Any]
 ) -> Iterator[tuple[str, Claim, Finding | None]]:
@@ -139,9 +152,8 @@ def _asked(
             table: _table(results / name / f"{table}.csv", name, source)
             for table in registry.tables_of(name, study, options[name])
         }
-        edge = edge_words(tables[registry.CHOICES])
         findings = module.judge(study, options[name], tables, card)
-        named = {finding.claim: _noted(finding, edge) for finding in findings}
+        named = {finding.claim: _noted(finding, tables[registry.CHOICES]) for finding in findings}
         if len(named) < len(findings) or set(named) != {claim.name for claim in claims}:
             wrong = sorted(set(named) ^ {claim.name for claim in claims})
             raise RuntimeError(
@@ -150,21 +162,26 @@ def _asked(
         yield from ((name, claim, named[claim.name]) for claim in claims)
 
 
-def _noted(finding: Finding, note: str) -> Finding:
-    """A tested claim's finding, with `note` after its own reason."""
-    return (
-        replace(finding, reason="; ".join(filter(None, [finding.reason, note]))) if finding.parts else finding
-    )
+def _noted(finding: Finding, choices: pd.DataFrame) -> Finding:
+    """A tested claim's finding, with what must be known of its arms' tuning after its own reason."""
+    own = choices if finding.arms is None else choices[choices["arm"].isin(finding.arms)]
+    words = [finding.reason, *tuning_words(own)]
+    return replace(finding, reason="; ".join(filter(None, words))) if finding.parts else finding
 
 
-def edge_words(choices: pd.DataFrame) -> str:
-    """Which arms of an experiment were tuned to their grid's edge, beyond which a better setting may lie."""
-    names = list(choices.loc[choices["at_edge"].astype(bool), "arm"])
-    if not names:
-        return ""
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    listed = ", ".join(names[:NAMED]) + more
-    return f"{len(names)} of {len(choices)} arms are tuned to their grid's edge: {listed}"
+def tuning_words(choices: pd.DataFrame) -> list[str]:
+    """Which choices lie at their grid's edge, beyond which a better one may lie, and which had no reason; a choice that
+    several arms took counts once, and a fixed rate is none.
+    """
+    made = choices.dropna(subset="chosen_by").drop_duplicates("chosen_by")
+    words = {"at_edge": "chose at the edge of the grid", "untuned": "had no reason for the choice"}
+    found = []
+    for flag, what in words.items():
+        names = list(made.loc[made[flag].astype(bool), "chosen_by"])
+        if names:
+            more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+            found.append(f"{len(names)} of {len(made)} tuned arms {what}: {', '.join(names[:NAMED])}{more}")
+    return found
 
 
 def _table(path: Path, name: str, source: str) -> pd.DataFrame:
@@ -223,6 +240,10 @@ def undecided_words(judgement: Judgement) -> str:
         return "it could not be measured"
     if not judgement.part.testable:
         return "too few seeds for an interval"
+    if not judgement.part.against and judgement.estimate == judgement.estimate:
+        low, high = judgement.part.supports
+        if judgement.high < low or judgement.low > high:
+            return "the interval lies against the claim, but cannot contradict it here"
     if not np.isfinite(judgement.part.slack).all():
         return "only a bound is known"
     return "the interval does not lie on one side of the criterion"

@@ -126,7 +126,8 @@ def draw_ratio(study: Study, tables: Tables) -> tuple[Figure, pd.DataFrame]:
     axes, labels = figure.subplots(), []
     ends = numbers[["ratio", "ci_low", "ci_high"]].to_numpy(dtype=float).ravel()
     high = max(1.08, 1.06 * float(np.nanmax([*ends, 1.0])))
-    low = min(0.42, 0.9 * float(np.nanmin([*ends, 1.0])))
+    # Left of the first line there is room for its words.
+    low = min(0.42, 0.9 * float(np.nanmin([*ends, 1.0])), HALVED - 0.2 * (high - HALVED))
     axes.set_xlim(low, high)
     axes.axvspan(low, HALVED, color=COLOURS[2], alpha=0.1, lw=0, zorder=0)
     axes.axvspan(NOT_HALVED, high, color=COLOURS[3], alpha=0.08, lw=0, zorder=0)
@@ -135,7 +136,7 @@ def draw_ratio(study: Study, tables: Tables) -> tuple[Figure, pd.DataFrame]:
     axes.axvline(1, color=MUTED, lw=1, ls=(0, (1, 2)), zorder=1)
     for y, row in enumerate(numbers.itertuples()):
         judged = bool(row.judged)
-        labels.append(f"this study, {RESPONSE_WORDS[row.response]}{', judged' * judged}")
+        labels.append(f"this study, {RESPONSE_WORDS[row.response]}{', the claim' * judged}")
         if row.ratio != row.ratio:
             missing = axes.text(
                 HALVED + 0.01, y, "no ratio: one of the two made no error", va="center", size=8

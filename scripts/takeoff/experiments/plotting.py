@@ -24,6 +24,8 @@ R = TypeVar("R")
 
 COLOURS = "#0173b2 #de8f05 #029e73 #d55e00 #cc78bc #ca9161 #fbafe4 #949494 #ece133 #56b4e9".split()
 """Seaborn's "colorblind", told apart with any colour vision; figures never lean on colour alone."""
+ACTIVATION_COLOURS = {"relu": COLOURS[0], "tanh": COLOURS[1], "sigmoid": COLOURS[2], "gelu": COLOURS[4]}
+"""The same in every figure."""
 INK, MUTED, FAINT = "#222222", "#767676", "#c8c8c8"
 """Text; what stands back; what is only context."""
 

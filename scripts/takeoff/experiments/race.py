@@ -106,4 +106,12 @@ def judge(
     study: Study, options: Options, tables: "dict[str, pd.DataFrame]", card: dict[str, Any]
 ) -> list[Finding]:
     """ReLU against tanh: epochs to the training error, and seconds per step."""
-    return findings(tables, options.error)
+    from takeoff.experiments.registry import CHOICES
+
+    arms: dict[str, str] = {arm.network.activation: arm.name for arm in timed(study, options)}
+    untuned = []
+    if CHOICES in tables:
+        choices = tables[CHOICES]
+        lost = set(choices.loc[choices["untuned"].astype(bool), "arm"])
+        untuned = [activation for activation, name in arms.items() if name in lost]
+    return findings(tables, options.error, arms, untuned)

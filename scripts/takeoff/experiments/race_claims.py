@@ -1,5 +1,6 @@
 """The race's claims: that ReLU trains several times faster than tanh, six times, and with cheaper steps."""
 
+from collections.abc import Mapping, Sequence
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -53,12 +54,24 @@ CLAIMS = (
 )
 
 
-def findings(tables: "dict[str, pd.DataFrame]", error: float) -> list[Finding]:
-    """The findings from `crossings` and `steps`, read back."""
-    return [*_of_crossings(tables["crossings"], error), _of_steps(tables["steps"])]
+def findings(
+    tables: "dict[str, pd.DataFrame]", error: float, arms: Mapping[str, str], untuned: Sequence[str]
+) -> list[Finding]:
+    """The findings from `crossings` and `steps`, read back.
+
+    Args:
+        tables: by name.
+        error: to reach, a fraction.
+        arms: activation → name.
+        untuned: the activations whose networks reached the error at no rate of the grid while tuning.
+
+    """
+    return [*_of_crossings(tables["crossings"], error, arms, untuned), _of_steps(tables["steps"])]
 
 
-def _of_crossings(crossings: "pd.DataFrame", error: float) -> list[Finding]:
+def _of_crossings(
+    crossings: "pd.DataFrame", error: float, arms: Mapping[str, str], untuned: Sequence[str]
+) -> list[Finding]:
     """Both claims about epochs: the published ratio is judged apart from `several`."""
     epochs = crossings.pivot(index="seed", columns="activation", values="epochs")[["tanh", "relu"]].dropna()
     censored = crossings[crossings["seed"].isin(epochs.index)].groupby("activation")["censored"].sum()
@@ -73,12 +86,19 @@ def _of_crossings(crossings: "pd.DataFrame", error: float) -> list[Finding]:
             reason += f"; {name} did not reach it in {lost} of {len(epochs)} runs"
     if lost_tanh and lost_relu:
         reason += ": nothing bounds the ratio"
+    if never := [words for name, words in (("tanh", "tanh"), ("relu", "ReLU")) if name in untuned]:
+        # Its rate is then no better than any other, and its crossings are those of an untuned network.
+        slack = (inf, inf)
+        reason += (
+            f"; {' and '.join(never)} reached it at no rate of the grid while tuning, so nothing is decided"
+        )
     early = int((epochs["relu"] < 1).sum())
     if early:
         # Curves are measured after whole epochs: within the first, a straight line is all there is to go by.
         reason += f"; ReLU reached it within the first epoch in {early} of {len(epochs)} runs, interpolated coarsely"
+    judged = (arms["tanh"], arms["relu"])
     return [
-        Finding(name, (Part.of(label, ratios, supports, ratio=True, slack=slack),), reason)
+        Finding(name, (Part.of(label, ratios, supports, ratio=True, slack=slack),), reason, judged)
         for name, supports in (("relu-trains-faster", (SEVERAL, inf)), ("relu-six-times-faster", NEAR))
     ]
 
@@ -93,4 +113,5 @@ def _of_steps(steps: "pd.DataFrame") -> Finding:
     threads = "" if where["threads"] != where["threads"] else f", {int(where['threads'])} threads"
     reason = f"on {where['device']}{threads.removesuffix('s') if threads == ', 1 threads' else threads}, "
     reason += f"{where['precision']}; {len(ratios)} blocks"
-    return Finding(name, (Part.of("seconds per step, ReLU over tanh", ratios, (0, 1), ratio=True),), reason)
+    part = Part.of("seconds per step, ReLU over tanh", ratios, (0, 1), ratio=True)
+    return Finding(name, (part,), reason, arms=())

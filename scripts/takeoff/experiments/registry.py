@@ -118,6 +118,12 @@ def timed_arms(study: Study, source: str) -> list[Arm]:
     return [arm for arm in distinct(wanted) if isinstance(arm, Arm)]
 
 
+def criteria(study: Study, source: str) -> dict[str, str]:
+    """The criterion of each claim of the experiments that `study` switches on, to be written down beforehand."""
+    modules: list[Any] = [experiment(name) for name in enabled(study, source)]
+    return {claim.name: claim.criterion for module in modules for claim in getattr(module, "CLAIMS", ())}
+
+
 def enabled(study: Study, source: str) -> dict[str, Any]:
     """The experiments that `study` (read from `source`) switches on, each with its checked options.
 

@@ -75,6 +75,8 @@ def agreement_by_size(runs: pd.DataFrame, study: Study, pool: int) -> pd.DataFra
         scores, left_out = common_scores(part[part["disjoint"]])
         tall = scores.stack().rename("error").reset_index().assign(train_samples=size)
         table, _ = agreement_table(tall, "method", "seed", "train_samples", tall["error"], "scaling")
+        # Where leaving a draw out changes nothing there is no interval, however few the draws are.
+        table.loc[table["ci_low"] == table["ci_high"], ["ci_low", "ci_high"]] = np.nan
         parts.append(table.assign(share=_window(size, study) / pool, left_out=", ".join(left_out)))
     return pd.concat(parts, ignore_index=True)
 

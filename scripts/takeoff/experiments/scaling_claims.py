@@ -186,9 +186,20 @@ def _order(tables: "Tables", test: tuple[float, int]) -> Finding:
     )
     few = "a jackknife over so few draws covers less than it says" if freedom < 5 else ""
     words = f"{int(row['n_draws'])} draws of {int(row['n_methods'])} methods"
-    cells = [Cell(method, size, 0) for size in (smallest, largest) for method in tables["fits"]["method"]]
+    left = _left_out(tables, smallest, largest)
+    if left:
+        words += f"; {', '.join(map(method_words, left))} left out, which have fewer draws"
+    compared = [method for method in tables["fits"]["method"] if method not in left]
+    cells = [Cell(method, size, 0) for size in (smallest, largest) for method in compared]
     reasons = [tied, words, few, note, *lent_words(tables, cells)]
     return Finding(claim, (part,), "; ".join(filter(None, reasons)))
+
+
+def _left_out(tables: "Tables", *sizes: int) -> list[str]:
+    """The methods whose order is not compared at one of the sizes."""
+    table = tables["agreement"]
+    names = table.loc[table["train_samples"].isin(sizes), "left_out"].dropna()
+    return list(dict.fromkeys(name for text in names for name in str(text).split(", ") if name))
 
 
 def _features(tables: "Tables", test: tuple[float, int]) -> Finding:

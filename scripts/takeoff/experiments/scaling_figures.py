@@ -30,7 +30,7 @@ ROWS = {
 }
 ENDS = ("estimate", "ci_low", "ci_high")
 SCALES = {
-    "points": ("value", 100.0, ENDS, "points; filled, with a tint: judged by a claim, which says: above 0"),
+    "points": ("value", 100.0, ENDS, "points; filled, with a tint: of a claim, which says: above 0"),
     "log-odds": (
         "log_odds",
         1.0,
@@ -79,7 +79,7 @@ def draw_gains(study: Study, tables: Tables) -> tuple[Figure, pd.DataFrame]:
     low, high = axes.get_xlim()
     axes.set_xlim(min(low, 100 * CAFFENET - 0.62 * (high - low) * 1.5), high)
     axes.set_xlabel(
-        f"points per doubling; grey: within the margin of {numbers['margin'].iloc[0]:g}; filled: judged by the claim"
+        f"points per doubling; grey: within the margin of {numbers['margin'].iloc[0]:g}; filled: of the claim"
     )
     return figure, numbers
 

@@ -51,9 +51,10 @@ def analyse(study: Study, options: Options, results: "Results") -> "dict[str, pd
     - `map`: a row per norm, depth and rate: over the tuning seeds mean training and validation accuracy, how many
       runs `trained` and how many `collapsed` (diverged, or at chance on the training images), the collapse rate's
       Clopper–Pearson interval.
-    - `limits`: a row per tuning seed, norm and `limit`: the largest `rate` that trains at the greatest depth, and the
-      greatest `depth` that trains at any rate; where none does, the grid's least, flagged `below`; where the grid's
-      greatest does, flagged `above`; `next`, the next point of the grid.
+    - `limits`: a row per tuning seed, norm and `limit`: the largest `rate` that trains `at_depth`, the greatest depth
+      where both norms train at some rate in most seeds, and the greatest `depth` that trains at any rate; where none
+      does, the grid's least, flagged `below`; where the grid's greatest does, flagged `above`; `next`, the next point
+      of the grid.
 
     Raises:
         TakeoffError: the line of `trains` is no better than chance.

@@ -14,14 +14,21 @@ CLAIMS = (
         name="batch-norm-allows-more",
         statement="Batch norm allows larger rates and deeper networks.",
         source="Ioffe & Szegedy 2015, sections 3.3 and 4.2",
-        quantity="largest learning rate that trains at the greatest depth, and greatest depth that trains at any rate, "
-        "with batch norm over without",
+        quantity="with batch norm over without: largest learning rate that trains, at the greatest depth where both "
+        "train at some rate in most seeds; and greatest depth that trains at any rate",
         criterion="supported where both ratios lie above 1; contradicted where either lies below. A limit is known "
         "only to lie between two points of the grid, and beyond it where the last point trains",
         published="Inception with batch norm trains at 30 times the rate (x30)",
         figure="stability-limits",
     ),
 )
+BEYOND = {
+    ("rate", "below"): "no rate trains",
+    ("rate", "above"): "the largest rate trains",
+    ("depth", "below"): "no depth trains",
+    ("depth", "above"): "the greatest depth trains",
+}
+"""What a limit beyond the grid means, by side."""
 LABELS = {
     "rate": "largest rate that trains, batch norm over none",
     "depth": "greatest depth that trains, likewise",
@@ -32,12 +39,14 @@ def findings(limits: "pd.DataFrame") -> list[Finding]:
     """What `limits`, read back, says."""
     parts = tuple(_part(limits[limits["limit"] == limit], label) for limit, label in LABELS.items())
     edges = [
-        f"{'batch norm' if norm == 'batch' else 'without it'}: {limit} beyond the grid in "
+        f"{'with batch norm' if norm == 'batch' else 'without it'} {BEYOND[limit, side]} in "
         f"{len(group)} of {limits['seed'].nunique()} seeds"
         for (limit, norm, side), group in limits.groupby(["limit", "norm", "censored"], sort=False)
         if side != "no"
     ]
-    return [Finding(CLAIMS[0].name, parts, "; ".join(edges))]
+    depth = int(limits["at_depth"].max())
+    # Every rate of the grid is in the limits: no choice among them matters.
+    return [Finding(CLAIMS[0].name, parts, "; ".join([f"rates at {depth} hidden layers", *edges]), arms=())]
 
 
 def _part(limits: "pd.DataFrame", label: str) -> Part:

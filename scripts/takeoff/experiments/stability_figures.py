@@ -78,7 +78,7 @@ def draw_limits(study: Study, limits: pd.DataFrame, trains: float) -> tuple[Figu
         factor = (points[-1] / points[0]) ** 0.12 if len(points) > 1 else 1.5
         for row in own.itertuples():
             y = list(NORMS).index(row.norm) + 0.18 * (seeds.index(row.seed) - (len(seeds) - 1) / 2)
-            colour = COLOURS[1] if row.norm == "batch" else COLOURS[0]
+            colour = COLOURS[0] if row.norm == "batch" else COLOURS[1]
             end = {"above": row.value * factor, "below": row.value / factor}.get(row.censored, row.next)
             arrow = {
                 "arrowstyle": "-" if row.censored == "no" else "-|>",

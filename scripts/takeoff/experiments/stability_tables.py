@@ -41,7 +41,7 @@ def map_table(networks: pd.DataFrame, tuning: pd.DataFrame, trains: float, line:
 def limits_table(networks: pd.DataFrame, tuning: pd.DataFrame, trains: float) -> pd.DataFrame:
     """A row per tuning seed, norm and limit."""
     grid = _grid(networks, tuning)
-    deepest = grid["depth"].max()
+    deepest = _common_depth(grid, trains)
     rows = []
     for (seed, norm), group in grid.groupby(["seed", "norm"], sort=False):
         trained = ~group["diverged"].astype(bool) & (group["train_accuracy"] >= trains)
@@ -54,6 +54,15 @@ def limits_table(networks: pd.DataFrame, tuning: pd.DataFrame, trains: float) ->
             found = {"seed": seed, "norm": norm, "limit": limit, "at_depth": deepest}
             rows.append(found | _limit(steps, sorted(passed[column].unique())))
     return pd.DataFrame(rows)
+
+
+def _common_depth(grid: pd.DataFrame, trains: float) -> int:
+    """The greatest depth where both norms train at some rate in most seeds; the least if there is none."""
+    trained = grid[~grid["diverged"].astype(bool) & (grid["train_accuracy"] >= trains)]
+    seeds = grid["seed"].nunique()
+    of_norm = trained.groupby(["depth", "norm"])["seed"].nunique().gt(seeds / 2).groupby("depth").sum()
+    both = of_norm.index[of_norm == grid["norm"].nunique()]
+    return int(both.max() if len(both) else grid["depth"].min())
 
 
 def _limit(steps: list[float], passed: list[float]) -> dict[str, Any]:
