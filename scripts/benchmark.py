@@ -33,7 +33,7 @@ def main() -> None:
     from takeoff.benchmarking.startup import measure_startup
     from takeoff.benchmarking.summary import markdown
     from takeoff.benchmarking.table import Row, write_rows
-    from takeoff.benchmarking.throughput import measure, settings
+    from takeoff.benchmarking.throughput import busy_settings, measure, settings
     from takeoff.files import write_json, write_text
     from takeoff.training.hardware import choose
 
@@ -45,8 +45,8 @@ def main() -> None:
     for setting in settings(device, threads, quick):
         rows += measure(setting, images[setting.resolution], device, threads, seconds, _say)
     if device == "cpu" and not quick:
-        base = settings(device, 1, quick=True)[0]
-        rows += measure_processes(base, images[base.resolution], threads, seconds, _say)
+        for base in busy_settings():
+            rows += measure_processes(base, images[base.resolution], threads, seconds, _say)
     write_rows(out / "throughput.csv", Row, rows)
     hardware = choose(arguments.device, "auto", 1)
     write_rows(out / "runs.csv", GrowthRow, measure_growth(images[8], hardware, quick, _say))

@@ -2,13 +2,14 @@
 
 from takeoff.study.arms import Arm, Run
 from takeoff.training.checkpoints import Checkpoints
-from takeoff.training.engine import Record, one_after_another
+from takeoff.training.engine import Record
+from takeoff.training.engine import train as train_runs
 from takeoff.training.hardware import Hardware
 from takeoff.training.resident import Resident
 
 
 def train(images: Resident, arm: Arm, run: Run, hardware: Hardware, checkpoints: Checkpoints | None = None):
-    return list(one_after_another(images, arm, [run], hardware, checkpoints or Checkpoints()))
+    return list(train_runs(images, arm, [run], hardware, checkpoints or Checkpoints()))
 
 
 def numbers(records: list[Record]) -> list[dict]:

@@ -210,8 +210,10 @@ def test_two_processes_against_one_of_two_threads(monkeypatch) -> None:
 
     monkeypatch.setattr("takeoff.benchmarking.processes.BLOCKS", 2)
     images, lines = made_up(8, 1, 200), []
-    many, one = measure_processes(TINY, images, 2, 0.01, lines.append)
+    many, one, memory, plain = measure_processes(TINY, images, 2, 0.01, lines.append)
     assert (many.processes, many.threads, one.processes, one.threads) == (2, 1, 1, 2)
+    assert (memory.loop, memory.threads, plain.loop, plain.threads) == ("memory", 2, "dataloader", 2)
+    assert many.ratio_to_plain == pytest.approx(many.images_per_second / plain.images_per_second)
     assert many.images_per_second
     assert one.images_per_second
     assert f"{many.images_per_second / one.images_per_second:.2f} times" in many.note

@@ -16,7 +16,8 @@ from takeoff.study.loading import load_study
 from takeoff.study.settings import Recipe
 from takeoff.training import augmentation
 from takeoff.training.checkpoints import Checkpoints
-from takeoff.training.engine import Epoch, Finished, one_after_another
+from takeoff.training.engine import Epoch, Finished
+from takeoff.training.engine import train as train_runs
 from takeoff.training.hardware import Hardware, choose
 from takeoff.training.resident import Resident, load, on_device
 from takeoff.training.schedule import learning_rate_at
@@ -163,7 +164,7 @@ def test_runs_do_not_depend_on_which_ran_before(
     images: Resident, arm: Callable[..., Arm], hardware: Hardware
 ) -> None:
     alone = numbers(train(images, arm(dropout=0.5), Run(1, 0.05), hardware))
-    both = one_after_another(images, arm(dropout=0.5), [Run(0, 0.1), Run(1, 0.05)], hardware, Checkpoints())
+    both = train_runs(images, arm(dropout=0.5), [Run(0, 0.1), Run(1, 0.05)], hardware, Checkpoints())
     assert numbers([record for record in both if record.run.seed == 1]) == alone
 
 
@@ -218,7 +219,7 @@ def test_a_killed_run_goes_on_from_its_checkpoint(
     rich = arm({"epochs": 4, "augmentation": "flip-crop"}, norm="batch", dropout=0.5)
     whole = numbers(train(images, rich, Run(0, 0.05), hardware))
     checkpoints = Checkpoints(tmp_path, every_seconds=0, key=lambda run: f"run-{run.seed}")
-    records = one_after_another(images, rich, [Run(0, 0.05)], hardware, checkpoints)
+    records = train_runs(images, rich, [Run(0, 0.05)], hardware, checkpoints)
     for record in records:
         if record.values["epoch"] == 2:
             break  # the job is killed

@@ -16,9 +16,10 @@ from takeoff.models import architecture
 from takeoff.study.arms import Arm, Run
 from takeoff.study.settings import Network, Recipe
 from takeoff.training.checkpoints import Checkpoints
-from takeoff.training.engine import Epoch, Record, Way, one_after_another
+from takeoff.training.engine import Epoch, Record, train
 from takeoff.training.hardware import Hardware
 from takeoff.training.resident import Resident
+from takeoff.training.ways import ONE_AFTER_ANOTHER, Way
 
 PLAIN_LOOPS = Path(__file__).parents[3] / "tests" / "benchmarks"
 LEARNING_RATE = 1e-3
@@ -39,13 +40,29 @@ class EngineWay:
 
     name: str
     way: Way
-    runs: int = 1
-    """Runs that it trains at once."""
     devices: tuple[str, ...] = ("cpu", "cuda")
+    most_pixels: int = 64 * 64
+    """The greatest side² of images for which it is measured."""
+
+    @property
+    def runs(self) -> int:
+        """Runs that it trains at once."""
+        return self.way.at_once
+
+    def fits(self, device: str, resolution: int) -> bool:
+        """Whether it is measured there."""
+        return device in self.devices and resolution**2 <= self.most_pixels
 
 
 # A new way of the engine is measured by a line here.
-WAYS: tuple[EngineWay, ...] = (EngineWay("engine", one_after_another),)
+WAYS: tuple[EngineWay, ...] = (
+    EngineWay("engine", ONE_AFTER_ANOTHER),
+    EngineWay("engine, 6 fused", Way(6, fused=True), ("cpu",), most_pixels=8 * 8),
+    EngineWay("engine, graph", Way(graph=True), ("cuda",)),
+    EngineWay("engine, 6 overlapped graphs", Way(6, graph=True), ("cuda",)),
+    EngineWay("engine, 6 fused, graph", Way(6, fused=True, graph=True), ("cuda",)),
+    EngineWay("engine, 24 fused, graph", Way(24, fused=True, graph=True), ("cuda",)),
+)
 
 
 @dataclass(frozen=True)
@@ -106,7 +123,7 @@ class Engine:
         set_up(self.hardware, deterministic=True)
         if self.records is None:
             runs = [Run(seed, LEARNING_RATE, final=False) for seed in range(self.way.runs)]
-            self.records = self.way.way(self.data, self.arm, runs, self.hardware, Checkpoints())
+            self.records = train(self.data, self.arm, runs, self.hardware, Checkpoints(), self.way.way)
 
     def __call__(self) -> None:
         """Take the next epoch of every run."""

@@ -1,8 +1,10 @@
-"""Two processes of one thread each, at the same time, against one of two threads: how jobs share a CPU best."""
+"""All cores busy: two processes of the engine with a thread each, as a study's jobs run, against one of two threads,
+and against plain loops that have both cores to themselves.
+"""
 
 import multiprocessing
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from statistics import median
 
@@ -10,8 +12,8 @@ import torch
 
 from takeoff.benchmarking.images import Images
 from takeoff.benchmarking.loops import WAYS, Setting
-from takeoff.benchmarking.table import Row, Timed, line, summarised
-from takeoff.benchmarking.throughput import BLOCKS, engine, row_of
+from takeoff.benchmarking.table import MEMORY, PLAIN, Row, Timed, line, summarised
+from takeoff.benchmarking.throughput import BLOCKS, loops_of, row_of
 from takeoff.probing.clock import interleaved
 from takeoff.training.hardware import choose
 
@@ -21,17 +23,36 @@ START_SECONDS = 120.0
 """What a process may take to start."""
 
 
-class Together:
-    """Processes that each train with the engine; a call is an epoch in each, at the same time."""
+@dataclass(frozen=True)
+class Case:
+    """A loop, and how it has the cores."""
 
-    def __init__(self, setting: Setting, images: Images, processes: int) -> None:
+    loop: str
+    processes: int
+    workers: int = 0
+    """Of a DataLoader."""
+
+    @property
+    def threads(self) -> int:
+        """Of each process."""
+        return TOGETHER // self.processes
+
+
+ENGINE = WAYS[0].name
+CASES = (Case(ENGINE, TOGETHER), Case(ENGINE, 1), Case(MEMORY, 1), Case(PLAIN, 1), Case(PLAIN, 1, workers=2))
+
+
+class Together:
+    """Processes that each train; a call is an epoch of the engine, or a step of a plain loop, in each."""
+
+    def __init__(self, setting: Setting, images: Images, case: Case) -> None:
         self.device = torch.device("cpu")
         self.processes, self.pipes = [], []
         # Forks of a process whose torch has threads can hang.
         context = multiprocessing.get_context("spawn")
-        for _ in range(processes):
+        for _ in range(case.processes):
             mine, its = context.Pipe()
-            process = context.Process(target=_train, args=(its, setting, images), daemon=True)
+            process = context.Process(target=_train, args=(its, setting, images, case))
             process.start()
             its.close()  # so that its end tells of a process that dies
             self.processes.append(process)
@@ -73,16 +94,18 @@ class Together:
         raise RuntimeError("a process that trains beside others died, or did not start")
 
 
-def _train(pipe: Connection, setting: Setting, images: Images) -> None:
-    """Train an epoch whenever `pipe` asks, until it is closed."""
-    action = engine(WAYS[0], setting, images, choose("cpu", "auto", setting.threads))
+def _train(pipe: Connection, setting: Setting, images: Images, case: Case) -> None:
+    """Make a call whenever `pipe` asks, until it is closed."""
+    half, full = (choose("cpu", precision, case.threads) for precision in ("auto", "float32"))
+    loops = loops_of(replace(setting, threads=case.threads), images, half, full, (case.workers,))
+    action = next(action for row, action in loops if row.loop == case.loop)
     action.ready()
     pipe.send(action.images_per_call)
     while True:
         try:
             pipe.recv()
         except EOFError:
-            return
+            return action.close()
         action()
         pipe.send(0)
 
@@ -90,7 +113,7 @@ def _train(pipe: Connection, setting: Setting, images: Images) -> None:
 def measure_processes(
     setting: Setting, images: Images, cores: int, seconds: float, say: Callable[[str], None]
 ) -> list[Row]:
-    """Two rows, the first of `TOGETHER` processes of one thread; a row without numbers where cores are too few.
+    """A row per case, the first of `TOGETHER` processes of one thread; one without numbers where cores are too few.
 
     Args:
         setting: what each trains.
@@ -100,18 +123,25 @@ def measure_processes(
         say: takes a line for each row.
 
     """
-    hardware = choose("cpu", "auto", 1)
-    cases = [(TOGETHER, replace(setting, threads=1)), (1, replace(setting, threads=TOGETHER))]
+    half, full = (choose("cpu", precision, 1) for precision in ("auto", "float32"))
     rows = [
-        row_of(WAYS[0].name, one, images, hardware, processes=count, comparison="processes")
-        for count, one in cases
+        row_of(
+            case.loop,
+            replace(setting, threads=case.threads),
+            images,
+            full if case.loop == PLAIN else half,
+            processes=case.processes,
+            workers=case.workers if case.loop == PLAIN else None,
+            comparison="processes",
+        )
+        for case in CASES
     ]
     if cores < TOGETHER:
         return [replace(rows[0], note=f"left out: there is no core for each of {TOGETHER} processes")]
     actions: list[Together] = []
     try:
-        for count, one in cases:
-            actions.append(Together(one, images, count))
+        for case in CASES:
+            actions.append(Together(setting, images, case))
         for action in actions:
             action.wait()
         blocks = interleaved(actions, seconds, BLOCKS)
@@ -131,5 +161,5 @@ def measure_processes(
 
 def _gain(timed: list[Timed]) -> str:
     """What several processes gain over one."""
-    many, one = (median(each.rates) for each in timed)
+    many, one = (median(each.rates) for each in timed[:2])
     return f"{many / one:.2f} times the images per second of one process of {TOGETHER} threads"

@@ -36,6 +36,11 @@ def settings(device: str, threads: int, quick: bool) -> list[Setting]:
     return [Setting(*size, count) for size in [*sizes, (8, 0.25, 64)] for count in used]
 
 
+def busy_settings() -> list[Setting]:
+    """What is measured with all cores busy: the widths at 32 px, and the network of 8 px."""
+    return [Setting(32, 0.25, 128, 1), Setting(32, 1.0, 128, 1), Setting(8, 0.25, 64, 1)]
+
+
 def worker_counts(setting: Setting, device: str, cores: int) -> tuple[int, ...]:
     """The DataLoader's workers that are tried: none, and where the setting has cores to spare for them, more."""
     if device == "cuda":
@@ -59,7 +64,7 @@ def measure(
 
     """
     half, full = (choose(device, precision, setting.threads) for precision in ("auto", "float32"))
-    loops = _loops(setting, images, half, full, worker_counts(setting, device, cores))
+    loops = loops_of(setting, images, half, full, worker_counts(setting, device, cores))
     slow = setting.flops(images) * setting.batch / (4e10 * setting.threads) > SLOW and device == "cpu"
     products = [
         fastest_product(hardware, seconds / 4).action
@@ -86,7 +91,7 @@ def measure(
     return rows
 
 
-def _loops(
+def loops_of(
     setting: Setting, images: Images, half: Hardware, full: Hardware, workers: Sequence[int]
 ) -> list[tuple[Row, Plain | Engine]]:
     """Every loop of a setting, with what its row says before it is timed."""
@@ -124,7 +129,7 @@ def _loops(
             engine(way, setting, images, half, data),
         )
         for way in WAYS
-        if half.device.type in way.devices
+        if way.fits(half.device.type, setting.resolution)
     ]
     return loops
 

@@ -8,9 +8,10 @@ from takeoff.probing.clock import interleaved
 from takeoff.probing.table import Row
 from takeoff.study.arms import Arm, Run
 from takeoff.study.model import Study
-from takeoff.training.engine import _Training
 from takeoff.training.hardware import Hardware
 from takeoff.training.resident import Resident
+from takeoff.training.state import Training
+from takeoff.training.steps import OneStep
 
 MOST_PARAMETERS = 50_000_000
 """Of all arms that stay in memory between their blocks; beyond, each is built anew for every block."""
@@ -22,7 +23,7 @@ class Stepping:
     def __init__(self, data: Resident, arm: Arm, run: Run, hardware: Hardware, keep: bool = True) -> None:
         self.data, self.arm, self.run, self.hardware, self.keep = data, arm, run, hardware, keep
         self.device = hardware.device
-        self.training: _Training | None = None
+        self.training: Training | None = None
         self.batch_size = 0
 
     def ready(self) -> None:
@@ -30,21 +31,18 @@ class Stepping:
         if self.hardware.threads is not None:
             torch.set_num_threads(self.hardware.threads)
         if self.training is None:
-            self.training = _Training(self.data, self.arm, self.run, self.hardware)
+            self.training = Training(self.data, self.arm, self.run, self.hardware)
             self.training.model.train()
             self.batch_size = self.training.batch_size
             self._reshuffle()
 
     def __call__(self) -> None:
         """One step; a new order begins where the images run out."""
-        training = self.training
-        assert training is not None
-        if self.place + self.batch_size > len(self.order):
+        assert self.training is not None
+        if self.place == len(self.batches):
             self._reshuffle()
-        chosen = training.training[self.order[self.place : self.place + self.batch_size]]
-        self.place += self.batch_size
-        how = self.arm.recipe.augmentation
-        training._step(*self.data.batch(chosen, how, training.crops, training.colours))
+        self.step([self.batches[self.place]])
+        self.place += 1
 
     def release(self) -> None:
         """Drop the network, unless there is room for it."""
@@ -61,9 +59,7 @@ class Stepping:
 
     def _reshuffle(self) -> None:
         assert self.training is not None
-        images = len(self.training.training)
-        self.order = torch.randperm(images, generator=self.training.order, device=self.device)
-        self.place = 0
+        self.step, self.batches, self.place = OneStep(self.training), self.training.batches(), 0
 
 
 def time_steps(

@@ -55,8 +55,10 @@ def jobs(arguments: argparse.Namespace, study: Study, arms: list[AnyArm]) -> Ite
     hardware = choose(arguments.device, arguments.precision, arguments.threads)
     data = load(arguments.data, study.dataset, hardware.device)
     for folder in folders:
+        # Beside all studies: a device is as fast for the next one.
+        ways = folder.absolute().parents[2] / "benchmark" / "ways"
         yield ArmJob(
-            study, by_name[folder.name], data, hardware, folder, arguments.checkpoint_minutes * 60, _say
+            study, by_name[folder.name], data, hardware, folder, arguments.checkpoint_minutes * 60, ways, _say
         )
 
 

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +15,8 @@ from takeoff.statistics.crossing import first_crossing
 from takeoff.study.arms import Arm, Run, seeds_of
 from takeoff.study.model import Study
 from takeoff.training.checkpoints import Checkpoints
-from takeoff.training.engine import Epoch, Finished, one_after_another
+from takeoff.training.choosing import choose_way
+from takeoff.training.engine import Epoch, Finished, train
 from takeoff.training.hardware import Hardware
 from takeoff.training.resident import Resident
 from takeoff.training.runs import Row, Trained, load_run, run_key, save_run
@@ -31,6 +33,8 @@ class ArmJob:
     hardware: Hardware
     folder: Path
     checkpoint_seconds: float = math.inf
+    ways: Path | None = None
+    """The folder where the fastest way to train is remembered; None: one in the arm's own."""
     say: Callable[[str], None] = print
 
     def tune(self) -> Choice:
@@ -115,17 +119,23 @@ class ArmJob:
 
     def _train(self, runs: list[Run], paths: dict[Run, Path]) -> None:
         checkpoints = Checkpoints(self.folder / "runs", self.checkpoint_seconds, self._key)
-        curve: list[Row] = []
-        started = datetime.now(UTC)
-        for record in one_after_another(self.data, self.arm, runs, self.hardware, checkpoints):
+        curves: dict[Run, list[Row]] = defaultdict(list)
+        started: dict[Run, str] = {}
+        last = _now()
+        way = choose_way(
+            self.data, self.arm, runs, self.hardware, self.ways or self.folder / "ways", self.say
+        )
+        for record in train(self.data, self.arm, runs, self.hardware, checkpoints, way, self.say):
+            run = record.run
+            started.setdefault(run, last)
             match record:
                 case Epoch(values=values):
-                    curve.append(values)
-                case Finished(run=run, values=values, probe=probe):
-                    row = self._row(run, values) | {"started_at": started.isoformat(timespec="seconds")}
-                    save_run(paths[run], Trained(row, curve, probe))
+                    curves[run].append(values)
+                case Finished(values=values, probe=probe):
+                    row = self._row(run, values) | {"started_at": started.pop(run)}
+                    save_run(paths[run], Trained(row, curves.pop(run), probe))
                     self.say(_line(self.arm, row))
-                    curve, started = [], datetime.now(UTC)
+                    last = _now()
 
     def _key(self, run: Run) -> str:
         return run_key(self.arm, run, self.data, self.hardware)
@@ -146,6 +156,10 @@ class ArmJob:
             "precision": self.hardware.precision,
             "run_key": self._key(run),
         }
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _line(arm: Arm, row: Row) -> str:

@@ -1,0 +1,147 @@
+"""Which way trains an arm fastest on a GPU: a short measurement, remembered for each device.
+
+On a CPU runs go one after another: fused they were no faster (`scripts/benchmark.py` shows it), and two processes of
+one thread each keep two cores busier than anything within one process.
+"""
+
+import gc
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from takeoff.digests import ENGINE, code_digest
+from takeoff.files import digest_of, write_json
+from takeoff.study.arms import Arm, Run
+from takeoff.training.hardware import Hardware
+from takeoff.training.resident import Resident
+from takeoff.training.state import Training
+from takeoff.training.ways import ONE_AFTER_ANOTHER, Way
+
+WARM_UP, STEPS = 5, 30
+"""Steps before, and of, a measurement."""
+GAIN = 1.05
+"""Twice as many runs at a time are tried as long as each doubling makes training so much faster."""
+AGREE = 0.05
+"""By how much, relatively, the first run's mean loss over the steps before may differ from one run after another."""
+
+
+def choose_way(
+    data: Resident,
+    arm: Arm,
+    runs: Sequence[Run],
+    hardware: Hardware,
+    memory: Path,
+    say: Callable[[str], None] = print,
+) -> Way:
+    """The fastest way to train `runs` of `arm`.
+
+    Args:
+        data: the images.
+        arm: what is trained.
+        runs: how many there are bounds how many are trained at a time.
+        hardware: a CPU needs no measurement.
+        memory: the folder where choices are kept, a file each.
+        say: takes a line with what was measured.
+
+    """
+    if hardware.device.type == "cpu" or not runs:
+        return ONE_AFTER_ANOTHER
+    path = memory / f"{_key(data, arm, len(runs), hardware)}.json"
+    if known := _remembered(path):
+        return known
+    rates = measured(data, arm, runs, hardware, say)
+    best = max(rates, key=lambda way: rates[way])
+    write_json(path, asdict(best) | {"images_per_second": {way.name: rates[way] for way in rates}})
+    told = ", ".join(f"{way.name} {rate:,.0f}" for way, rate in rates.items())
+    say(f"{arm.name}: images per second {told}; so {best.name}")
+    return best
+
+
+def measured(
+    data: Resident, arm: Arm, runs: Sequence[Run], hardware: Hardware, say: Callable[[str], None] = print
+) -> dict[Way, float]:
+    """Images per second of one run after another, and of more at a time while that helps, fused and overlapped.
+
+    A way that fails here, or whose losses are others, counts as 0: a GPU or a driver may not do what another does.
+    """
+    rates: dict[Way, float] = {}
+    losses: list[float] = []
+
+    def measure(way: Way) -> float:
+        try:
+            rates[way], loss = _timed(way, data, arm, runs, hardware)
+        except torch.OutOfMemoryError:
+            rates[way] = 0.0
+        except RuntimeError as error:
+            rates[way] = 0.0
+            say(f"{arm.name}: {way.name} does not run here: {str(error).splitlines()[0]}")
+        else:
+            losses.append(loss)
+            if abs(loss - losses[0]) > AGREE * abs(losses[0]):
+                rates[way] = 0.0
+                say(
+                    f"{arm.name}: {way.name} is left out: its first losses are {loss:.4f}, not {losses[0]:.4f}"
+                )
+        if hardware.device.type == "cuda":
+            gc.collect()
+            torch.cuda.empty_cache()
+        return rates[way]
+
+    measure(ONE_AFTER_ANOTHER)
+    single = measure(Way(graph=True))
+    for more in _families(len(runs)):
+        best = single
+        for way in more:
+            if measure(way) < GAIN * best:
+                break
+            best = rates[way]
+    return rates
+
+
+def _families(most: int) -> Iterator[list[Way]]:
+    """Ways with more and more runs at a time, up to `most`."""
+    numbers = [2**power for power in range(1, most.bit_length()) if 2**power < most] + [most] * (most > 1)
+    for fused in (True, False):
+        yield [Way(number, fused=fused, graph=True) for number in numbers]
+
+
+def _timed(
+    way: Way, data: Resident, arm: Arm, runs: Sequence[Run], hardware: Hardware
+) -> tuple[float, float]:
+    """Images per second, and the first run's mean loss over the steps before."""
+    trainings = [Training(data, arm, run, hardware) for run in runs[: way.at_once]]
+    stepper = way.stepper(trainings)
+    loss = stepper.epoch(WARM_UP)[0]
+    began = time.perf_counter()
+    stepper.epoch(STEPS)
+    seconds = time.perf_counter() - began
+    steps = min(STEPS, trainings[0].steps_per_epoch)
+    return len(trainings) * steps * trainings[0].batch_size / seconds, loss
+
+
+def _key(data: Resident, arm: Arm, runs: int, hardware: Hardware) -> str:
+    """What speed depends on; activations cost the same, and so does any rate of dropout."""
+    network = arm.network.model_dump(exclude={"activation", "initialisation", "dropout"})
+    return digest_of(
+        {
+            "engine": [code_digest(*ENGINE), torch.__version__],
+            "network": network | {"dropout": arm.network.dropout > 0},
+            "batch": [arm.recipe.batch_size, arm.recipe.augmentation],
+            "images": [data.resolution, data.channels, data.classes],
+            "runs": runs,
+            "hardware": [hardware.name, hardware.precision],
+        }
+    )
+
+
+def _remembered(path: Path) -> Way | None:
+    """A choice kept; None where there is none, or it is damaged."""
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        return Way(int(kept["at_once"]), fused=bool(kept["fused"]), graph=bool(kept["graph"]))
+    except (OSError, KeyError, TypeError, ValueError):
+        return None

@@ -1,0 +1,172 @@
+"""Several runs of one arm in one network: their weights side by side, each layer computed for all of them at once.
+
+Convolutions become grouped ones, linear layers batched products, norms see each run's channels apart; whatever works
+element by element needs no change (as in HFTA, Wang et al. 2021, MLSys). A run's images, masks and rates are its own.
+The runs' own networks keep views of the shared weights, so that they are scored, kept and optimised as ever.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from takeoff.models.network import LocalResponseNorm, SeededDropout
+from takeoff.training.state import Training
+from takeoff.training.steps import Rate
+
+Masks = Callable[[int, Tensor], Tensor]
+"""Of a dropout's place and its inputs: what they are multiplied by."""
+
+
+class FusedStep:
+    """A step of several runs, whose sets have one size, in one network."""
+
+    def __init__(self, trainings: Sequence[Training]) -> None:
+        self.trainings = trainings
+        self.runs = len(trainings)
+        self.models = [training.model for training in trainings]
+        # By layer and name: the tensor that the runs share, and each run's own part of it.
+        self.shared = [self._share(place) for place in range(len(self.models[0]))]
+
+    def set_rates(self, rates: Sequence[Rate]) -> None:
+        """Set each run's learning rate."""
+        for training, rate in zip(self.trainings, rates, strict=True):
+            for group in training.optimiser.param_groups:
+                group["lr"] = rate
+
+    def __call__(self, chosen: Sequence[Tensor]) -> Tensor:
+        """Make a step of each run; their losses."""
+        pixels, labels = self._batch(chosen)
+        hardware = self.trainings[0].hardware
+        with torch.autocast(hardware.device.type, torch.bfloat16, enabled=hardware.half):
+            logits = self.logits(pixels)
+        # The sum leaves each run the gradient of its own mean loss.
+        losses = functional.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), reduction="none")
+        losses = losses.unflatten(0, (self.runs, -1)).mean(1)
+        for tensors in self.shared:
+            for shared in tensors.values():
+                shared.grad = None
+        losses.sum().backward()
+        for r, training in enumerate(self.trainings):
+            self._hand_over_gradients(r)
+            training.optimiser.step()
+        return losses.detach()
+
+    def _batch(self, chosen: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """The runs' images, B × (runs · channels) × H × W, and their labels, runs × B."""
+        batches = [
+            t.data.batch(own, t.arm.recipe.augmentation, t.crops, t.colours)
+            for t, own in zip(self.trainings, chosen, strict=True)
+        ]
+        pixels = torch.cat([pixels for pixels, _ in batches], dim=1)
+        return pixels.contiguous(memory_format=torch.channels_last), torch.stack([own for _, own in batches])
+
+    def logits(self, pixels: Tensor) -> Tensor:
+        """From B × (runs · channels) × H × W to runs × B × classes."""
+        values, masked = pixels, 0
+        for module, tensors in zip(self.models[0], self.shared, strict=True):
+            if isinstance(module, SeededDropout):
+                values = values * self._mask(module, masked, values)
+                masked += 1
+            else:
+                values = self._layer(module, tensors, values)
+        return values
+
+    def _layer(self, module: nn.Module, tensors: dict[str, Tensor], values: Tensor) -> Tensor:
+        """One layer of every run."""
+        match module:
+            case nn.Conv2d():
+                weight, bias = tensors["weight"], tensors.get("bias")
+                return functional.conv2d(
+                    values,
+                    weight,
+                    bias,
+                    module.stride,
+                    module.padding,
+                    groups=self.runs,
+                )
+            case nn.Linear():
+                weight, bias = tensors["weight"], tensors.get("bias")
+                turned = weight.transpose(1, 2)
+                return (
+                    torch.bmm(values, turned)
+                    if bias is None
+                    else torch.baddbmm(bias[:, None], values, turned)
+                )
+            case nn.BatchNorm2d():
+                return self._norm(module, tensors, values)
+            case nn.BatchNorm1d():
+                wide = self._norm(module, tensors, values.transpose(0, 1).flatten(1))
+                return wide.unflatten(1, (self.runs, -1)).transpose(0, 1)
+            case nn.Flatten():
+                return values.unflatten(1, (self.runs, -1)).flatten(2).transpose(0, 1)
+            case LocalResponseNorm():
+                apart = values.unflatten(1, (self.runs, -1)).flatten(0, 1)
+                normed: Tensor = module(apart)
+                return normed.unflatten(0, (-1, self.runs)).flatten(1, 2)
+        elementwise: Tensor = module(values)
+        return elementwise
+
+    def _norm(
+        self, module: nn.BatchNorm1d | nn.BatchNorm2d, tensors: dict[str, Tensor], values: Tensor
+    ) -> Tensor:
+        """Of each run's channels, by this batch's statistics."""
+        tensors["num_batches_tracked"].add_(1)
+        return functional.batch_norm(
+            values,
+            tensors["running_mean"],
+            tensors["running_var"],
+            tensors["weight"],
+            tensors["bias"],
+            training=True,
+            momentum=module.momentum or 0.0,
+            eps=module.eps,
+        )
+
+    def _mask(self, module: SeededDropout, place: int, values: Tensor) -> Tensor:
+        """What runs × B × units are multiplied by: each run's own mask, scaled."""
+        kept = torch.empty_like(values, memory_format=torch.contiguous_format)
+        for r, training in enumerate(self.trainings):
+            kept[r].bernoulli_(1 - module.rate, generator=training.masks()[place])
+        return kept.div_(1 - module.rate)
+
+    def _share(self, place: int) -> dict[str, Tensor]:
+        """Put the runs' tensors of one layer side by side, and leave each run a view of its part."""
+        own = [
+            dict(model[place].named_parameters()) | dict(model[place].named_buffers())
+            for model in self.models
+        ]
+        shared = {}
+        for name, first in own[0].items():
+            together = _side_by_side(self.models[0][place], name, [tensors[name].detach() for tensors in own])
+            for r, model in enumerate(self.models):
+                view = self._part(model[place], name, together, r)
+                if isinstance(own[r][name], nn.Parameter):
+                    own[r][name].data = view
+                else:
+                    model[place].register_buffer(name, view)
+            shared[name] = together.requires_grad_(isinstance(first, nn.Parameter))
+        return shared
+
+    def _part(self, module: nn.Module, name: str, together: Tensor, r: int) -> Tensor:
+        """A run's part of what the runs share."""
+        if isinstance(module, nn.Linear) or name == "num_batches_tracked":
+            return together.detach()[r]
+        return together.detach().unflatten(0, (self.runs, -1))[r]
+
+    def _hand_over_gradients(self, r: int) -> None:
+        """Give a run's weights their part of the gradients."""
+        for module, tensors in zip(self.models[r], self.shared, strict=True):
+            for name, parameter in module.named_parameters(recurse=False):
+                gradient = tensors[name].grad
+                assert gradient is not None
+                parameter.grad = self._part(module, name, gradient, r)
+
+
+def _side_by_side(module: nn.Module, name: str, tensors: list[Tensor]) -> Tensor:
+    """Linear layers' tensors along a new axis, the others' along their channels."""
+    if isinstance(module, nn.Linear) or name == "num_batches_tracked":
+        return torch.stack(tensors)
+    together = torch.cat(tensors)
+    return together.contiguous(memory_format=torch.channels_last) if together.ndim == 4 else together

@@ -1,0 +1,231 @@
+"""One run in training: its network, its optimiser, its random streams, its scores, and how far it has come."""
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from takeoff.models import architecture
+from takeoff.models.network import SeededDropout, build, weighted_layers
+from takeoff.models.streams import stream
+from takeoff.study.arms import Arm, Run
+from takeoff.training.evaluation import Score, evaluate
+from takeoff.training.hardware import Hardware
+from takeoff.training.outcomes import Finished
+from takeoff.training.probes import probe
+from takeoff.training.resident import Resident
+from takeoff.training.schedule import learning_rate_at
+
+EXPLODED = 10
+"""A run whose training loss ends above this multiple of ln(classes), the loss of guessing, has diverged."""
+
+
+@dataclass(eq=False)
+class Training:
+    """One run: its network, its optimiser, its streams, and how far it has come."""
+
+    data: Resident
+    arm: Arm
+    run: Run
+    hardware: Hardware
+    epoch: int = 0
+    seconds: float = 0.0
+    history: list[dict[str, Any]] = field(default_factory=list)
+    probe: list[dict[str, Any]] = field(default_factory=list)
+    best: dict[str, Any] = field(default_factory=dict)
+    """Of a recipe that keeps the best epoch: its number, and its weights."""
+
+    def __post_init__(self) -> None:
+        data, arm, seed, device = self.data, self.arm, self.run.seed, self.hardware.device
+        chosen = data.split(arm.train_samples, seed)
+        self.training, self.validation = (torch.from_numpy(indices).to(device) for indices in chosen)
+        self.model = build(arm.network, data.resolution, data.channels, data.classes, seed, device)
+        layers = architecture.layers(arm.network, data.resolution, data.channels, data.classes)
+        self.flops_per_image = architecture.training_flops(layers)
+        self.optimiser = _optimiser(self.model, self.run.learning_rate, arm)
+        self.order = stream(seed, "order", device)
+        self.crops = stream(seed, "crops", device)
+        self.colours = stream(seed, "colours", device)
+        self.batch_size = min(arm.recipe.batch_size, len(self.training))
+        self.steps_per_pass = len(self.training) // self.batch_size
+        images = arm.recipe.epoch_images
+        # Sets of all sizes make as many steps, even one too small to fill a batch.
+        self.steps_per_epoch = (
+            self.steps_per_pass if images is None else max(1, images // arm.recipe.batch_size)
+        )
+        self.drawn = [weights.clone() for weights in weighted_layers(self.model)] if arm.probed else []
+
+    def begin(self) -> None:
+        """Score the network before its first step, unless it goes on from a checkpoint."""
+        if not self.history:
+            self._remember(batch_loss=math.nan)
+            self._probe("start")
+
+    @property
+    def learning(self) -> bool:
+        """Whether there is an epoch to train: the weights are still numbers, and epochs are left."""
+        return self.epoch < self.arm.recipe.epochs and self._finite()
+
+    def batches(self) -> Tensor:
+        """The next epoch's batches, steps × images: positions among the dataset's training images, reshuffled
+        wherever a pass over them ends.
+        """
+        device, images = self.hardware.device, self.steps_per_pass * self.batch_size
+        passes = math.ceil(self.steps_per_epoch / self.steps_per_pass)
+        orders = [
+            torch.randperm(len(self.training), generator=self.order, device=device)[:images]
+            for _ in range(passes)
+        ]
+        chosen = self.training[torch.cat(orders)].reshape(-1, self.batch_size)
+        return chosen[: self.steps_per_epoch]
+
+    def rates(self) -> list[float]:
+        """The learning rate of each step of the next epoch."""
+        first, per_epoch = self.epoch * self.steps_per_epoch, self.steps_per_epoch
+        return [
+            learning_rate_at(first + step, per_epoch, self.run.learning_rate, self.arm.recipe)
+            for step in range(per_epoch)
+        ]
+
+    def ended_epoch(self, batch_loss: float, seconds: float) -> None:
+        """Score the network after an epoch whose batches had this mean loss, and which took so long."""
+        self.seconds += seconds
+        self.epoch += 1
+        self._remember(batch_loss)
+
+    def finished(self) -> Finished:
+        """What the run ends with."""
+        self._probe("end")
+        return Finished(self.run, self._result(), self.probe)
+
+    def state(self) -> dict[str, Any]:
+        """Weights, momenta, streams and scores: all that the rest of the run depends on."""
+        return {
+            # Copies: weights may be views of what several runs share, and would be saved with all of it.
+            "model": {key: value.clone() for key, value in self.model.state_dict().items()},
+            "optimiser": self.optimiser.state_dict(),
+            "streams": [generator.get_state() for generator in self.streams()],
+            "epoch": self.epoch,
+            "seconds": self.seconds,
+            "history": self.history,
+            "probe": self.probe,
+            "best": self.best,
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from `state`."""
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        for generator, kept in zip(self.streams(), state["streams"], strict=True):
+            generator.set_state(kept)
+        self.epoch, self.seconds, self.history = state["epoch"], state["seconds"], state["history"]
+        self.probe, self.best = state["probe"], state["best"]
+
+    def masks(self) -> list[torch.Generator]:
+        """The streams of the dropout masks, from the images to the logits."""
+        return [m.generator for m in self.model if isinstance(m, SeededDropout)]
+
+    def streams(self) -> list[torch.Generator]:
+        """All that the run draws from."""
+        return [self.order, self.crops, self.colours, *self.masks()]
+
+    def _remember(self, batch_loss: float) -> None:
+        """Add the epoch's scores to the history: on the validation images, and on as many training images."""
+        train = self._score(self.training[: len(self.validation)])
+        validation = self._score(self.validation)
+        step = self.epoch * self.steps_per_epoch
+        rate = learning_rate_at(
+            max(0, step - 1), self.steps_per_epoch, self.run.learning_rate, self.arm.recipe
+        )
+        self.history.append(
+            {
+                "epoch": self.epoch,
+                "step": step,
+                "learning_rate": rate,
+                "batch_loss": batch_loss,
+                "train_loss": train.loss,
+                "train_accuracy": train.accuracy,
+                "validation_loss": validation.loss,
+                "validation_accuracy": validation.accuracy,
+                "seconds": self.seconds,
+            }
+        )
+
+        if self.arm.recipe.keep == "best" and validation.accuracy > self.best.get("accuracy", -1.0):
+            weights = {key: value.clone() for key, value in self.model.state_dict().items()}
+            self.best = {"accuracy": validation.accuracy, "epoch": self.epoch, "weights": weights}
+
+    def _probe(self, moment: str) -> None:
+        """Look at every layer, of an arm for which that is asked."""
+        if self.arm.probed and self._finite():
+            rows = probe(self.model, self.data, self.training, self.drawn, trained=moment == "end")
+            self.probe += [{"moment": moment} | row for row in rows]
+
+    def _score(self, indices: Tensor) -> Score:
+        images, labels = self.data.images.index_select(0, indices), self.data.labels.index_select(0, indices)
+        return self._or_chance(evaluate(self.model, self.data, images, labels, self.hardware))
+
+    def _test(self) -> Score:
+        images, labels = self.data.test_images, self.data.test_labels
+        return self._or_chance(evaluate(self.model, self.data, images, labels, self.hardware))
+
+    def _or_chance(self, score: Score) -> Score:
+        """A network whose logits are no numbers does no better than guessing, whatever class comes first."""
+        if math.isfinite(score.loss):
+            return score
+        first, five = 1 / self.data.classes, min(5, self.data.classes) / self.data.classes
+        return replace(score, loss=math.nan, accuracy=first, top5_accuracy=five)
+
+    def _finite(self) -> bool:
+        """Whether the weights can still learn: the last scores are numbers."""
+        return math.isfinite(self.history[-1]["train_loss"]) and math.isfinite(
+            self.history[-1]["validation_loss"]
+        )
+
+    def _result(self) -> dict[str, Any]:
+        """The run's row: scores on all its training and validation images and, in a final run, on the test's."""
+        last = self.history[-1]
+        numbers, ended = self._finite(), self.epoch
+        if self.best:
+            ended = self.best["epoch"]
+            self.model.load_state_dict(self.best["weights"])
+        chosen = self.history[ended]
+        train = self._score(self.training)
+        test = self._test() if self.run.final else train
+        exploded = train.loss > EXPLODED * math.log(self.data.classes)
+        numbers = numbers and math.isfinite(train.loss) and math.isfinite(test.loss)
+        images = last["step"] * self.batch_size
+        result = {
+            "parameters": sum(p.numel() for p in self.model.parameters()),
+            "train_loss": train.loss,
+            "train_accuracy": train.accuracy,
+            "validation_loss": chosen["validation_loss"],
+            "validation_accuracy": chosen["validation_accuracy"],
+            "best_epoch": ended,
+            "diverged": exploded or not numbers,
+            "flops": float(images * self.flops_per_image),
+            "seconds": self.seconds,
+            "images_per_second": images / self.seconds if self.seconds else math.nan,
+        }
+        if self.run.final:
+            result |= {
+                "test_loss": test.loss,
+                "test_accuracy": test.accuracy,
+                "test_top5_accuracy": test.top5_accuracy,
+                "test_correct": test.correct,
+                "test_top5_correct": test.top5_correct,
+            }
+        return result
+
+
+def _optimiser(model: nn.Module, learning_rate: float, arm: Arm) -> torch.optim.SGD:
+    """Gradient descent with momentum; weight decay falls on weights alone."""
+    weights = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim <= 1]
+    groups = [
+        {"params": weights, "weight_decay": arm.recipe.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return torch.optim.SGD(groups, lr=learning_rate, momentum=arm.recipe.momentum, fused=True)

@@ -1,0 +1,258 @@
+"""Ways of training several runs: each gives what one run after another gives, within rounding."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from takeoff.study.arms import Arm, Run
+from takeoff.training import choosing
+from takeoff.training.checkpoints import Checkpoints
+from takeoff.training.engine import Epoch, Record, train
+from takeoff.training.hardware import Hardware, choose
+from takeoff.training.resident import Resident
+from takeoff.training.steps import Eager, OneStep, Stepper
+from takeoff.training.ways import ONE_AFTER_ANOTHER, Way
+
+RUNS = [Run(0, 0.05), Run(3, 0.02), Run(1_000_000, 0.1, final=False)]
+NETWORKS = [
+    {"norm": "batch", "dropout": 0.5, "augmentation": "flip-crop-colour"},
+    {"activation": "tanh", "response_norm": "local", "pooling": "plain"},
+    {"network": {"family": "four-layer"}, "dropout": 0.2},
+    {"network": {"family": "plain", "depth": 3}, "norm": "batch", "dropout": 0.2},
+    {"activation": "sigmoid", "train_samples": 50},
+]
+WORDS = [
+    "norm, dropout, colour",
+    "tanh, response norm",
+    "four layers",
+    "plain with norm",
+    "less than a batch",
+]
+
+
+def records(
+    images: Resident, arm: Arm, hardware: Hardware, way: Way, **more: object
+) -> dict[Run, list[Record]]:
+    """By run, in the order told."""
+    found: dict[Run, list[Record]] = {}
+    for record in train(
+        images, arm, more.pop("runs", RUNS), hardware, more.pop("checkpoints", Checkpoints()), way
+    ):
+        found.setdefault(record.run, []).append(record)
+    return found
+
+
+def assert_same(found: dict[Run, list[Record]], expected: dict[Run, list[Record]], within: float) -> None:
+    assert set(found) == set(expected)
+    for run, theirs in expected.items():
+        for own, other in zip(found[run], theirs, strict=True):
+            assert type(own) is type(other)
+            for key, value in other.values.items():
+                if key in {"seconds", "images_per_second"} or isinstance(value, bytes):
+                    continue
+                # An image on the line between two classes may fall on either side.
+                slack = 0.01 if "accuracy" in key else 0.0
+                words = f"{run}, {key}"
+                assert own.values[key] == pytest.approx(value, rel=within, abs=slack + 1e-9, nan_ok=True), (
+                    words
+                )
+
+
+@pytest.mark.parametrize("levels", NETWORKS, ids=WORDS)
+def test_fused_runs_give_what_one_after_another_gives(
+    images: Resident, arm: Callable[..., Arm], hardware: Hardware, levels: dict
+) -> None:
+    levels = dict(levels)
+    recipe = {"epochs": 2, "augmentation": levels.pop("augmentation", "none")}
+    own = arm(recipe, **levels)
+    expected = records(images, own, hardware, ONE_AFTER_ANOTHER)
+    fused = records(images, own, hardware, Way(at_once=3, fused=True))
+    assert_same(fused, expected, within=2e-3)
+    # The runs differ, so that agreement is no accident.
+    losses = {run: own[-1].values["train_loss"] for run, own in expected.items()}
+    assert len({round(loss, 4) for loss in losses.values()}) == 3
+
+
+def test_a_run_that_diverges_leaves_its_group_alone(
+    images: Resident, arm: Callable[..., Arm], hardware: Hardware
+) -> None:
+    runs = [Run(0, 0.05), Run(1, 1e4), Run(2, 0.05)]
+    own = arm({"epochs": 3}, activation="relu")
+    expected = records(images, own, hardware, ONE_AFTER_ANOTHER, runs=runs)
+    found = records(images, own, hardware, Way(at_once=3, fused=True), runs=runs)
+    assert found[runs[1]][-1].values["diverged"]
+    assert_same({r: found[r] for r in runs[::2]}, {r: expected[r] for r in runs[::2]}, within=2e-3)
+
+
+def test_a_killed_group_goes_on_from_its_checkpoints(
+    images: Resident, arm: Callable[..., Arm], hardware: Hardware, tmp_path: Path
+) -> None:
+    """Runs of a group may stand at different epochs: those behind catch up first."""
+    own, fused = arm({"epochs": 4}, norm="batch", dropout=0.5), Way(at_once=3, fused=True)
+    whole = records(images, own, hardware, fused)
+    kept = Checkpoints(tmp_path, every_seconds=0, key=lambda run: f"run-{run.seed}")
+    killed = train(images, own, RUNS, hardware, kept, fused)
+    for record in killed:
+        if isinstance(record, Epoch) and (record.run, record.values["epoch"]) == (RUNS[0], 3):
+            break
+    killed.close()
+    sizes = {path.stat().st_size for path in tmp_path.glob("*.checkpoint")}
+    assert len(list(tmp_path.glob("*.checkpoint"))) == 3
+    assert max(sizes) < 1.1 * min(sizes)  # each has its own weights, not the group's
+    assert_same(records(images, own, hardware, fused, checkpoints=kept), whole, within=2e-3)
+    assert not list(tmp_path.glob("*.checkpoint"))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU here")
+@pytest.mark.parametrize("levels", NETWORKS, ids=WORDS)
+@pytest.mark.parametrize(
+    "way", [Way(graph=True), Way(3, graph=True), Way(3, fused=True), Way(3, fused=True, graph=True)], ids=str
+)
+def test_every_way_on_a_gpu_gives_what_one_after_another_gives(
+    images: Resident, arm: Callable[..., Arm], levels: dict, way: Way
+) -> None:
+    cuda = choose("cuda", "float32")
+    there = Resident(
+        **{k: v.to(cuda.device) if isinstance(v, torch.Tensor) else v for k, v in vars(images).items()}
+    )
+    levels = dict(levels)
+    own = arm({"epochs": 2, "augmentation": levels.pop("augmentation", "none")}, **levels)
+    expected = records(there, own, cuda, ONE_AFTER_ANOTHER)
+    assert_same(records(there, own, cuda, way), expected, within=2e-3)
+    assert all(math.isfinite(own[-1].values["train_loss"]) for own in expected.values())
+
+
+# Memory ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("epochs_before", [0, 1])
+def test_without_memory_for_all_runs_fewer_train_at_a_time(
+    images: Resident,
+    arm: Callable[..., Arm],
+    hardware: Hardware,
+    monkeypatch: pytest.MonkeyPatch,
+    epochs_before: int,
+) -> None:
+    own, said = arm({"epochs": 3}), []
+    make = Way.stepper
+
+    class Scarce:
+        """Trains so many epochs, and then has no memory."""
+
+        def __init__(self, way: Way, trainings: list) -> None:
+            self.stepper, self.left = make(way, trainings), epochs_before if len(trainings) > 2 else 99
+
+        def epoch(self, most: int | None = None) -> list[float]:
+            if self.left == 0:
+                raise torch.OutOfMemoryError("CUDA out of memory.")
+            self.left -= 1
+            return self.stepper.epoch(most)
+
+    expected = records(images, own, hardware, ONE_AFTER_ANOTHER)
+
+    def scarce(way: Way, trainings: list) -> Scarce:
+        return Scarce(way, trainings)
+
+    monkeypatch.setattr(Way, "stepper", scarce)
+    told: dict[Run, list[Record]] = {}
+    for record in train(images, own, RUNS, hardware, Checkpoints(), Way(3, fused=True), said.append):
+        told.setdefault(record.run, []).append(record)
+    assert said == [f"{own.name}: no memory for 3 runs at a time; now 1"]
+    assert_same(told, expected, within=2e-3)  # each epoch once, though some were trained twice
+    monkeypatch.setattr(Way, "stepper", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("too large")))
+    with pytest.raises(torch.OutOfMemoryError, match="too large"):
+        list(train(images, own, RUNS[:1], hardware, Checkpoints(), ONE_AFTER_ANOTHER, said.append))
+
+
+# Choosing --------------------------------------------------------------------------------------------
+
+GPU = Hardware(torch.device("cuda"), "bfloat16", "a GPU")
+
+
+def rates(monkeypatch: pytest.MonkeyPatch, rate: Callable[[Way], float]) -> list[Way]:
+    """The ways that were measured, in order, from now on; each has this rate."""
+    asked: list[Way] = []
+
+    def measure(way: Way, *_: object) -> tuple[float, float]:
+        asked.append(way)
+        return rate(way), 2.3
+
+    monkeypatch.setattr(choosing, "_timed", measure)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    return asked
+
+
+def test_on_a_cpu_runs_go_one_after_another_without_a_measurement(
+    images: Resident,
+    arm: Callable[..., Arm],
+    hardware: Hardware,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    asked = rates(monkeypatch, lambda way: 1.0)
+    assert choosing.choose_way(images, arm(), RUNS, hardware, tmp_path) == ONE_AFTER_ANOTHER
+    assert not asked
+
+
+def test_the_fastest_way_is_measured_once_for_all_activations(
+    images: Resident, arm: Callable[..., Arm], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    speed = {(8, True): 900.0, (16, True): 920.0, (32, True): 5000.0, (2, False): 101.0}
+
+    def rate(way: Way) -> float:
+        return speed.get((way.at_once, way.fused), 100.0 * way.at_once if way.fused else 100.0)
+
+    asked = rates(monkeypatch, rate)
+    runs = [Run(seed, 0.1) for seed in range(40)]
+    chosen = choosing.choose_way(images, arm(), runs, GPU, tmp_path, said.append)
+    # Doubling stops where it gains less than a twentieth: 32 at a time is never tried.
+    assert [way.at_once for way in asked if way.fused] == [2, 4, 8, 16]
+    assert [way.at_once for way in asked if way.graph and not way.fused] == [1, 2]
+    assert chosen == Way(16, fused=True, graph=True)
+    assert "16 fused, graph 920" in said[0]
+    asked.clear()
+    assert choosing.choose_way(images, arm(activation="tanh"), runs, GPU, tmp_path) == chosen
+    assert not asked
+    for changed in (arm(norm="batch"), arm({"batch_size": 32})):
+        choosing.choose_way(images, changed, runs, GPU, tmp_path, said.append)
+        assert asked
+        asked.clear()
+    for path in tmp_path.iterdir():
+        path.write_text("{")
+    choosing.choose_way(images, arm(), runs, GPU, tmp_path, said.append)
+    assert asked
+
+
+def test_all_runs_at_a_time_are_tried_too(
+    images: Resident, arm: Callable[..., Arm], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = rates(monkeypatch, lambda way: 100.0 * way.at_once)
+    choosing.measured(images, arm(), [Run(seed, 0.1) for seed in range(6)], GPU)
+    assert [way.at_once for way in asked if way.fused] == [2, 4, 6]
+
+
+def test_a_way_that_fails_or_gives_other_losses_is_left_out(
+    images: Resident, arm: Callable[..., Arm], hardware: Hardware, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the CPU's own steps: graphs cannot be captured there, and fusing is made wrong."""
+    said: list[str] = []
+    own = choosing.measured(images, arm(), RUNS, hardware, said.append)
+    assert own[ONE_AFTER_ANOTHER] > 0
+    assert all(rate == 0 for way, rate in own.items() if way.graph)
+    assert any("one after another, graph does not run here" in line for line in said)
+
+    def wrong(way: Way, trainings: list) -> Stepper:
+        with torch.no_grad():
+            trainings[0].model[0].weight.mul_(1 + 20 * way.graph)
+        return Eager([OneStep(training) for training in trainings])
+
+    said.clear()
+    monkeypatch.setattr(Way, "stepper", wrong)
+    own = choosing.measured(images, arm(), RUNS, hardware, said.append)
+    assert [way for way, rate in own.items() if rate] == [ONE_AFTER_ANOTHER]
+    assert "is left out: its first losses are" in said[0]
+    monkeypatch.setattr(Way, "stepper", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("too large")))
+    assert set(choosing.measured(images, arm(), RUNS, hardware).values()) == {0.0}
