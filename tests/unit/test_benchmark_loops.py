@@ -153,8 +153,9 @@ def test_another_way_of_the_engine_is_another_row(monkeypatch) -> None:
     monkeypatch.setattr("takeoff.probing.rates.SIDES", {"cpu": (64,)})
     lines: list[str] = []
     found = throughput.measure(TINY, made_up(8, 1, 200), "cpu", 1, 0.01, lines.append)
-    assert [row.loop for row in found] == ["dataloader", "memory", "engine", "engine, once more"]
-    assert len(lines) == 4
+    names = ["dataloader", "memory", "engine", "engine, 6 fused", "engine, once more"]
+    assert [row.loop for row in found] == names
+    assert len(lines) == 5
     for row in found:
         assert (row.blocks, row.device, row.precision) == (throughput.BLOCKS, "cpu", found[0].precision)
         assert 0 < (row.low or 0) <= (row.images_per_second or 0) <= (row.high or 0)
