@@ -25,6 +25,7 @@ LAWS = {
     "pixels-rbf-svm": (2.0, 0.25, 0.3),
     "hog-rbf-svm": (2.5, 0.5, 0.25),
     "kmeans-linear-svm": (6.0, 0.6, 0.24),
+    "fisher-linear-svm": (5.0, 0.55, 0.27),
     "network-0.5x": (4.0, 0.4, 0.15),
     "network-1x": (5.0, 0.4, 0.08),
     "network-2x": (6.0, 0.4, 0.02),

@@ -31,7 +31,8 @@ def test_the_command_measures_every_loop_and_its_ratio(measured: Path) -> None:
     names = "loop width batch threads precision images_per_second ratio_to_plain".split()
     assert list(rows[0])[: len(names)] == names
     assert list(rows[0]) == [field.name for field in fields(Row)]
-    assert [row["loop"] for row in rows] == 2 * ["dataloader", "memory", "engine"]
+    loops = ["dataloader", "memory", "engine"]
+    assert [row["loop"] for row in rows] == [*loops, *loops, "engine, 6 fused"]
     for start in (0, 3):
         reference = float(rows[start]["images_per_second"])
         for row in rows[start : start + 3]:

@@ -86,7 +86,7 @@ def test_the_least_share_that_an_error_names_is_enough(tmp_path):
 def test_arms_have_equal_steps_and_borrow_from_the_nearest_tuned_size(study):
     found = members(study, scaling.Options())
     arms = {member.arm.name: member.arm for member in found}
-    assert len(arms) == len(found) == 9 * 6
+    assert len(arms) == len(found) == 10 * 6
     assert len(distinct(arms.values())) == len(arms)
     at = sizes(study, scaling.Options())
     for member in found:
@@ -194,7 +194,7 @@ def test_agreement_against_scipy(study, tmp_path):
 def test_order_is_compared_over_the_same_disjoint_draws(study, tmp_path):
     tables = analysed(study, tmp_path, noise=0.15)
     row, runs = tables["order"].iloc[0], tables["runs"]
-    assert (row["smallest"], row["largest"], row["n_draws"], row["n_methods"]) == (1500, 12_000, 4, 9)
+    assert (row["smallest"], row["largest"], row["n_draws"], row["n_methods"]) == (1500, 12_000, 4, 10)
     scores = [
         runs[runs["train_samples"] == size]
         .pivot(index="seed", columns="method", values="test_error")

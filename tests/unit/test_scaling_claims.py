@@ -124,14 +124,14 @@ def test_a_bound_that_cannot_change_the_side_leaves_the_verdict(study, tmp_path)
     assert (findings[claim].parts[0].slack, verdicts[claim]) == ((0, np.inf), ["supported"])
     # A method that only guesses has no plateau, whatever the network does.
     findings, verdicts = bent(
-        study, tmp_path, {("kmeans", None): 0.9, ("hog", None): 0.9, ("pixels", None): 0.9}
+        study, tmp_path, {(kind, None): 0.9 for kind in ("kmeans", "hog", "pixels", "fisher")}
     )
     assert verdicts["older-methods-plateau"] == ["undecided", "supported"]
 
 
 def test_an_order_of_methods_at_chance_is_luck(study, tmp_path):
     claim = "order-unsettled-with-little-data"
-    all_methods = ("network", "hog", "pixels", "kmeans")
+    all_methods = ("network", "hog", "pixels", "kmeans", "fisher")
     findings, verdicts = bent(study, tmp_path, {(all_methods, (1500,)): 0.9})
     assert findings[claim].parts[0].slack == (0, np.inf)
     assert verdicts[claim] == ["undecided"]
