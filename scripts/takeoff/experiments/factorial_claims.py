@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from takeoff.experiments.chance import chance_of
 from takeoff.experiments.claims import Claim, Finding
 from takeoff.experiments.factorial_cells import Options, tuned_arms
-from takeoff.statistics.chance import chance_line
+from takeoff.statistics.chance import chance_line, near_perfect
 from takeoff.statistics.verdicts import Part
 from takeoff.study.arms import Arm, make_arm
 from takeoff.study.model import Level, Study
@@ -169,7 +169,7 @@ def _interaction(
         accuracy = float(runs.loc[runs["arm"] == arm, "test_accuracy"].mean())
         if accuracy <= chance_line(chance, images):
             reasons.append(f"{arm} is at chance")
-        elif accuracy + 2 * sqrt(accuracy * (1 - accuracy) / images) >= 1:
+        elif near_perfect(accuracy, images):
             reasons.append(f"{arm} is within two standard errors of perfect")
     mean = runs.groupby("arm")[["train_accuracy", "test_accuracy"]].mean()
     for norm in (False, True):

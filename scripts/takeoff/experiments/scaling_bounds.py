@@ -6,11 +6,11 @@ sign that the cell has in it; from both sides, and so without meaning, where cel
 """
 
 from collections.abc import Mapping, Sequence
-from math import inf, sqrt
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from takeoff.experiments.scaling_methods import listed, method_words
-from takeoff.statistics.chance import chance_line
+from takeoff.statistics.chance import chance_line, near_perfect
 from takeoff.statistics.verdicts import Range
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def bound_of(accuracy: float, test: tuple[float, int]) -> int:
     """
     if accuracy <= chance_line(*test):
         return FLOOR
-    return CEILING if accuracy + 2 * sqrt(accuracy * (1 - accuracy) / test[1]) >= 1 else 0
+    return CEILING if near_perfect(accuracy, test[1]) else 0
 
 
 def bounds(tables: "Tables", test: tuple[float, int]) -> dict[tuple[str, int], int]:

@@ -1,5 +1,6 @@
 """Chance: what guessing the most frequent class scores, and which accuracies are no better."""
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -29,3 +30,8 @@ def collapsed(accuracy: ArrayLike, diverged: ArrayLike, chance: float, images: i
     return np.asarray(diverged, dtype=bool) | ~(
         np.asarray(accuracy, dtype=float) > chance_line(chance, images)
     )
+
+
+def near_perfect(accuracy: float, images: int) -> bool:
+    """Whether an accuracy on so many images lies within two binomial standard errors of 1."""
+    return accuracy + 2 * math.sqrt(accuracy * (1 - accuracy) / images) >= 1
