@@ -11,7 +11,7 @@ import numpy as np
 from takeoff.errors import TakeoffError
 from takeoff.files import atomic_path
 from takeoff.models import architecture
-from takeoff.study.arms import AnyArm, Arm, distinct, seeds_of
+from takeoff.study.arms import AnyArm, Arm, distinct, seeds_of, tuning_seeds_of
 from takeoff.study.model import Budget, Study
 
 EFFICIENCY = 0.7
@@ -121,7 +121,7 @@ def _trainings(
 
     grid = arm.rates or study.tuning.learning_rates
     if arm.tuned and len(grid) > 1:
-        yield from (run("tune", seed, rate) for rate in grid for seed in study.tuning_seeds)
+        yield from (run("tune", seed, rate) for rate in grid for seed in tuning_seeds_of(study, arm))
     fixed = arm.learning_rate or (grid[0] if arm.tuned and len(grid) == 1 else None)
     yield from (run("final", seed, fixed) for seed in seeds_of(study, arm))
 

@@ -202,6 +202,28 @@ def test_a_tuning_run_never_reads_the_test_images(
     assert 0 < last.values["validation_accuracy"] <= 1
 
 
+def test_a_run_that_tunes_for_its_end_is_scored_at_its_ends_alone_and_ends_the_same(
+    images: Resident, arm: Callable[..., Arm], hardware: Hardware
+) -> None:
+    scored = {
+        word: [record.values for record in train(images, own, Run(1, rate, final), hardware)]
+        for word, own, rate, final in (
+            ("tuning", arm({"epochs": 3}), 0.05, False),
+            ("final", arm({"epochs": 3}), 0.05, True),
+            ("soonest", arm({"epochs": 3}).model_copy(update={"target": 0.75}), 0.05, False),
+            ("best", arm({"epochs": 3, "keep": "best"}), 0.05, False),
+            ("diverging", arm({"epochs": 3}), 100.0, False),
+        )
+    }
+    epochs = {word: [row["epoch"] for row in rows if "epoch" in row] for word, rows in scored.items()}
+    assert epochs["tuning"] == [0, 3]
+    assert epochs["final"] == epochs["soonest"] == epochs["best"] == [0, 1, 2, 3]
+    assert epochs["diverging"] == [0, 1]
+    assert scored["diverging"][-1]["diverged"]
+    for key in ("train_loss", "validation_loss", "validation_accuracy", "best_epoch", "flops"):
+        assert scored["tuning"][-1][key] == scored["final"][-1][key]
+
+
 @pytest.mark.parametrize("rate", [1e4, 100.0])
 def test_a_run_that_diverges_is_a_result(
     images: Resident, arm: Callable[..., Arm], hardware: Hardware, rate: float

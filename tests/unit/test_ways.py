@@ -184,7 +184,7 @@ def rates(monkeypatch: pytest.MonkeyPatch, rate: Callable[[Way], float]) -> list
     return asked
 
 
-def test_on_a_cpu_runs_go_one_after_another_without_a_measurement(
+def test_on_a_cpu_small_steps_are_fused_and_others_go_one_after_another_without_a_measurement(
     images: Resident,
     arm: Callable[..., Arm],
     hardware: Hardware,
@@ -192,7 +192,24 @@ def test_on_a_cpu_runs_go_one_after_another_without_a_measurement(
     tmp_path: Path,
 ) -> None:
     asked = rates(monkeypatch, lambda way: 1.0)
-    assert choosing.choose_way(images, arm(), RUNS, hardware, tmp_path) == ONE_AFTER_ANOTHER
+    many = [Run(seed, 0.1) for seed in range(20)]
+    ways = {
+        name: choosing.choose_way(images, own, runs, hardware, tmp_path)
+        for name, own, runs in (
+            ("small", arm(), RUNS),
+            ("many", arm(), many),
+            ("alone", arm(), RUNS[:1]),
+            ("none", arm(), []),
+            ("large", arm(width=1.0), RUNS),
+        )
+    }
+    assert ways == {
+        "small": Way(3, fused=True),
+        "many": Way(choosing.CPU_RUNS, fused=True),
+        "alone": ONE_AFTER_ANOTHER,
+        "none": ONE_AFTER_ANOTHER,
+        "large": ONE_AFTER_ANOTHER,
+    }
     assert not asked
 
 

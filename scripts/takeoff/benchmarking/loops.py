@@ -122,7 +122,7 @@ class Engine:
         """Set the machine up as `choose` does for a study."""
         set_up(self.hardware, deterministic=True)
         if self.records is None:
-            runs = [Run(seed, LEARNING_RATE, final=False) for seed in range(self.way.runs)]
+            runs = [Run(seed, LEARNING_RATE) for seed in range(self.way.runs)]
             self.records = train(self.data, self.arm, runs, self.hardware, Checkpoints(), self.way.way)
 
     def __call__(self) -> None:

@@ -32,6 +32,7 @@ def plain_arm(
     *,
     rates: tuple[float, ...],
     seeds: tuple[int, ...] | None,
+    tuning_seeds: int | None = None,
     probed: bool = False,
     initialisation: str = "by-activation",
 ) -> Arm:
@@ -53,5 +54,6 @@ def plain_arm(
         recipe={"weight_decay": 0.0},
         rates=tuple(sorted(rates)),
         seeds=seeds,
+        tuning_seeds=tuning_seeds,
         probed=probed,
     )

@@ -31,6 +31,8 @@ class Options(Grid):
 
     activation: Activation = "relu"
     """Of the hidden layers."""
+    tuning_seeds: Annotated[int, Field(ge=2, strict=True)] = 6
+    """Seeds that each rate is tried on: the claim rests on them."""
     trains: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """A run trains if its training accuracy ends at or above this."""
 
@@ -39,7 +41,15 @@ def arms(study: Study, options: Options) -> list[Arm]:
     """Depth × norm; the tuning runs of each, at every rate, are the map."""
     seeds = first_seeds(study, options.shallow_seeds)
     return [
-        plain_arm(study, options.activation, norm, depth, rates=options.rates, seeds=seeds)
+        plain_arm(
+            study,
+            options.activation,
+            norm,
+            depth,
+            rates=options.rates,
+            seeds=seeds,
+            tuning_seeds=options.tuning_seeds,
+        )
         for depth in sorted(set(options.depths))
         for norm in NORMS
     ]

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from takeoff.study.model import Level, Study
+from takeoff.study.model import TUNING_SEED, Level, Study
 from takeoff.study.settings import FACTORS, Network, Recipe, Settings
 
 Features = Literal["pixels", "hog", "kmeans", "fisher"]
@@ -33,6 +33,8 @@ class Arm(_Arm):
     """A fixed rate: the arm is not tuned. With a lender, whose runs count where it has that very rate."""
     rates: tuple[float, ...] | None = None
     """The grid that the rate is chosen from; None: the study's."""
+    tuning_seeds: int | None = None
+    """On how many seeds each rate is tried; None: the study's number."""
     target: float | None = None
     """The training accuracy that the chosen rate is to reach soonest; None: choose by validation accuracy."""
     probed: bool = False
@@ -139,6 +141,11 @@ def seeds_of(study: Study, arm: AnyArm) -> list[int]:
     return study.seed_list if arm.seeds is None else list(arm.seeds)
 
 
+def tuning_seeds_of(study: Study, arm: Arm) -> list[int]:
+    """The seeds that the arm's rate is chosen on."""
+    return list(range(TUNING_SEED, TUNING_SEED + (arm.tuning_seeds or study.tuning.seeds)))
+
+
 def _samples(study: Study, asked: Level | None) -> int | None:
     samples = study.dataset.train_samples if asked is None else asked
     return None if samples == "all" else int(samples)
@@ -220,6 +227,7 @@ def _merged(one: AnyArm, other: AnyArm) -> AnyArm:
         shared["probed"] = one.probed or other.probed
         # Where one has the study's grid and the other its own, it is tuned on its own.
         shared["rates"] = tuple(sorted({*(one.rates or ()), *(other.rates or ())})) or None
+        shared["tuning_seeds"] = max((n for n in (one.tuning_seeds, other.tuning_seeds) if n), default=None)
     merged = one.model_copy(update=shared)
     if merged != other.model_copy(update=shared):
         raise ValueError(f"two different arms are called {one.name}")

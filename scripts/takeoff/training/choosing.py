@@ -1,7 +1,8 @@
-"""Which way trains an arm fastest on a GPU: a short measurement, remembered for each device.
+"""Which way trains an arm fastest: on a GPU a short measurement, remembered for each device; on a CPU a rule.
 
-On a CPU runs go one after another: fused they were no faster (`scripts/benchmark.py` shows it), and two processes of
-one thread each keep two cores busier than anything within one process.
+A CPU's core gains from fused runs only where a step is so small that calls cost more than products, and what is
+small there does not depend much on the CPU; so the same runs are always fused there, and give the same bits.
+`scripts/benchmark.py` measures it.
 """
 
 import gc
@@ -15,12 +16,18 @@ import torch
 
 from takeoff.digests import ENGINE, code_digest
 from takeoff.files import digest_of, write_json
+from takeoff.models import architecture
 from takeoff.study.arms import Arm, Run
 from takeoff.training.hardware import Hardware
 from takeoff.training.resident import Resident
 from takeoff.training.state import Training
 from takeoff.training.ways import ONE_AFTER_ANOTHER, Way
 
+SMALL_STEP = 1e8
+"""Floating-point operations of a run's step up to which a CPU trains runs fused. Measured on AVX2: 1.9 times as fast
+at 2e7, 1.3 to 1.5 at 7e7, 1.0 to 1.3 at 1.3e8, 1.1 at 2.7e8 with 8 px, slower from 1.8e8 up with 32 px."""
+CPU_RUNS = 8
+"""Runs fused there, at most."""
 WARM_UP, STEPS = 5, 30
 """Steps before, and of, a measurement."""
 GAIN = 1.05
@@ -43,13 +50,15 @@ def choose_way(
         data: the images.
         arm: what is trained.
         runs: how many there are bounds how many are trained at a time.
-        hardware: a CPU needs no measurement.
+        hardware: on a CPU nothing is measured.
         memory: the folder where choices are kept, a file each.
         say: takes a line with what was measured.
 
     """
-    if hardware.device.type == "cpu" or not runs:
+    if not runs:
         return ONE_AFTER_ANOTHER
+    if hardware.device.type == "cpu":
+        return _on_a_cpu(data, arm, len(runs))
     path = memory / f"{_key(data, arm, len(runs), hardware)}.json"
     if known := _remembered(path):
         return known
@@ -59,6 +68,14 @@ def choose_way(
     told = ", ".join(f"{way.name} {rate:,.0f}" for way, rate in rates.items())
     say(f"{arm.name}: images per second {told}; so {best.name}")
     return best
+
+
+def _on_a_cpu(data: Resident, arm: Arm, runs: int) -> Way:
+    """Fused where a step is small."""
+    layers = architecture.layers(arm.network, data.resolution, data.channels, data.classes)
+    small = architecture.training_flops(layers) * arm.recipe.batch_size <= SMALL_STEP
+    at_once = min(runs, CPU_RUNS) if small else 1
+    return Way(at_once, fused=at_once > 1)
 
 
 def measured(

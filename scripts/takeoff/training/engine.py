@@ -36,7 +36,8 @@ def train(
         say: takes a line where memory runs out.
 
     Yields:
-        An `Epoch` per run and epoch, each run's in order, and a `Finished` at each run's end.
+        An `Epoch` per run and scored epoch (of a run that tunes for its end, the first and the last), each run's
+        in order, and a `Finished` at each run's end.
 
     Raises:
         torch.OutOfMemoryError: not even one run fits.
@@ -101,9 +102,10 @@ def _together(trainings: Sequence[Training], way: Way, checkpoints: Checkpoints)
         losses = stepper.epoch()
         seconds = (time.perf_counter() - began) / len(members)
         for training, loss in zip(members, losses, strict=True):
-            training.ended_epoch(loss, seconds)
+            scored = training.ended_epoch(loss, seconds)
             checkpoints.keep(training)
-            yield Epoch(training.run, training.history[-1])
+            if scored:
+                yield Epoch(training.run, training.history[-1])
 
 
 __all__ = ["Epoch", "Finished", "Record", "train"]

@@ -12,7 +12,7 @@ import numpy as np
 
 from takeoff.records import CURVES, PROBE, RUNS, write_table
 from takeoff.statistics.crossing import first_crossing
-from takeoff.study.arms import Arm, Run, seeds_of
+from takeoff.study.arms import Arm, Run, seeds_of, tuning_seeds_of
 from takeoff.study.model import Study
 from takeoff.training.checkpoints import Checkpoints
 from takeoff.training.choosing import choose_way
@@ -53,11 +53,8 @@ class ArmJob:
         return choice
 
     def _choice(self) -> Choice:
-        arm, grid, seeds = (
-            self.arm,
-            self.arm.rates or self.study.tuning.learning_rates,
-            self.study.tuning_seeds,
-        )
+        arm, grid = self.arm, self.arm.rates or self.study.tuning.learning_rates
+        seeds = tuning_seeds_of(self.study, arm)
         if arm.learning_rate is not None:
             return only_rate(arm.learning_rate)
         if arm.lender is not None:

@@ -8,7 +8,7 @@ from takeoff.study.arms import Run
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch of one run left behind; epoch 0 is before training."""
+    """What one scored epoch of one run left behind; epoch 0 is before training."""
 
     run: Run
     values: dict[str, Any]

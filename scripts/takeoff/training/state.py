@@ -89,11 +89,18 @@ class Training:
             for step in range(per_epoch)
         ]
 
-    def ended_epoch(self, batch_loss: float, seconds: float) -> None:
-        """Score the network after an epoch whose batches had this mean loss, and which took so long."""
+    def ended_epoch(self, batch_loss: float, seconds: float) -> bool:
+        """Count an epoch whose batches had this mean loss, and which took so long; whether it was scored.
+
+        Nobody reads the scores on the way of a run whose end alone chooses a rate.
+        """
         self.seconds += seconds
         self.epoch += 1
-        self._remember(batch_loss)
+        watched = self.run.final or self.arm.target is not None or self.arm.recipe.keep == "best"
+        scored = watched or self.epoch == self.arm.recipe.epochs or not math.isfinite(batch_loss)
+        if scored:
+            self._remember(batch_loss)
+        return scored
 
     def finished(self) -> Finished:
         """What the run ends with."""
@@ -191,7 +198,7 @@ class Training:
         if self.best:
             ended = self.best["epoch"]
             self.model.load_state_dict(self.best["weights"])
-        chosen = self.history[ended]
+        chosen = self.history[ended] if self.best else last
         train = self._score(self.training)
         test = self._test() if self.run.final else train
         exploded = train.loss > EXPLODED * math.log(self.data.classes)
