@@ -7,8 +7,10 @@ import pytest
 import torch
 from takeoff.models import architecture
 from takeoff.models.network import LocalResponseNorm, SeededDropout, build, standard_deviation
+from takeoff.models.small_maps import SmallMapConv2d, as_convolutions, small_map_convolution
 from takeoff.study.settings import Network
 from torch import nn
+from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 CPU = torch.device("cpu")
@@ -57,13 +59,44 @@ def test_counts_agree_with_torch(resolution: int, norm: str, pooling: str, famil
     model = build(network, resolution, 3, 10, seed=0, device=CPU)
     images = torch.randn(2, 3, resolution, resolution)
     assert architecture.parameters(layers) == sum(p.numel() for p in model.parameters())
-    with FlopCounterMode(display=False) as forward:
+    with as_convolutions(), FlopCounterMode(display=False) as forward:
         logits = model(images)
     assert logits.shape == (2, 10)
     assert architecture.forward_flops(layers) * 2 == forward.get_total_flops()
-    with FlopCounterMode(display=False) as both:
+    with as_convolutions(), FlopCounterMode(display=False) as both:
         model(images).sum().backward()
     assert architecture.training_flops(layers) * 2 == both.get_total_flops()
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("runs", [1, 3])
+def test_convolutions_of_small_maps_are_torchs(runs: int, bias: bool) -> None:
+    draw = torch.Generator().manual_seed(runs)
+    inputs = torch.randn(5, runs * 4, 2, 2, generator=draw).requires_grad_()
+    weight = torch.randn(runs * 6, 4, 3, 3, generator=draw).requires_grad_()
+    biases = torch.randn(runs * 6, generator=draw).requires_grad_() if bias else None
+    given = [tensor for tensor in (inputs, weight, biases) if tensor is not None]
+    expected = functional.conv2d(inputs, weight, biases, padding=1, groups=runs)
+    found = small_map_convolution(inputs, weight, biases, runs)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    upstream = torch.randn(expected.shape, generator=draw)
+    for mine, theirs in zip(
+        torch.autograd.grad(found, given, upstream),
+        torch.autograd.grad(expected, given, upstream),
+        strict=True,
+    ):
+        torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_small_maps_are_those_of_8_pixels_alone() -> None:
+    sides = {
+        resolution: sum(
+            isinstance(layer, SmallMapConv2d) for layer in build(ALEXNET, resolution, 3, 10, 0, CPU)
+        )
+        for resolution in (8, 32, 64)
+    }
+    assert sides == {8: 3, 32: 0, 64: 0}
 
 
 def test_the_four_layer_network_is_cuda_convnets() -> None:

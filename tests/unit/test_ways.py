@@ -200,7 +200,7 @@ def test_on_a_cpu_small_steps_are_fused_and_others_go_one_after_another_without_
             ("many", arm(), many),
             ("alone", arm(), RUNS[:1]),
             ("none", arm(), []),
-            ("large", arm(width=1.0), RUNS),
+            ("large", arm(width=2.0), RUNS),
         )
     }
     assert ways == {

@@ -222,7 +222,7 @@ def _parameters(layer: Layer) -> int:
 def forward_flops(built: list[Layer]) -> int:
     """Floating-point operations of one image's forward pass through convolutions and linear layers.
 
-    A multiplication and an addition are two; element-wise work is left out, as is usual.
+    A multiplication and an addition are two; products with padding count and element-wise work does not, as is usual.
     """
     return 2 * sum(_products(layer) for layer in built)
 

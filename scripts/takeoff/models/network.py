@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from takeoff.models import architecture
 from takeoff.models.architecture import Layer
+from takeoff.models.small_maps import KERNEL, SIDE, SmallMapConv2d
 from takeoff.models.streams import stream
 from takeoff.study.settings import Activation, Network
 
@@ -125,7 +126,9 @@ _IN_PLACE: Literal["relu"] = "relu"
 def _module(layer: Layer) -> nn.Module:
     match layer:
         case architecture.Convolution():
-            return nn.Conv2d(
+            small = (layer.side, layer.kernel, layer.stride, layer.padding) == (SIDE, KERNEL, 1, 1)
+            kind = SmallMapConv2d if small else nn.Conv2d
+            return kind(
                 layer.inputs, layer.outputs, layer.kernel, layer.stride, layer.padding, bias=layer.bias
             )
         case architecture.Linear():

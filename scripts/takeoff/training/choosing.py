@@ -23,9 +23,9 @@ from takeoff.training.resident import Resident
 from takeoff.training.state import Training
 from takeoff.training.ways import ONE_AFTER_ANOTHER, Way
 
-SMALL_STEP = 1e8
-"""Floating-point operations of a run's step up to which a CPU trains runs fused. Measured on AVX2: 1.9 times as fast
-at 2e7, 1.3 to 1.5 at 7e7, 1.0 to 1.3 at 1.3e8, 1.1 at 2.7e8 with 8 px, slower from 1.8e8 up with 32 px."""
+SMALL_SIDE, SMALL_STEP = 8, 3e8
+"""Pixels of the images, and floating-point operations of a run's step, up to which a CPU trains runs fused. Measured on
+AVX2 with 8 px: 1.9 times as fast at 2e7, 1.4 at 7e7, 1.5 at 2.7e8, 1.0 to 1.3 for 20 plain layers; none with 32."""
 CPU_RUNS = 8
 """Runs fused there, at most."""
 WARM_UP, STEPS = 5, 30
@@ -73,7 +73,8 @@ def choose_way(
 def _on_a_cpu(data: Resident, arm: Arm, runs: int) -> Way:
     """Fused where a step is small."""
     layers = architecture.layers(arm.network, data.resolution, data.channels, data.classes)
-    small = architecture.training_flops(layers) * arm.recipe.batch_size <= SMALL_STEP
+    step = architecture.training_flops(layers) * arm.recipe.batch_size
+    small = data.resolution <= SMALL_SIDE and step <= SMALL_STEP
     at_once = min(runs, CPU_RUNS) if small else 1
     return Way(at_once, fused=at_once > 1)
 

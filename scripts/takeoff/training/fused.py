@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from takeoff.models.network import LocalResponseNorm, SeededDropout
+from takeoff.models.small_maps import SmallMapConv2d, small_map_convolution
 from takeoff.training.state import Training
 from takeoff.training.steps import Rate
 
@@ -76,6 +77,8 @@ class FusedStep:
     def _layer(self, module: nn.Module, tensors: dict[str, Tensor], values: Tensor) -> Tensor:
         """One layer of every run."""
         match module:
+            case SmallMapConv2d() if not values.is_cuda:
+                return small_map_convolution(values, tensors["weight"], tensors.get("bias"), self.runs)
             case nn.Conv2d():
                 weight, bias = tensors["weight"], tensors.get("bias")
                 return functional.conv2d(

@@ -21,11 +21,11 @@ BITS = ("test_correct", "test_top5_correct")
 
 
 def run_key(arm: Arm, run: Run, data: Resident, hardware: Hardware) -> str:
-    """Sixteen hexadecimal digits of all that a run's numbers depend on, rounding included.
+    """Sixteen hexadecimal digits of all that a run's numbers depend on, but for which runs it is fused with.
 
-    The engine's code and torch's version, the arm (not its name, which is a label, nor how its rate is
-    chosen), the data, the run, and
-    the kind of device with its precision and threads.
+    The engine's code and torch's version, the arm (not its name, which is a label, nor how its rate is chosen), the
+    data, the run, and the kind of device with its precision and threads. Fused runs differ from single ones by
+    rounding alone.
     """
     return digest_of(
         {
