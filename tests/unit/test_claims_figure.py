@@ -119,15 +119,22 @@ def test_what_speaks_for_a_claim_stands_right_of_its_line():
     assert steps[0] == pytest.approx(steps[1])
 
 
+def test_an_interval_of_two_values_without_a_usable_end_does_not_shrink_its_axis():
+    wild = judge_parts([Part.of("x", [1.0, 1000.0], (1, inf), ratio=True, slack=(0, inf))])[0]
+    assert wild.low < 1e-9
+    scale = Scale.of(wild, None)
+    assert scale.place(wild.part.estimate) > scale.line + 0.5
+
+
 def test_numbers_have_the_digits_that_are_known():
     def words(values, **keys):
         return number_words(judge_parts([Part.of("x", values, **({"supports": (0.1, inf)} | keys))])[0])
 
-    assert words([0.031, 0.033, 0.032]) == ("0.0320", "[0.0295, 0.0345]")
-    assert words([-12.0, -14.0, -13.0]) == ("−13.0", "[−15.5, −10.5]")
-    assert words([2.0] * 3, ratio=True) == ("2.00×", "[2.00, 2.00]")
-    assert words([2.0] * 3, ratio=True, slack=(inf, inf)) == ("2.00×", "[0, ∞]")
-    assert words([2e6] * 3, ratio=True) == ("2.00·10⁶×", "[2.00·10⁶, 2.00·10⁶]")
+    assert words([0.031, 0.033, 0.032]) == ("0.0320", "[0.0295, 0.0345] n 3")
+    assert words([-12.0, -14.0, -13.0]) == ("−13.0", "[−15.5, −10.5] n 3")
+    assert words([2.0] * 3, ratio=True) == ("2.00×", "[2.00, 2.00] n 3")
+    assert words([2.0] * 3, ratio=True, slack=(inf, inf)) == ("2.00×", "[0, ∞] n 3")
+    assert words([2e6] * 3, ratio=True) == ("2.00·10⁶×", "[2.00·10⁶, 2.00·10⁶] n 3")
     assert words([2e-7] * 3, ratio=True)[0] == "2.00·10⁻⁷×"
     assert words([1.0]) == ("1.00", "no interval")
     assert number_words(judge_parts(SHAPES[-1:])[0]) == ("–", "not measured")

@@ -7,13 +7,18 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
 from matplotlib.patches import FancyBboxPatch, Rectangle
-from matplotlib.textpath import TextPath
 
-from takeoff.experiments.claims_scale import AXIS, CRITERION, Scale, criterion_words, number_words
+from takeoff.experiments.claims_scale import (
+    AXIS,
+    CRITERION,
+    Scale,
+    bounded,
+    criterion_words,
+    number_words,
+)
 from takeoff.experiments.judging import JudgedClaim, Outcome, claims_table
-from takeoff.experiments.plotting import COLOURS, INK, MUTED, STYLE, new_figure, styled
+from takeoff.experiments.plotting import COLOURS, INK, MUTED, new_figure, styled, text_width
 from takeoff.statistics.verdicts import Judgement
 from takeoff.study.model import Study
 
@@ -23,7 +28,7 @@ FOR, AGAINST = COLOURS[0], COLOURS[3]
 STRENGTH = {"supported": FOR, "contradicted": AGAINST, "undecided": "#8a8a8a"}
 
 WIDTH, HEADER, COLUMNS_HEAD = 10.0, 0.62, 0.24
-BADGE, CLAIM, NUMBERS, PUBLISHED = (0.12, 1.12), (1.38, 2.95), (6.85, 1.3), (8.22, 1.68)
+BADGE, CLAIM, NUMBERS, PUBLISHED = (0.12, 1.12), (1.38, 2.95), (6.8, 1.4), (8.22, 1.68)
 UNTESTED_CLAIM, UNTESTED_REASON = (0.34, 4.0), (4.5, 5.4)
 """Columns: left edge and width, in inches."""
 WORDS, SMALL, TINY = 8.5, 7.2, 6.6
@@ -43,7 +48,7 @@ def draw_claims(study: Study, judged: Sequence[JudgedClaim]) -> tuple[Figure, pd
     counts = [f"{sum(one.verdict == verdict for one in judged)} {verdict}" for verdict in SYMBOLS]
     subtitle = " · ".join(counts)
     if tested:
-        subtitle += " · 95% intervals, widened for the number of criteria (Holm)"
+        subtitle += " · 95% intervals, widened for the number of criteria (Holm), from n values"
     figure = new_figure(WIDTH, height, f"{study.title}: which claims hold?", subtitle, constrained=False)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
@@ -146,7 +151,7 @@ class PartLine:
         axes.plot(estimate, y, "o", ms=6, mfc=fill, mec=colour, mew=1.4, zorder=4)
         if np.isnan(self.judged.low):
             return
-        ends = [part.scaled(end) for end in (self.judged.low, self.judged.high)]
+        ends = [bounded(part, end) for end in (self.judged.low, self.judged.high)]
         places = [scale.place(end) for end in ends]
         axes.plot(places, [y, y], color=colour, lw=2.2, solid_capstyle="butt", zorder=3)
         for end, place in zip(ends, places, strict=True):
@@ -240,7 +245,4 @@ def _wrap(text: str, width: float, size: float, most: int = 9) -> list[str]:
 @cache
 def _word_width(word: str) -> float:
     """In units of the letters' size."""
-    font = FontProperties(family=STYLE["font.family"])
-    # Between two bars, so that the space at the word's ends counts.
-    with_bars, bars = (TextPath((0, 0), text, size=100, prop=font) for text in (f"|{word}|", "||"))
-    return float(with_bars.get_extents().width - bars.get_extents().width) / 100
+    return text_width(word, 72, "normal")

@@ -44,7 +44,7 @@ class Scale:
             return max((abs(offset) / rooms[1 if offset > 0 else -1] for offset in offsets), default=0.0)
 
         ends = [part.scaled(end) for region in part.against for end in region]
-        interval = part.scaled(judgement.low), part.scaled(judgement.high)
+        interval = [bounded(part, end) for end in (judgement.low, judgement.high)]
         units = needed([part.estimate, *interval, *ends])
         if np.isfinite(low) and np.isfinite(high):  # leave room beyond the far end
             units = max(units, 1.6 * needed([high]))
@@ -64,8 +64,17 @@ class Scale:
         return AXIS[0] < self.place(value) < AXIS[0] + AXIS[1]
 
 
+def bounded(part: Part, end: float) -> float:
+    """An interval's end on the estimate's scale; infinite where a ratio is as good as 0 or infinite."""
+    if part.ratio and not NEARLY_NONE <= end <= 1 / NEARLY_NONE and not np.isnan(end):
+        return np.inf if end > 1 else -np.inf
+    return part.scaled(end)
+
+
 def number_words(judgement: Judgement) -> tuple[str, str]:
-    """Estimate with its unit, and interval, both to the digits that the interval's width allows."""
+    """Estimate with its unit, and interval, both to the digits that the interval's width allows; and on how many values
+    they rest, where that is a whole number.
+    """
     low, high, estimate = judgement.low, judgement.high, judgement.estimate
     unit = "×" if judgement.part.ratio else f" {judgement.part.unit}".rstrip()
     if np.isnan(estimate):
@@ -75,7 +84,9 @@ def number_words(judgement: Judgement) -> tuple[str, str]:
     widths = [abs(end - estimate) for end in (low, high) if np.isfinite(end) and end != estimate]
     width = max(widths, default=np.nan)
     texts = [_digits(value, width, judgement.part.ratio) for value in (estimate, low, high)]
-    return texts[0] + unit, f"[{texts[1]}, {texts[2]}]"
+    number = judgement.part.freedom + 1
+    rests = f" n {number:.0f}" if np.isfinite(number) and float(number).is_integer() else ""
+    return texts[0] + unit, f"[{texts[1]}, {texts[2]}]{rests}"
 
 
 def _digits(value: float, width: float, ratio: bool) -> str:

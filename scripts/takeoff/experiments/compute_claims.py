@@ -10,7 +10,7 @@ from takeoff.experiments.compute_tables import two_digits
 from takeoff.statistics.verdicts import Part
 
 Tables = Mapping[str, pd.DataFrame]
-HOW = "run the study on a machine with a GPU, with `device: auto` or `device: cuda`"
+HOW = "run the study on a machine with a GPU, with device: auto or device: cuda"
 BLOCKS = "the interval is over blocks of one measurement on one machine, not over machines"
 
 

@@ -72,7 +72,7 @@ def _pair(table: "pd.DataFrame", column: str) -> "tuple[pd.Series, pd.Series] | 
 
 
 def _missing(claim: str, what: str) -> Finding:
-    return Finding(claim, reason=f"{what}; list both sigmoid and relu below `depth.activations`")
+    return Finding(claim, reason=f"{what}; list both sigmoid and relu below depth.activations")
 
 
 def _shrink(slopes: "pd.DataFrame") -> Finding:

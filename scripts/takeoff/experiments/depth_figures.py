@@ -131,7 +131,8 @@ def draw_accuracy(study: Study, tables: Tables) -> tuple[Figure, pd.DataFrame]:
     """Training and validation accuracy against depth, each network at its best rate; final runs at the deepest."""
     table, runs = tables["accuracy"], tables["runs"]
     majority = float(table["majority"].iloc[0])
-    seeds = int(table["n_seeds"].max())
+    few, many = int(table["n_seeds"].min()), int(table["n_seeds"].max())
+    seeds = f"{few} to {many}" if few < many else str(many)
     figure = new_figure(
         8.2,
         4.2,

@@ -31,7 +31,9 @@ MISHKIN = {
 }
 """Points of test accuracy in the published 2 × 2 (Mishkin, Sergievskiy & Matas 2017): .401 tanh, .448 tanh with batch
 norm, .471 ReLU, .499 ReLU with batch norm; by the switches that a term stands for."""
-MISHKIN_NOTE = "◇ Mishkin 2017: CaffeNet on ImageNet at 128 pixels, one run per cell of its 2 × 2"
+MISHKIN_NOTE = (
+    "◇ Mishkin 2017: CaffeNet, ImageNet at 128 px, one run a cell of a 2 × 2; ours: mean over other factors"
+)
 
 
 @styled

@@ -148,11 +148,10 @@ def lawful(row: "pd.Series") -> bool:
     return bool(isfinite(row["beta"]) and (row["beta_low"] > 0 or isfinite(row["beta_high"])))
 
 
-def law_words(row: "pd.Series", *, interval: bool = True) -> str:
-    """The law's exponent, or the slope of the logarithms where there is no law; of a row of `fits`."""
+def law_words(row: "pd.Series") -> str:
+    """The law's exponent and its interval, or the slope of the logarithms where there is no law; of a row of `fits`."""
     if lawful(row):
-        between = f" [{row['beta_low']:.2f}, {row['beta_high']:.2f}]" if interval else ""
-        return f"β {row['beta']:.2f}{between}"
+        return f"β {row['beta']:.2f} [{row['beta_low']:.2f}, {row['beta_high']:.2f}]"
     if isfinite(row["beta"]):
         return "any β fits"
     return f"slope {row['slope']:.2f}".replace("-", "−") if isfinite(row["slope"]) else "no slope"

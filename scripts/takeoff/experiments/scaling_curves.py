@@ -19,7 +19,7 @@ Tables = Mapping[str, pd.DataFrame]
 PANELS = {"older": "older methods", "network": "networks: ReLU, batch norm, equal steps at each size"}
 STYLES = {"older": (0, (4, 1.5)), "network": "-"}
 MARKERS = "osD^vPX*hd"
-APART = 0.062
+APART = 0.092
 """Between two labels, as a share of the panel's height."""
 NARROWEST = 1.5
 """The least factor that the axis of errors spans."""
@@ -33,7 +33,7 @@ def colours_of(tables: Tables) -> dict[str, str]:
     networks = fits.loc[fits["kind"] == "network", "method"].tolist()[::-1]
     older = fits.loc[fits["kind"] == "older", "method"].tolist()
     order = [COLOURS[0], COLOURS[9], COLOURS[2], "#56337a", "#7a7a00"]
-    rest = [*(COLOURS[i] for i in (3, 1, 5, 4)), "#4d4d4d", "#8c1d40", COLOURS[7], "#6b5900"]
+    rest = [*(COLOURS[i] for i in (3, 1, 5, 4)), "#4d4d4d", "#8c1d40", "#6b5900", COLOURS[7]]
     return {
         **{method: order[i % len(order)] for i, method in enumerate(networks)},
         **{method: rest[i % len(rest)] for i, method in enumerate(older)},
@@ -57,7 +57,7 @@ def draw_curves(study: Study, tables: Tables) -> tuple[Figure, pd.DataFrame]:
         f"{draws_words(runs)} · lines: err = α·m^−β + γ where it can be fitted, else straight between sizes"
         f" · tuned: {tuned_words(runs)}"
     )
-    figure = new_figure(11.2, 5.1, f"{study.title}: does error go on falling with data?", subtitle)
+    figure = new_figure(11.2, 5.6, f"{study.title}: does error go on falling with data?", subtitle)
     panels = figure.subplots(1, 2, sharey=True)
     colours, chance = colours_of(tables), 100 * (1 - float(tables["fits"]["chance"].iloc[0]))
     low, high = _range(numbers[PERCENT], chance)
@@ -140,7 +140,7 @@ def _draw_method(axes: Axes, curve: pd.DataFrame, tables: Tables, colour: str, k
 
 
 def _name(axes: Axes, ends: pd.DataFrame, tables: Tables, colours: Mapping[str, str]) -> None:
-    """Each method's name at its right end, with its exponent or slope, apart where they meet."""
+    """Each method's name at its right end, with its exponent and interval or its slope, apart where they meet."""
     laws = tables["fits"].set_index("method")
     ends = ends.sort_values(PERCENT)
     to_axes = axes.transScale + axes.transLimits
@@ -149,13 +149,14 @@ def _name(axes: Axes, ends: pd.DataFrame, tables: Tables, colours: Mapping[str, 
     for (_, row), (x, y), place in zip(ends.iterrows(), heights, places, strict=True):
         law, colour = laws.loc[row["method"]], colours[row["method"]]
         axes.annotate(
-            f"{method_words(row['method'])} · {law_words(law, interval=False)}",
+            f"{method_words(row['method'])}\n{law_words(law)}",
             (x + 0.05, place),
             xycoords="axes fraction",
             color=colour,
             weight="bold" if law["best"] else "normal",
             size=8,
             va="center",
+            linespacing=1.05,
         )
         axes.plot(
             [x + 0.012, x + 0.042], [y, place], color=colour, lw=0.7, transform=axes.transAxes, clip_on=False
