@@ -16,7 +16,8 @@ def main() -> None:
     folder = parser.parse_args().folder
 
     import pandas as pd
-    from takeoff.benchmarking.figure import draw_throughput, save
+    from takeoff.benchmarking.figure import draw_throughput
+    from takeoff.experiments.plotting import save_pictures
     from takeoff.files import load_json
 
     path = folder / "throughput.csv"
@@ -25,7 +26,7 @@ def main() -> None:
     facts = load_json(folder / "machine.json")
     machine = facts["cpu"] if facts["device"] == "cpu" else facts["device"]
     words = f"{machine}, torch {facts['torch']}"
-    save(draw_throughput(pd.read_csv(path), words), folder / "throughput")
+    save_pictures(draw_throughput(pd.read_csv(path), words), folder / "throughput")
 
 
 if __name__ == "__main__":

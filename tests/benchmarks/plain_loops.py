@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import torch
 from takeoff.models.network import SeededDropout, build
+from takeoff.models.small_maps import SmallMapConv2d
 from takeoff.study.settings import Network
 from torch import Tensor, nn
 from torch.nn import functional
@@ -163,12 +164,18 @@ def flip_and_crop(images: Tensor) -> Tensor:
 
 
 def network_of(task: Task) -> nn.Sequential:
-    """The study's network from the study's draw, with torch's own dropout in place of the seeded one."""
+    """The study's network from the study's draw, with torch's own dropout and convolutions in place of the study's."""
     _, channels, side, _ = task.images.shape
     model = build(task.network, side, channels, task.classes, task.seed, task.device)
     for place, module in enumerate(model):
         if isinstance(module, SeededDropout):
             model[place] = nn.Dropout(module.rate)
+        elif isinstance(module, SmallMapConv2d):
+            own = nn.Conv2d(
+                module.in_channels, module.out_channels, 3, padding=1, bias=module.bias is not None
+            )
+            own.weight, own.bias = module.weight, module.bias
+            model[place] = own
     return model
 
 

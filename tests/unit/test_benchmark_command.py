@@ -32,7 +32,7 @@ def test_the_command_measures_every_loop_and_its_ratio(measured: Path) -> None:
     assert list(rows[0])[: len(names)] == names
     assert list(rows[0]) == [field.name for field in fields(Row)]
     loops = ["dataloader", "memory", "engine"]
-    assert [row["loop"] for row in rows] == [*loops, *loops, "engine, 6 fused"]
+    assert [row["loop"] for row in rows] == [*loops, *loops, "engine, 8 fused"]
     for start in (0, 3):
         reference = float(rows[start]["images_per_second"])
         for row in rows[start : start + 3]:

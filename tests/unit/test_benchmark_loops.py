@@ -153,7 +153,7 @@ def test_another_way_of_the_engine_is_another_row(monkeypatch) -> None:
     monkeypatch.setattr("takeoff.probing.rates.SIDES", {"cpu": (64,)})
     lines: list[str] = []
     found = throughput.measure(TINY, made_up(8, 1, 200), "cpu", 1, 0.01, lines.append)
-    names = ["dataloader", "memory", "engine", "engine, 6 fused", "engine, once more"]
+    names = ["dataloader", "memory", "engine", "engine, 8 fused", "engine, once more"]
     assert [row.loop for row in found] == names
     assert len(lines) == 5
     for row in found:

@@ -69,7 +69,7 @@ rule draw_benchmark:
     conda:
         "../../envs/analysis.yaml"
     params:
-        digest=lambda wildcards: code_digest("benchmarking"),
+        digest=lambda wildcards: code_digest("benchmarking", "experiments/plotting.py"),
         folder=folder_of("throughput"),
     shell:
         command("draw_benchmark", "{params.folder:q}")

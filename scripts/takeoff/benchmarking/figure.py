@@ -1,14 +1,11 @@
 """The figure of throughput.csv: images per second of every loop in every setting, and the engine's ratio to plain."""
 
-from pathlib import Path
-
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from takeoff.benchmarking.table import MEMORY, PLAIN, Row, setting_words
 from takeoff.experiments.plotting import COLOURS, INK, MUTED, new_figure, styled
-from takeoff.files import atomic_path
 
 WORDS = {PLAIN: "plain loop (DataLoader)", MEMORY: "plain loop, images in memory"}
 RATIOS = ("ratio_to_plain", "ratio_low", "ratio_high")
@@ -90,11 +87,3 @@ def _plain_ticks(axes, low: float, high: float) -> None:
     axes.set_xticks([step for step in steps if low / 1.15 <= step <= high * 1.15])
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
-
-
-@styled
-def save(figure: Figure, stem: Path) -> None:
-    """Write `<stem>.svg` and `.png` (200 dpi); the numbers drawn are the table that is there already."""
-    for suffix, metadata in ((".svg", {"Date": None}), (".png", {"Software": None})):
-        with atomic_path(stem.with_suffix(suffix)) as temporary:
-            figure.savefig(temporary, dpi=200, metadata=metadata)

@@ -57,7 +57,7 @@ class EngineWay:
 # A new way of the engine is measured by a line here.
 WAYS: tuple[EngineWay, ...] = (
     EngineWay("engine", ONE_AFTER_ANOTHER),
-    EngineWay("engine, 6 fused", Way(6, fused=True), ("cpu",), sides=(8,)),
+    EngineWay("engine, 8 fused", Way(8, fused=True), ("cpu",), sides=(8,)),
     EngineWay("engine, graph", Way(graph=True), ("cuda",)),
     EngineWay("engine, 6 overlapped graphs", Way(6, graph=True), ("cuda",)),
     EngineWay("engine, 6 fused, graph", Way(6, fused=True, graph=True), ("cuda",)),

@@ -38,8 +38,16 @@ class Case:
         return TOGETHER // self.processes
 
 
-ENGINE = WAYS[0].name
-CASES = (Case(ENGINE, TOGETHER), Case(ENGINE, 1), Case(MEMORY, 1), Case(PLAIN, 1), Case(PLAIN, 1, workers=2))
+def cases_of(setting: Setting) -> list[Case]:
+    """The engine in its last way for a CPU and such images, which is that of a study's jobs; and the plain loops."""
+    engine = [way.name for way in WAYS if way.fits("cpu", setting.resolution)][-1]
+    return [
+        Case(engine, TOGETHER),
+        Case(engine, 1),
+        Case(MEMORY, 1),
+        Case(PLAIN, 1),
+        Case(PLAIN, 1, workers=2),
+    ]
 
 
 class Together:
@@ -124,6 +132,7 @@ def measure_processes(
 
     """
     half, full = (choose("cpu", precision, 1) for precision in ("auto", "float32"))
+    cases = cases_of(setting)
     rows = [
         row_of(
             case.loop,
@@ -134,13 +143,13 @@ def measure_processes(
             workers=case.workers if case.loop == PLAIN else None,
             comparison="processes",
         )
-        for case in CASES
+        for case in cases
     ]
     if cores < TOGETHER:
         return [replace(rows[0], note=f"left out: there is no core for each of {TOGETHER} processes")]
     actions: list[Together] = []
     try:
-        for case in CASES:
+        for case in cases:
             actions.append(Together(setting, images, case))
         for action in actions:
             action.wait()

@@ -111,12 +111,17 @@ def text_width(text: str, size: float = 8.5, weight: str = "bold") -> float:
 
 
 @styled
-def save(figure: Figure, numbers: pd.DataFrame, stem: Path) -> None:
-    """Write `figure` as `<stem>.svg` and `.png` (200 dpi), and the `numbers` drawn in it as `.csv`."""
+def save_pictures(figure: Figure, stem: Path) -> None:
+    """Write `figure` as `<stem>.png` (200 dpi) and `.svg`."""
     for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
         with atomic_path(stem.with_name(stem.name + suffix)) as temporary:
             figure.savefig(temporary, dpi=200, metadata=metadata)
         figure.set_layout_engine("none")  # the second file keeps the layout, which takes longer than drawing
+
+
+def save(figure: Figure, numbers: pd.DataFrame, stem: Path) -> None:
+    """Write `figure`, and the `numbers` drawn in it as `<stem>.csv`."""
+    save_pictures(figure, stem)
     write_csv(numbers, stem.with_name(stem.name + ".csv"))
 
 
