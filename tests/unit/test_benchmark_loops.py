@@ -5,15 +5,18 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
-from takeoff.benchmarking import growth, loops, startup, table, throughput
+from takeoff.benchmarking import growth, large, loops, startup, table, throughput
 from takeoff.benchmarking.images import load_images, made_up
 from takeoff.benchmarking.loops import WAYS, Engine, EngineWay, Setting, plain_loops
 from takeoff.benchmarking.summary import markdown
 from takeoff.benchmarking.table import Row, Timed, summarised
 from takeoff.errors import TakeoffError
+from takeoff.experiments.registry import arms_of
 from takeoff.models import architecture
+from takeoff.study.loading import load_study
 from takeoff.study.settings import Network
 from takeoff.training.hardware import Hardware
 from torch import nn
@@ -253,3 +256,17 @@ def test_the_short_table_takes_the_fastest_way_and_names_it() -> None:
     assert "| 10 | 20 | 40 (engine, graph) | 4.00 (2.00 to 2.00) | 2.00 |" in text
     assert "commit unknown" in text
     assert table.setting_words(rows[0]) == "32 px, width 0.25, batch 10, 1 thread"
+
+
+def test_made_up_studies_are_as_large_as_they_say(tmp_path: Path) -> None:
+    large.write_many_arms(tmp_path / "arms.json")
+    arms = arms_of(load_study(tmp_path / "arms.json"), "arms.json")["dropout"]
+    assert len({arm.name for arm in arms}) == large.NUMBER
+    large.write_many_runs(tmp_path)
+    runs = pd.concat(pd.read_parquet(file) for file in tmp_path.glob("arms/*/runs.parquet"))
+    assert len(runs) == large.NUMBER
+    analyse = next(start for start in startup.large_starts(tmp_path) if start.name.startswith("analyse"))
+    assert startup._seconds(analyse)[1] == ""
+    effects = pd.read_csv(tmp_path / "factorial" / "effects.csv")
+    norm = effects.query("term == 'norm' and kind == 'main' and response == 'test_accuracy'")
+    assert norm["estimate"].item() == pytest.approx(0.1, abs=0.002)

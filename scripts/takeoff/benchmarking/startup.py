@@ -12,6 +12,8 @@ from statistics import median
 from time import perf_counter
 from typing import Literal
 
+from takeoff.benchmarking.large import NUMBER, write_many_arms, write_many_runs
+
 SCRIPTS = Path(__file__).parents[2]
 SNAKEFILE = SCRIPTS.parent / "Snakefile"
 STUDY = "digits"
@@ -24,14 +26,17 @@ MOST_SECONDS = 120
 """Of all rounds, about: where starts are slow, there are fewer rounds."""
 
 
+Kind = Literal["imports", "workflow", "analysis"]
+
+
 @dataclass(frozen=True)
 class Row:
     """One thing that is started: the columns of startup.csv."""
 
     name: str
     """`python`, a command in scripts/, or what Snakemake is asked for."""
-    kind: Literal["imports", "workflow"]
-    """A fresh Python that imports what the command imports, and ends; a whole Snakemake."""
+    kind: Kind
+    """A fresh Python that imports what the command imports, and ends; a whole Snakemake; a whole command."""
     seconds: float | None = None
     """The median of the repeats."""
     low: float | None = None
@@ -45,7 +50,7 @@ class Start:
     """Something to start."""
 
     name: str
-    kind: Literal["imports", "workflow"]
+    kind: Kind
     command: list[str]
     note: str = ""
 
@@ -66,6 +71,8 @@ def measure_startup(quick: bool, here: Path, say: Callable[[str], None], repeats
     rows = []
     with tempfile.TemporaryDirectory() as empty:
         starts += workflow_starts(here, Path(empty))
+        if not quick:
+            starts += large_starts(Path(empty))
         spent: dict[str, list[float]] = {start.name: [] for start in starts}
         failed: dict[str, str] = {}
         began = perf_counter()
@@ -126,6 +133,35 @@ def workflow_starts(here: Path, empty: Path) -> list[Start]:
             Start(nothing, "workflow", [], f"left out: the results of {STUDY} are not up to date"),
         ]
     return [*starts, Start(nothing, "workflow", again)]
+
+
+def large_starts(folder: Path) -> list[Start]:
+    """Snakemake's dry run of 10,000 arms, and what analyses and draws 10,000 runs, all of it made up in `folder`."""
+    if importlib.util.find_spec("snakemake") is None or not SNAKEFILE.is_file():
+        return []
+    write_many_arms(folder / "arms.json")
+    write_many_runs(folder)
+    base = [sys.executable, "-m", "snakemake", "-s", str(SNAKEFILE), "--cores", "1", "--dry-run", "--quiet"]
+    study = ["--study", str(folder / "study.json")]
+    tables = str(folder / "factorial")
+    analyse = [sys.executable, str(SCRIPTS / "analyse.py"), "experiment", "factorial", *study]
+    analyse += ["--data", str(folder), "--results", str(folder), "--out", tables]
+    draw = [
+        sys.executable,
+        str(SCRIPTS / "draw.py"),
+        "factorial",
+        *study,
+        "--tables",
+        tables,
+        "--out",
+        tables,
+    ]
+    config = ["--directory", str(folder), "--config", f"study={folder / 'arms.json'}"]
+    return [
+        Start(f"snakemake --dry-run, {NUMBER:,} arms", "workflow", [*base, *config]),
+        Start(f"analyse, {NUMBER:,} runs", "analysis", analyse),
+        Start(f"draw, {NUMBER:,} runs", "analysis", draw),
+    ]
 
 
 def _seconds(start: Start) -> tuple[float, str]:
