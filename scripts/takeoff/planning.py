@@ -99,11 +99,14 @@ def _trainings(
     presented = arm.recipe.epoch_images
     per_epoch = (samples - held_out) // batch if presented is None else presented // arm.recipe.batch_size
     steps = max(1, per_epoch) * arm.recipe.epochs
-    scored = 2 * held_out * (arm.recipe.epochs + 1)
-    flops = steps * batch * architecture.training_flops(layers) + scored * architecture.forward_flops(layers)
-    expected = steps * STEP_SECONDS + flops / (EFFICIENCY * flops_per_second)
+    trained = steps * batch * architecture.training_flops(layers)
 
     def run(purpose: str, seed: int, rate: float | None) -> PlannedRun:
+        # A run whose end alone chooses a rate is scored at both its ends alone.
+        watched = purpose == "final" or arm.target is not None or arm.recipe.keep == "best"
+        scored = 2 * held_out * (arm.recipe.epochs + 1 if watched else 2)
+        flops = trained + scored * architecture.forward_flops(layers)
+        expected = steps * STEP_SECONDS + flops / (EFFICIENCY * flops_per_second)
         return PlannedRun(
             arm=arm.name,
             experiments=experiments,

@@ -7,7 +7,7 @@ import pytest
 import torch
 from takeoff.models import architecture
 from takeoff.models.network import LocalResponseNorm, SeededDropout, build, standard_deviation
-from takeoff.models.small_maps import SmallMapConv2d, as_convolutions, small_map_convolution
+from takeoff.models.small_maps import SmallMapConv2d, small_map_convolution
 from takeoff.study.settings import Network
 from torch import nn
 from torch.nn import functional
@@ -59,11 +59,11 @@ def test_counts_agree_with_torch(resolution: int, norm: str, pooling: str, famil
     model = build(network, resolution, 3, 10, seed=0, device=CPU)
     images = torch.randn(2, 3, resolution, resolution)
     assert architecture.parameters(layers) == sum(p.numel() for p in model.parameters())
-    with as_convolutions(), FlopCounterMode(display=False) as forward:
+    with FlopCounterMode(display=False) as forward:
         logits = model(images)
     assert logits.shape == (2, 10)
     assert architecture.forward_flops(layers) * 2 == forward.get_total_flops()
-    with as_convolutions(), FlopCounterMode(display=False) as both:
+    with FlopCounterMode(display=False) as both:
         model(images).sum().backward()
     assert architecture.training_flops(layers) * 2 == both.get_total_flops()
 
@@ -80,6 +80,8 @@ def test_convolutions_of_small_maps_are_torchs(runs: int, bias: bool) -> None:
     found = small_map_convolution(inputs, weight, biases, runs)
     assert found.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert small_map_convolution(inputs, weight, biases, runs).dtype == torch.bfloat16
     upstream = torch.randn(expected.shape, generator=draw)
     for mine, theirs in zip(
         torch.autograd.grad(found, given, upstream),

@@ -21,6 +21,7 @@ from takeoff.training.engine import train as train_runs
 from takeoff.training.hardware import Hardware, choose
 from takeoff.training.resident import Resident, load, on_device
 from takeoff.training.schedule import learning_rate_at
+from takeoff.training.state import Training
 
 LABELS = np.repeat(np.arange(10), 100)
 
@@ -250,6 +251,33 @@ def test_a_killed_run_goes_on_from_its_checkpoint(
     resumed = train(images, rich, Run(0, 0.05), hardware, checkpoints)
     assert numbers(resumed) == whole
     assert not list(tmp_path.glob("*.checkpoint"))
+
+
+def test_a_damaged_checkpoint_counts_as_none(
+    images: Resident, arm: Callable[..., Arm], hardware: Hardware, tmp_path: Path
+) -> None:
+    checkpoints = Checkpoints(tmp_path, every_seconds=0, key=lambda run: "run")
+    (tmp_path / "run.checkpoint").write_bytes(b"PK not a checkpoint")
+    found = train(images, arm(), Run(0, 0.05), hardware, checkpoints)
+    assert numbers(found) == numbers(train(images, arm(), Run(0, 0.05), hardware))
+
+
+def test_the_best_epoch_stands_though_the_run_diverges_after_it(
+    images: Resident, arm: Callable[..., Arm], hardware: Hardware, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rate of the seventh epoch is a million times what it should be."""
+    usual = Training.rates
+    monkeypatch.setattr(
+        Training, "rates", lambda self: [rate * (1e6 if self.epoch == 6 else 1) for rate in usual(self)]
+    )
+    kept, lost = (
+        train(images, arm({"epochs": 8, "keep": keep}, activation="relu"), Run(0, 0.05), hardware)[-1].values
+        for keep in ("best", "last")
+    )
+    assert 0 < kept["best_epoch"] <= 6
+    assert kept["diverged"] is False
+    assert kept["test_accuracy"] > 0.3
+    assert lost["diverged"] is True
 
 
 def test_fewer_images_than_a_batch_still_train(

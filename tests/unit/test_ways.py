@@ -86,13 +86,14 @@ def test_a_run_that_diverges_leaves_its_group_alone(
     assert_same({r: found[r] for r in runs[::2]}, {r: expected[r] for r in runs[::2]}, within=2e-3)
 
 
+@pytest.mark.parametrize("seconds", [0, 1e-3], ids=["always", "when it is time"])
 def test_a_killed_group_goes_on_from_its_checkpoints(
-    images: Resident, arm: Callable[..., Arm], hardware: Hardware, tmp_path: Path
+    images: Resident, arm: Callable[..., Arm], hardware: Hardware, tmp_path: Path, seconds: float
 ) -> None:
     """Runs of a group may stand at different epochs: those behind catch up first."""
     own, fused = arm({"epochs": 4}, norm="batch", dropout=0.5), Way(at_once=3, fused=True)
     whole = records(images, own, hardware, fused)
-    kept = Checkpoints(tmp_path, every_seconds=0, key=lambda run: f"run-{run.seed}")
+    kept = Checkpoints(tmp_path, every_seconds=seconds, key=lambda run: f"run-{run.seed}")
     killed = train(images, own, RUNS, hardware, kept, fused)
     for record in killed:
         if isinstance(record, Epoch) and (record.run, record.values["epoch"]) == (RUNS[0], 3):
@@ -175,11 +176,12 @@ def rates(monkeypatch: pytest.MonkeyPatch, rate: Callable[[Way], float]) -> list
     """The ways that were measured, in order, from now on; each has this rate."""
     asked: list[Way] = []
 
-    def measure(way: Way, *_: object) -> tuple[float, float]:
+    def measure(way: Way, *_: object) -> tuple[float, list[float]]:
         asked.append(way)
-        return rate(way), 2.3
+        return rate(way), [2.3] * way.at_once
 
     monkeypatch.setattr(choosing, "_timed", measure)
+    monkeypatch.setattr(choosing, "_first_losses", lambda data, arm, runs, hardware: [2.3] * len(runs))
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
     return asked
 
@@ -270,6 +272,30 @@ def test_a_way_that_fails_or_gives_other_losses_is_left_out(
     monkeypatch.setattr(Way, "stepper", wrong)
     own = choosing.measured(images, arm(), RUNS, hardware, said.append)
     assert [way for way, rate in own.items() if rate] == [ONE_AFTER_ANOTHER]
-    assert "is left out: its first losses are" in said[0]
+    assert "is left out: a run's first losses are" in said[0]
     monkeypatch.setattr(Way, "stepper", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("too large")))
     assert set(choosing.measured(images, arm(), RUNS, hardware).values()) == {0.0}
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected", "agree"),
+    [
+        (2.3, 2.31, True),
+        (2.3, 2.0, False),
+        (math.nan, 2.3, False),
+        (2.3, math.nan, False),
+        (math.nan, math.nan, True),
+    ],
+)
+def test_a_loss_that_is_no_number_agrees_with_none_that_is(loss: float, expected: float, agree: bool) -> None:
+    assert choosing._agree(loss, expected) is agree
+
+
+def test_where_nothing_runs_nothing_is_remembered(
+    images: Resident, arm: Callable[..., Arm], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked = rates(monkeypatch, lambda way: 0.0)
+    memory = tmp_path / "ways"
+    assert choosing.choose_way(images, arm(), RUNS, GPU, memory) == ONE_AFTER_ANOTHER
+    assert asked == [ONE_AFTER_ANOTHER, Way(graph=True)]
+    assert not memory.exists()

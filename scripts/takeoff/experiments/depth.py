@@ -43,18 +43,18 @@ class Options(Grid):
 def arms(study: Study, options: Options) -> list[Arm]:
     """Depth × activation × norm; the deepest are looked at layer by layer."""
     deepest, found = max(options.depths), []
+    grid: dict[str, Any] = {"rates": options.rates, "tuning_seeds": options.tuning_seeds}
     for depth in sorted(set(options.depths)):
         last = depth == deepest
         seeds = first_seeds(study, options.seeds if last else options.shallow_seeds)
         for activation in dict.fromkeys(options.activations):
             norms = NORMS if last or options.batch_everywhere or activation == "relu" else NORMS[:1]
             found += [
-                plain_arm(study, activation, norm, depth, rates=options.rates, seeds=seeds, probed=last)
-                for norm in norms
+                plain_arm(study, activation, norm, depth, **grid, seeds=seeds, probed=last) for norm in norms
             ]
         if last and options.gaussian:
             drawn: dict[str, Any] = {"probed": True, "initialisation": "gaussian-0.01"}
-            found.append(plain_arm(study, "relu", "none", depth, rates=options.rates, seeds=seeds, **drawn))
+            found.append(plain_arm(study, "relu", "none", depth, **grid, seeds=seeds, **drawn))
     return found
 
 

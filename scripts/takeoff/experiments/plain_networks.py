@@ -20,6 +20,9 @@ class Grid(Settings):
     """Hidden layers."""
     rates: Rates = (0.01, 0.1, 1.0)
     """The grid of learning rates, wider and coarser than that of other arms: here the map is the result."""
+    tuning_seeds: Annotated[int, Field(ge=2, strict=True)] = 4
+    """Seeds that each rate is tried on, those of the study at least: what is said of shallow networks, and of rates,
+    rests on them."""
     shallow_seeds: Count = 1
     """Final runs of networks that are not the deepest. What is said of these comes from the tuning runs."""
 
@@ -32,7 +35,7 @@ def plain_arm(
     *,
     rates: tuple[float, ...],
     seeds: tuple[int, ...] | None,
-    tuning_seeds: int | None = None,
+    tuning_seeds: int,
     probed: bool = False,
     initialisation: str = "by-activation",
 ) -> Arm:
@@ -54,6 +57,6 @@ def plain_arm(
         recipe={"weight_decay": 0.0},
         rates=tuple(sorted(rates)),
         seeds=seeds,
-        tuning_seeds=tuning_seeds,
+        tuning_seeds=max(tuning_seeds, study.tuning.seeds),
         probed=probed,
     )

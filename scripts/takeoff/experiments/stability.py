@@ -31,8 +31,6 @@ class Options(Grid):
 
     activation: Activation = "relu"
     """Of the hidden layers."""
-    tuning_seeds: Annotated[int, Field(ge=2, strict=True)] = 6
-    """Seeds that each rate is tried on: the claim rests on them."""
     trains: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """A run trains if its training accuracy ends at or above this."""
 

@@ -7,7 +7,11 @@ from takeoff.study.settings import Activation, Network
 
 @dataclass(frozen=True)
 class Convolution:
-    """A convolution of square kernels; `side` is the side of its output, in pixels."""
+    """A convolution of square kernels; `side` is the side of its output, in pixels.
+
+    Of its products those with padding count too, as is usual, unless the maps are so `small` that none is made: 3 × 3
+    kernels on maps of 2 × 2 pixels, padded by one, are a dense layer (`takeoff.models.small_maps`).
+    """
 
     inputs: int
     outputs: int
@@ -16,6 +20,11 @@ class Convolution:
     padding: int
     bias: bool
     side: int
+
+    @property
+    def small(self) -> bool:
+        """Whether it is a dense layer of 2 × 2 places."""
+        return (self.side, self.kernel, self.stride, self.padding) == (2, 3, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -222,7 +231,7 @@ def _parameters(layer: Layer) -> int:
 def forward_flops(built: list[Layer]) -> int:
     """Floating-point operations of one image's forward pass through convolutions and linear layers.
 
-    A multiplication and an addition are two; products with padding count and element-wise work does not, as is usual.
+    A multiplication and an addition are two; element-wise work is left out, as is usual.
     """
     return 2 * sum(_products(layer) for layer in built)
 
@@ -230,7 +239,8 @@ def forward_flops(built: list[Layer]) -> int:
 def _products(layer: Layer) -> int:
     match layer:
         case Convolution():
-            return layer.inputs * layer.outputs * layer.kernel**2 * layer.side**2
+            taps = layer.side**2 if layer.small else layer.kernel**2
+            return layer.inputs * layer.outputs * taps * layer.side**2
         case Linear():
             return layer.inputs * layer.outputs
     return 0

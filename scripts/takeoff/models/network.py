@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from takeoff.models import architecture
 from takeoff.models.architecture import Layer
-from takeoff.models.small_maps import KERNEL, SIDE, SmallMapConv2d
+from takeoff.models.small_maps import SmallMapConv2d
 from takeoff.models.streams import stream
 from takeoff.study.settings import Activation, Network
 
@@ -126,8 +126,7 @@ _IN_PLACE: Literal["relu"] = "relu"
 def _module(layer: Layer) -> nn.Module:
     match layer:
         case architecture.Convolution():
-            small = (layer.side, layer.kernel, layer.stride, layer.padding) == (SIDE, KERNEL, 1, 1)
-            kind = SmallMapConv2d if small else nn.Conv2d
+            kind = SmallMapConv2d if layer.small else nn.Conv2d
             return kind(
                 layer.inputs, layer.outputs, layer.kernel, layer.stride, layer.padding, bias=layer.bias
             )

@@ -1,7 +1,5 @@
 """Convolutions of maps of 2 × 2 pixels, as one matrix product: where maps are so small, a CPU's take twice as long."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 
 import torch
@@ -9,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 SIDE, KERNEL = 2, 3
-"""Of the maps and of the kernels, in pixels; maps are padded by one."""
+"""Of the maps and of the kernels, in pixels; maps are padded by one (see `Convolution.small` in `architecture`)."""
 
 
 class SmallMapConv2d(nn.Conv2d):
@@ -17,24 +15,11 @@ class SmallMapConv2d(nn.Conv2d):
     with the padding, and the other 16 are a dense layer's. On a GPU it is what it is everywhere else.
     """
 
-    dense = True
-    """Whether it is one matrix product on a CPU; of all such layers."""
-
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (torch's own name)
         """Maps N × C × 2 × 2; N × outputs × 2 × 2."""
-        if input.is_cuda or not self.dense:
+        if input.is_cuda:
             return super().forward(input)
         return small_map_convolution(input, self.weight, self.bias)
-
-
-@contextmanager
-def as_convolutions() -> Iterator[None]:
-    """Make every such layer the convolution that it stands for, so that its products are counted as everyone's."""
-    before, SmallMapConv2d.dense = SmallMapConv2d.dense, False
-    try:
-        yield
-    finally:
-        SmallMapConv2d.dense = before
 
 
 def small_map_convolution(inputs: Tensor, weight: Tensor, bias: Tensor | None, runs: int = 1) -> Tensor:
@@ -61,7 +46,7 @@ def small_map_convolution(inputs: Tensor, weight: Tensor, bias: Tensor | None, r
         made = torch.bmm(values.permute(2, 0, 1, 3).reshape(runs, batch, -1), dense.transpose(1, 2))
     made = made.view(runs, batch, places, outputs).permute(1, 2, 0, 3).reshape(batch, SIDE, SIDE, -1)
     if bias is not None:
-        made = made + bias
+        made = made + bias.to(made.dtype)
     return made.permute(0, 3, 1, 2)
 
 

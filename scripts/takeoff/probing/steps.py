@@ -1,10 +1,10 @@
 """Seconds per training step of arms, side by side, with the engine's own code."""
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from takeoff.models import architecture
 from takeoff.probing.clock import interleaved
-from takeoff.probing.counting import counted_flops
 from takeoff.probing.table import Row
 from takeoff.study.arms import Arm, Run
 from takeoff.study.model import Study
@@ -52,9 +52,10 @@ class Stepping:
     def flops(self) -> int:
         """Floating-point operations of one step, counted by torch while it is made."""
         self.ready()
-        flops = counted_flops(self)
+        with FlopCounterMode(display=False) as counter:
+            self()
         self.release()
-        return flops
+        return int(counter.get_total_flops())
 
     def _reshuffle(self) -> None:
         assert self.training is not None

@@ -34,7 +34,7 @@ class Arm(_Arm):
     rates: tuple[float, ...] | None = None
     """The grid that the rate is chosen from; None: the study's."""
     tuning_seeds: int | None = None
-    """On how many seeds each rate is tried; None: the study's number."""
+    """On how many seeds each rate is tried, more than the study's number; None: just that."""
     target: float | None = None
     """The training accuracy that the chosen rate is to reach soonest; None: choose by validation accuracy."""
     probed: bool = False

@@ -2,9 +2,10 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Protocol
 
 import torch
@@ -36,22 +37,31 @@ class Checkpoints:
     _kept: float = field(default_factory=time.perf_counter)
 
     def _path(self, run: Run) -> Path | None:
-        return self.folder / f"{self.key(run)}.checkpoint" if self.folder else None
+        return self.folder / self._name(run) if self.folder else None
+
+    def _name(self, run: Run) -> str:
+        return f"{self.key(run)}.checkpoint"
 
     def restore(self, training: Stateful) -> None:
-        """Set `training` to where its run was last kept, if it was."""
+        """Set `training` to where its run was last kept, if it was; a damaged file counts as none, and goes."""
         self._kept = time.perf_counter()
         path = self._path(training.run)
-        if path and path.exists():
-            training.load_state(torch.load(path, map_location="cpu", weights_only=True))
-
-    def keep(self, training: Stateful) -> None:
-        """Write the state of `training` if it is time."""
-        path = self._path(training.run)
-        if path is None or time.perf_counter() - self._kept < self.every_seconds:
+        if not path or not path.exists():
             return
-        with atomic_path(path) as temporary:
-            torch.save(training.state(), temporary)
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        except (RuntimeError, EOFError, UnpicklingError):
+            path.unlink()
+            return
+        training.load_state(state)
+
+    def keep(self, trainings: Sequence[Stateful]) -> None:
+        """Write the state of every one of `trainings`, which train together, if it is time."""
+        if self.folder is None or time.perf_counter() - self._kept < self.every_seconds:
+            return
+        for training in trainings:
+            with atomic_path(self.folder / self._name(training.run)) as temporary:
+                torch.save(training.state(), temporary)
         self._kept = time.perf_counter()
 
     def discard(self, run: Run) -> None:

@@ -1,7 +1,7 @@
 """Which way trains an arm fastest: on a GPU a short measurement, remembered for each device; on a CPU a rule.
 
 A CPU's core gains from fused runs only where a step is so small that calls cost more than products, and what is
-small there does not depend much on the CPU; so the same runs are always fused there, and give the same bits.
+small there does not depend much on the CPU; so a rule gives the same groups each time, and the same bits.
 `scripts/benchmark.py` measures it.
 """
 
@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from math import isfinite
 from pathlib import Path
 
 import torch
@@ -18,7 +19,7 @@ from takeoff.digests import ENGINE, code_digest
 from takeoff.files import digest_of, write_json
 from takeoff.models import architecture
 from takeoff.study.arms import Arm, Run
-from takeoff.training.hardware import Hardware
+from takeoff.training.hardware import Hardware, out_of_memory
 from takeoff.training.resident import Resident
 from takeoff.training.state import Training
 from takeoff.training.ways import ONE_AFTER_ANOTHER, Way
@@ -33,7 +34,7 @@ WARM_UP, STEPS = 5, 30
 GAIN = 1.05
 """Twice as many runs at a time are tried as long as each doubling makes training so much faster."""
 AGREE = 0.05
-"""By how much, relatively, the first run's mean loss over the steps before may differ from one run after another."""
+"""By how much, relatively, a run's mean loss over the steps before may differ from one run after another."""
 
 
 def choose_way(
@@ -64,6 +65,8 @@ def choose_way(
         return known
     rates = measured(data, arm, runs, hardware, say)
     best = max(rates, key=lambda way: rates[way])
+    if not rates[best]:
+        return ONE_AFTER_ANOTHER  # nothing ran, for lack of memory perhaps: that is not worth remembering
     write_json(path, asdict(best) | {"images_per_second": {way.name: rates[way] for way in rates}})
     told = ", ".join(f"{way.name} {rate:,.0f}" for way, rate in rates.items())
     say(f"{arm.name}: images per second {told}; so {best.name}")
@@ -87,23 +90,29 @@ def measured(
     A way that fails here, or whose losses are others, counts as 0: a GPU or a driver may not do what another does.
     """
     rates: dict[Way, float] = {}
-    losses: list[float] = []
+    try:
+        expected = _first_losses(data, arm, runs, hardware)
+    except RuntimeError as error:
+        if not out_of_memory(error):
+            raise
+        return {ONE_AFTER_ANOTHER: 0.0}
 
     def measure(way: Way) -> float:
+        rates[way] = 0.0
         try:
-            rates[way], loss = _timed(way, data, arm, runs, hardware)
-        except torch.OutOfMemoryError:
-            rates[way] = 0.0
+            rate, losses = _timed(way, data, arm, runs, hardware)
         except RuntimeError as error:
-            rates[way] = 0.0
-            say(f"{arm.name}: {way.name} does not run here: {str(error).splitlines()[0]}")
+            if not out_of_memory(error):
+                say(f"{arm.name}: {way.name} does not run here: {str(error).splitlines()[0]}")
         else:
-            losses.append(loss)
-            if abs(loss - losses[0]) > AGREE * abs(losses[0]):
-                rates[way] = 0.0
+            wrong = [pair for pair in zip(losses, expected, strict=False) if not _agree(*pair)]
+            if wrong:
                 say(
-                    f"{arm.name}: {way.name} is left out: its first losses are {loss:.4f}, not {losses[0]:.4f}"
+                    f"{arm.name}: {way.name} is left out: a run's first losses are {wrong[0][0]:.4f}, "
+                    f"not {wrong[0][1]:.4f}"
                 )
+            else:
+                rates[way] = rate
         if hardware.device.type == "cuda":
             gc.collect()
             torch.cuda.empty_cache()
@@ -111,13 +120,25 @@ def measured(
 
     measure(ONE_AFTER_ANOTHER)
     single = measure(Way(graph=True))
-    for more in _families(len(runs)):
+    for more in _families(len(runs)) if single else ():
         best = single
         for way in more:
             if measure(way) < GAIN * best:
                 break
             best = rates[way]
     return rates
+
+
+def _first_losses(data: Resident, arm: Arm, runs: Sequence[Run], hardware: Hardware) -> list[float]:
+    """Each run's mean loss over its first steps, made one by one."""
+    return [ONE_AFTER_ANOTHER.stepper([Training(data, arm, run, hardware)]).epoch(WARM_UP)[0] for run in runs]
+
+
+def _agree(loss: float, expected: float) -> bool:
+    """Whether two mean losses differ by rounding; one that is no number agrees with another such alone."""
+    if not (isfinite(loss) and isfinite(expected)):
+        return isfinite(loss) == isfinite(expected)
+    return abs(loss - expected) <= AGREE * abs(expected)
 
 
 def _families(most: int) -> Iterator[list[Way]]:
@@ -129,26 +150,27 @@ def _families(most: int) -> Iterator[list[Way]]:
 
 def _timed(
     way: Way, data: Resident, arm: Arm, runs: Sequence[Run], hardware: Hardware
-) -> tuple[float, float]:
-    """Images per second, and the first run's mean loss over the steps before."""
+) -> tuple[float, list[float]]:
+    """Images per second, and each run's mean loss over the steps before."""
     trainings = [Training(data, arm, run, hardware) for run in runs[: way.at_once]]
     stepper = way.stepper(trainings)
-    loss = stepper.epoch(WARM_UP)[0]
+    losses = stepper.epoch(WARM_UP)
     began = time.perf_counter()
     stepper.epoch(STEPS)
     seconds = time.perf_counter() - began
     steps = min(STEPS, trainings[0].steps_per_epoch)
-    return len(trainings) * steps * trainings[0].batch_size / seconds, loss
+    return len(trainings) * steps * trainings[0].batch_size / seconds, losses
 
 
 def _key(data: Resident, arm: Arm, runs: int, hardware: Hardware) -> str:
     """What speed depends on; activations cost the same, and so does any rate of dropout."""
     network = arm.network.model_dump(exclude={"activation", "initialisation", "dropout"})
+    batch = min(arm.recipe.batch_size, len(data.split(arm.train_samples, seed=0)[0]))
     return digest_of(
         {
             "engine": [code_digest(*ENGINE), torch.__version__],
             "network": network | {"dropout": arm.network.dropout > 0},
-            "batch": [arm.recipe.batch_size, arm.recipe.augmentation],
+            "batch": [batch, arm.recipe.augmentation],
             "images": [data.resolution, data.channels, data.classes],
             "runs": runs,
             "hardware": [hardware.name, hardware.precision],

@@ -3,12 +3,13 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 
 import torch
 
 from takeoff.study.arms import Arm, Run
 from takeoff.training.checkpoints import Checkpoints
-from takeoff.training.hardware import Hardware
+from takeoff.training.hardware import Hardware, out_of_memory
 from takeoff.training.outcomes import Epoch, Finished, Record
 from takeoff.training.resident import Resident
 from takeoff.training.state import Training
@@ -44,17 +45,19 @@ def train(
 
     """
     left, at_once, told = list(runs), way.at_once, _Told()
+    trainings: list[Training] = []
     while left:
         group = left[:at_once]
         try:
             trainings = [Training(data, arm, run, hardware) for run in group]
             yield from told.only_new(_together(trainings, way, checkpoints))
-        except torch.OutOfMemoryError:
-            if len(group) == 1:
+        except RuntimeError as error:
+            if len(group) == 1 or not out_of_memory(error):
                 raise
             at_once = len(group) // 2
             say(f"{arm.name}: no memory for {len(group)} runs at a time; now {at_once}")
-        # Outside the handler, which would keep all that the failed group holds.
+        # Outside the handler, which would keep all that the failed group holds; so would its name.
+        trainings = []
         if hardware.device.type == "cuda":
             torch.cuda.empty_cache()
         left = [run for run in left if run not in told.finished]
@@ -101,11 +104,10 @@ def _together(trainings: Sequence[Training], way: Way, checkpoints: Checkpoints)
         began = time.perf_counter()
         losses = stepper.epoch()
         seconds = (time.perf_counter() - began) / len(members)
-        for training, loss in zip(members, losses, strict=True):
-            scored = training.ended_epoch(loss, seconds)
-            checkpoints.keep(training)
-            if scored:
-                yield Epoch(training.run, training.history[-1])
+        scored = [training.ended_epoch(loss, seconds) for training, loss in zip(members, losses, strict=True)]
+        checkpoints.keep(members)
+        for training in compress(members, scored):
+            yield Epoch(training.run, training.history[-1])
 
 
 __all__ = ["Epoch", "Finished", "Record", "train"]

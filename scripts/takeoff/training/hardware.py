@@ -49,6 +49,11 @@ def choose(device: str = "auto", precision: str = "auto", threads: int = 1) -> H
     return Hardware(torch.device("cuda" if cuda else "cpu"), precision, name, None if cuda else threads)
 
 
+def out_of_memory(error: RuntimeError) -> bool:
+    """Whether a device had no memory left: torch's own error, or that of a library which asks for memory itself."""
+    return isinstance(error, torch.OutOfMemoryError) or "ALLOC_FAILED" in str(error)
+
+
 def _cpu_computes_bfloat16() -> bool:
     """Whether the CPU multiplies in bfloat16 (AMX, AVX512-BF16); elsewhere it would only emulate."""
     checks = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")

@@ -103,9 +103,14 @@ class Training:
         return scored
 
     def finished(self) -> Finished:
-        """What the run ends with."""
-        self._probe("end")
-        return Finished(self.run, self._result(), self.probe)
+        """What the run ends with: of a recipe that keeps the best epoch, with that one's weights."""
+        healthy = self._finite()
+        if self.best:
+            self.model.load_state_dict(self.best["weights"])
+            healthy = True  # those weights are numbers, whatever became of later ones
+        if healthy:
+            self._probe("end")
+        return Finished(self.run, self._result(healthy), self.probe)
 
     def state(self) -> dict[str, Any]:
         """Weights, momenta, streams and scores: all that the rest of the run depends on."""
@@ -160,13 +165,14 @@ class Training:
             }
         )
 
-        if self.arm.recipe.keep == "best" and validation.accuracy > self.best.get("accuracy", -1.0):
+        better = validation.accuracy > self.best.get("accuracy", -1.0)
+        if self.arm.recipe.keep == "best" and better and self._finite():
             weights = {key: value.clone() for key, value in self.model.state_dict().items()}
             self.best = {"accuracy": validation.accuracy, "epoch": self.epoch, "weights": weights}
 
     def _probe(self, moment: str) -> None:
         """Look at every layer, of an arm for which that is asked."""
-        if self.arm.probed and self._finite():
+        if self.arm.probed:
             rows = probe(self.model, self.data, self.training, self.drawn, trained=moment == "end")
             self.probe += [{"moment": moment} | row for row in rows]
 
@@ -191,18 +197,15 @@ class Training:
             self.history[-1]["validation_loss"]
         )
 
-    def _result(self) -> dict[str, Any]:
+    def _result(self, healthy: bool) -> dict[str, Any]:
         """The run's row: scores on all its training and validation images and, in a final run, on the test's."""
         last = self.history[-1]
-        numbers, ended = self._finite(), self.epoch
-        if self.best:
-            ended = self.best["epoch"]
-            self.model.load_state_dict(self.best["weights"])
+        ended = self.best["epoch"] if self.best else self.epoch
         chosen = self.history[ended] if self.best else last
         train = self._score(self.training)
         test = self._test() if self.run.final else train
         exploded = train.loss > EXPLODED * math.log(self.data.classes)
-        numbers = numbers and math.isfinite(train.loss) and math.isfinite(test.loss)
+        numbers = healthy and math.isfinite(train.loss) and math.isfinite(test.loss)
         images = last["step"] * self.batch_size
         result = {
             "parameters": sum(p.numel() for p in self.model.parameters()),
