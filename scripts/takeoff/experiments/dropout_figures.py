@@ -144,4 +144,6 @@ def _draw_changes(axes: Axes, own: pd.DataFrame, places: list[int], colours: lis
     axes.set_ylim(low - wider, high + wider)
     axes.grid(axis="x", visible=False)
     place = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
-    axes.annotate(words, (0.5, 0), (0, 3), size=8, color=MUTED, ha="center", **place)  # type: ignore[arg-type]
+    words_at = axes.annotate(words, (0.985, 0), (0, 3), ha="right", **place)  # type: ignore[arg-type]
+    words_at.set(size=8, color=MUTED, zorder=5)
+    words_at.set_bbox({"fc": "white", "ec": "none", "pad": 0.5, "alpha": 0.8})

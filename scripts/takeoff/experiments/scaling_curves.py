@@ -21,6 +21,8 @@ STYLES = {"older": (0, (4, 1.5)), "network": "-"}
 MARKERS = "osD^vPX*hd"
 APART = 0.092
 """Between two labels, as a share of the panel's height."""
+FEW = 3
+"""Of fewer draws each is shown: a t interval of two spans the whole panel."""
 NARROWEST = 1.5
 """The least factor that the axis of errors spans."""
 TICKS = [n * 10.0**power for power in range(-2, 3) for n in (1, 2, 3, 5, 7)]
@@ -48,13 +50,19 @@ def draws_words(runs: pd.DataFrame) -> str:
     return f"{draws}, {'95% Student t intervals' if most > 1 else 'so no intervals'}"
 
 
+def curve_draws_words(runs: pd.DataFrame) -> str:
+    """The same of the curves, where fewer than `FEW` draws are shown one by one."""
+    words, counts = draws_words(runs), runs.groupby(["method", "train_samples"])["seed"].count()
+    return words + f"; fewer than {FEW} are small points" * bool(1 < counts.min() < FEW <= counts.max())
+
+
 @styled
 def draw_curves(study: Study, tables: Tables) -> tuple[Figure, pd.DataFrame]:
     """A panel for older methods and one for networks, on the same axes, each before the other's in grey."""
     runs = tables["runs"]
     numbers = curve_numbers(tables)
     subtitle = (
-        f"{draws_words(runs)} · lines: err = α·m^−β + γ where it can be fitted, else straight between sizes"
+        f"{curve_draws_words(runs)} · lines: err = α·m^−β + γ where it can be fitted, else straight between sizes"
         f" · tuned: {tuned_words(runs)}"
     )
     figure = new_figure(11.2, 5.6, f"{study.title}: does error go on falling with data?", subtitle)
@@ -76,7 +84,7 @@ def draw_curves(study: Study, tables: Tables) -> tuple[Figure, pd.DataFrame]:
         axes.set_xlabel("training images, validation included")
         _ticks(axes, runs["train_samples"].unique())
         start = runs["train_samples"].min()
-        axes.set_xlim(start / 1.25, runs["train_samples"].max() * np.exp(0.9 * span))
+        axes.set_xlim(start / 1.25, runs["train_samples"].max() * np.exp(0.62 * span))
         own = numbers[(numbers["kind"] == kind) & (numbers["train_samples"] == runs["train_samples"].max())]
         _name(axes, own, tables, colours)
     panels[0].set_ylabel("test error, %")
@@ -115,15 +123,15 @@ def _draw_method(axes: Axes, curve: pd.DataFrame, tables: Tables, colour: str, k
     law = tables["fits"].set_index("method").loc[curve["method"].iloc[0]]
     place = list(tables["fits"]["method"]).index(curve["method"].iloc[0])
     x, y = curve["train_samples"], curve[PERCENT]
-    bottom = axes.get_ylim()[0]
-    axes.vlines(
-        x,
-        curve[f"{PERCENT}_low"].clip(lower=bottom),
-        curve[f"{PERCENT}_high"],
-        color=colour,
-        lw=1.2,
-        alpha=0.7,
-    )
+    many = curve[curve["n_draws"] >= FEW]
+    low = many[f"{PERCENT}_low"].clip(lower=axes.get_ylim()[0])
+    axes.vlines(many["train_samples"], low, many[f"{PERCENT}_high"], color=colour, lw=1.2, alpha=0.7)
+    runs = tables["runs"]
+    few = runs[
+        (runs["method"] == curve["method"].iloc[0])
+        & runs["train_samples"].isin(curve.loc[curve["n_draws"] < FEW, "train_samples"])
+    ]
+    axes.plot(few["train_samples"], 100 * few["test_error"], "o", color=colour, ms=2.4, alpha=0.7, ls="")
     axes.plot(x, y, MARKERS[place % len(MARKERS)], color=colour, ms=4.5, zorder=4)
     if lawful(law):
         m = np.geomspace(x.min(), x.max(), 80)

@@ -22,7 +22,7 @@ WORDS = {
 }
 ENDS = ("", "_low", "_high")
 TOP = 100.0
-"""Percent: where the axis of accuracies ends."""
+"""Percent: where the axis of accuracies ends, unless a bar of the waterfall goes beyond it."""
 
 
 @styled
@@ -53,7 +53,10 @@ def draw_shares(study: Study, tables: Tables, borrowed: str = "") -> tuple[Figur
         row[1].set_title("one alone, and all together", pad=14)
         row[0].set_ylabel("test accuracy, %")
         low, high = row[0].get_ylim()
-        row[0].set_ylim(max(0, low), min(high + 0.06 * (high - max(0, low)), TOP))
+        top = max(TOP, _highest_bar(own, share))
+        row[0].set_ylim(max(0, low), min(high + 0.06 * (high - max(0, low)), top))
+        if top > TOP:
+            row[0].axhline(TOP, color=MUTED, lw=0.8, ls=(0, (1, 2)), zorder=1)
         numbers += _numbers(plain, own, share)
     figure.legend(*grid[0][1].get_legend_handles_labels(), loc="outside lower right", ncols=3)
     return figure, pd.DataFrame(numbers)
@@ -87,6 +90,12 @@ def _draw_waterfall(axes: Axes, own: pd.DataFrame, share: pd.DataFrame) -> None:
     names = ["none", *map(str, share.index), "all"]
     axes.set_xticks(range(len(names)), [WORDS[name] for name in names])
     axes.grid(axis="x", visible=False)
+
+
+def _highest_bar(own: pd.DataFrame, share: pd.DataFrame) -> float:
+    """Percent: the level that the shares, added one after the other, reach at most."""
+    first = float(own.loc["none", "test_accuracy"])
+    return 100 * max(first, float((first + share["estimate"].cumsum()).max()))
 
 
 def _draw_bar(
