@@ -21,6 +21,7 @@ from takeoff.models import network
 from takeoff.models.small_maps import SmallMapConv2d
 from takeoff.study.arms import Arm, Run
 from takeoff.study.settings import Network, Recipe
+from takeoff.training.descent import gradients_of
 from takeoff.training.hardware import choose
 from takeoff.training.resident import Resident
 from takeoff.training.state import Training
@@ -107,7 +108,7 @@ def fastest(actions: list[Timed]) -> list[float]:
 
 def compiled_step(training: Training) -> str:
     """Milliseconds of a step whose forward and backward pass are compiled, and how long compiling took."""
-    model, optimiser = training.model, training.optimiser
+    model, descent = training.model, training.descent
     for place, module in enumerate(model):
         if isinstance(module, network.SeededDropout):  # its generator cannot be compiled
             model[place] = nn.Dropout(module.rate)
@@ -115,9 +116,9 @@ def compiled_step(training: Training) -> str:
     loss_of = torch.compile(lambda: functional.cross_entropy(model(pixels), labels))
 
     def step() -> None:
-        optimiser.zero_grad(set_to_none=True)
+        model.zero_grad(set_to_none=True)
         loss_of().backward()
-        optimiser.step()
+        descent.step(gradients_of(descent.parameters), training.run.learning_rate)
 
     model.train()
     began = time.perf_counter()

@@ -15,7 +15,7 @@ from takeoff.training.resident import Resident
 from takeoff.training.steps import Eager, OneStep, Stepper
 from takeoff.training.ways import ONE_AFTER_ANOTHER, Way
 
-RUNS = [Run(0, 0.05), Run(3, 0.02), Run(1_000_000, 0.1, final=False)]
+RUNS = [Run(0, 0.05), Run(3, 0.05), Run(1_000_000, 0.1, final=False)]
 NETWORKS = [
     {"norm": "batch", "dropout": 0.5, "augmentation": "flip-crop-colour"},
     {"activation": "tanh", "response_norm": "local", "pooling": "plain"},

@@ -5,7 +5,8 @@ element by element needs no change (as in HFTA, Wang et al. 2021, MLSys). A run'
 The runs' own networks keep views of the shared weights, so that they are scored, kept and optimised as ever.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from torch.nn import functional
 
 from takeoff.models.network import LocalResponseNorm, SeededDropout
 from takeoff.models.small_maps import SmallMapConv2d, small_map_convolution
+from takeoff.training.descent import Descent, gradients_of
 from takeoff.training.state import Training
 from takeoff.training.steps import Rate
 
@@ -29,12 +31,13 @@ class FusedStep:
         self.models = [training.model for training in trainings]
         # By layer and name: the tensor that the runs share, and each run's own part of it.
         self.shared = [self._share(place) for place in range(len(self.models[0]))]
+        self.descent = self._share_momenta()
+        self.blocks: dict[tuple[int, int], Descent] = {}
+        self.rates: Sequence[Rate] = [training.run.learning_rate for training in trainings]
 
     def set_rates(self, rates: Sequence[Rate]) -> None:
         """Set each run's learning rate."""
-        for training, rate in zip(self.trainings, rates, strict=True):
-            for group in training.optimiser.param_groups:
-                group["lr"] = rate
+        self.rates = rates
 
     def __call__(self, chosen: Sequence[Tensor]) -> Tensor:
         """Make a step of each run; their losses."""
@@ -45,14 +48,18 @@ class FusedStep:
         # The sum leaves each run the gradient of its own mean loss.
         losses = functional.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), reduction="none")
         losses = losses.unflatten(0, (self.runs, -1)).mean(1)
-        for tensors in self.shared:
-            for shared in tensors.values():
-                shared.grad = None
+        for shared in self.descent.parameters:
+            shared.grad = None
         losses.sum().backward()
-        for r, training in enumerate(self.trainings):
-            self._hand_over_gradients(r)
-            training.optimiser.step()
+        self._descend()
         return losses.detach()
+
+    def _descend(self) -> None:
+        """Change the weights of every run, neighbours with one rate at once."""
+        gradients = gradients_of(self.descent.parameters)
+        for first, last in _blocks(self.rates):
+            block = self.blocks.get((first, last)) or self._block(first, last)
+            block.step([self._rows(gradient, first, last) for gradient in gradients], self.rates[first])
 
     def _batch(self, chosen: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """The runs' images, B × (runs · channels) × H × W, and their labels, runs × B."""
@@ -158,13 +165,42 @@ class FusedStep:
             return together.detach()[r]
         return together.detach().unflatten(0, (self.runs, -1))[r]
 
-    def _hand_over_gradients(self, r: int) -> None:
-        """Give a run's weights their part of the gradients."""
-        for module, tensors in zip(self.models[r], self.shared, strict=True):
-            for name, parameter in module.named_parameters(recurse=False):
-                gradient = tensors[name].grad
-                assert gradient is not None
-                parameter.grad = self._part(module, name, gradient, r)
+    def _share_momenta(self) -> Descent:
+        """Put the runs' momenta side by side as their weights are, and leave each run views of its part."""
+        parameters: list[Tensor] = []
+        momenta: list[Tensor] = []
+        for place, tensors in enumerate(self.shared):
+            for name in (name for name, tensor in tensors.items() if tensor.requires_grad):
+                number, module = len(momenta), self.models[0][place]
+                own = [training.descent.momenta[number] for training in self.trainings]
+                together = _side_by_side(module, name, own)
+                for r, training in enumerate(self.trainings):
+                    training.descent.momenta[number] = self._part(module, name, together, r)
+                parameters.append(tensors[name])
+                momenta.append(together)
+        return replace(self.trainings[0].descent, parameters=parameters, momenta=momenta)
+
+    def _block(self, first: int, last: int) -> Descent:
+        """The descent of the runs from `first` to before `last`."""
+        parameters = [self._rows(parameter, first, last) for parameter in self.descent.parameters]
+        momenta = [self._rows(momentum, first, last) for momentum in self.descent.momenta]
+        block = replace(self.descent, parameters=parameters, momenta=momenta)
+        self.blocks[first, last] = block
+        return block
+
+    def _rows(self, shared: Tensor, first: int, last: int) -> Tensor:
+        """The parts of the runs from `first` to before `last`."""
+        rows = len(shared) // self.runs
+        return shared.detach()[first * rows : last * rows]
+
+
+def _blocks(rates: Sequence[Rate]) -> Iterator[tuple[int, int]]:
+    """Neighbours with one rate: the first, and the one after the last. Tensors are not compared, nor waited for."""
+    first = 0
+    for r in range(1, len(rates) + 1):
+        if r == len(rates) or isinstance(rates[r], Tensor) or rates[r] != rates[first]:
+            yield first, r
+            first = r
 
 
 def _side_by_side(module: nn.Module, name: str, tensors: list[Tensor]) -> Tensor:

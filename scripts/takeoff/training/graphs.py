@@ -94,26 +94,18 @@ class _Memory:
     """What steps change in a group: weights, statistics, momenta, streams."""
 
     def __init__(self, trainings: Sequence[Training]) -> None:
-        self.trainings = trainings
         self.tensors = [(tensor, tensor.clone()) for tensor in _tensors(trainings)]
         self.streams = [(g, g.get_state()) for t in trainings for g in t.streams()]
-        self.momenta = {id(tensor): tensor.clone() for tensor in _momenta(trainings)}
 
     def restore(self) -> None:
-        """Set all of it, in place, to what it was; a momentum that was not there before is zero, which is the same."""
+        """Set all of it, in place, to what it was."""
         with torch.no_grad():
             for tensor, kept in self.tensors:
                 tensor.copy_(kept)
-            for tensor in _momenta(self.trainings):
-                tensor.copy_(self.momenta.get(id(tensor), torch.zeros_like(tensor)))
         for generator, state in self.streams:
             generator.set_state(state)
 
 
 def _tensors(trainings: Sequence[Training]) -> list[Tensor]:
-    return [tensor.detach() for t in trainings for tensor in (*t.model.parameters(), *t.model.buffers())]
-
-
-def _momenta(trainings: Sequence[Training]) -> list[Tensor]:
-    states = [state for t in trainings for state in t.optimiser.state.values()]
-    return [state["momentum_buffer"] for state in states if state.get("momentum_buffer") is not None]
+    own = [(*t.model.parameters(), *t.model.buffers(), *t.descent.momenta) for t in trainings]
+    return [tensor.detach() for tensors in own for tensor in tensors]

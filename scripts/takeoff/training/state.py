@@ -1,16 +1,17 @@
-"""One run in training: its network, its optimiser, its random streams, its scores, and how far it has come."""
+"""One run in training: its network, its momenta, its random streams, its scores, and how far it has come."""
 
 import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from takeoff.models import architecture
 from takeoff.models.network import SeededDropout, build, weighted_layers
 from takeoff.models.streams import stream
 from takeoff.study.arms import Arm, Run
+from takeoff.training.descent import Descent
 from takeoff.training.evaluation import Score, evaluate
 from takeoff.training.hardware import Hardware
 from takeoff.training.outcomes import Finished
@@ -24,7 +25,7 @@ EXPLODED = 10
 
 @dataclass(eq=False)
 class Training:
-    """One run: its network, its optimiser, its streams, and how far it has come."""
+    """One run: its network, its momenta, its streams, and how far it has come."""
 
     data: Resident
     arm: Arm
@@ -44,7 +45,7 @@ class Training:
         self.model = build(arm.network, data.resolution, data.channels, data.classes, seed, device)
         layers = architecture.layers(arm.network, data.resolution, data.channels, data.classes)
         self.flops_per_image = architecture.training_flops(layers)
-        self.optimiser = _optimiser(self.model, self.run.learning_rate, arm)
+        self.descent = Descent.of(self.model, arm.recipe)
         self.order = stream(seed, "order", device)
         self.crops = stream(seed, "crops", device)
         self.colours = stream(seed, "colours", device)
@@ -117,7 +118,7 @@ class Training:
         return {
             # Copies: weights may be views of what several runs share, and would be saved with all of it.
             "model": {key: value.clone() for key, value in self.model.state_dict().items()},
-            "optimiser": self.optimiser.state_dict(),
+            "momenta": [momentum.clone() for momentum in self.descent.momenta],
             "streams": [generator.get_state() for generator in self.streams()],
             "epoch": self.epoch,
             "seconds": self.seconds,
@@ -129,7 +130,8 @@ class Training:
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on from `state`."""
         self.model.load_state_dict(state["model"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        for momentum, kept in zip(self.descent.momenta, state["momenta"], strict=True):
+            momentum.copy_(kept)
         for generator, kept in zip(self.streams(), state["streams"], strict=True):
             generator.set_state(kept)
         self.epoch, self.seconds, self.history = state["epoch"], state["seconds"], state["history"]
@@ -228,14 +230,3 @@ class Training:
                 "test_top5_correct": test.top5_correct,
             }
         return result
-
-
-def _optimiser(model: nn.Module, learning_rate: float, arm: Arm) -> torch.optim.SGD:
-    """Gradient descent with momentum; weight decay falls on weights alone."""
-    weights = [p for p in model.parameters() if p.ndim > 1]
-    others = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [
-        {"params": weights, "weight_decay": arm.recipe.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    return torch.optim.SGD(groups, lr=learning_rate, momentum=arm.recipe.momentum, fused=True)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from takeoff.training.descent import gradients_of
 from takeoff.training.state import Training
 
 Rate = float | Tensor
@@ -44,11 +45,11 @@ class OneStep:
 
     def __init__(self, training: Training) -> None:
         self.trainings: Sequence[Training] = [training]
+        self.rate: Rate = training.run.learning_rate
 
     def set_rates(self, rates: Sequence[Rate]) -> None:
         """Set the learning rate."""
-        for group in self.trainings[0].optimiser.param_groups:
-            group["lr"] = rates[0]
+        self.rate = rates[0]
 
     def __call__(self, chosen: Sequence[Tensor]) -> Tensor:
         """Make a step; the loss, of length 1."""
@@ -58,9 +59,11 @@ class OneStep:
         pixels, labels = data.batch(chosen[0], how, training.crops, training.colours)
         with torch.autocast(hardware.device.type, torch.bfloat16, enabled=hardware.half):
             loss = functional.cross_entropy(training.model(pixels).float(), labels)
-        training.optimiser.zero_grad(set_to_none=True)
+        descent = training.descent
+        for parameter in descent.parameters:
+            parameter.grad = None
         loss.backward()
-        training.optimiser.step()
+        descent.step(gradients_of(descent.parameters), self.rate)
         return loss.detach()[None]
 
 

@@ -1,0 +1,61 @@
+"""The engine's gradient descent: that of torch's own class, without what that class imports."""
+
+import copy
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import SCRIPTS
+from takeoff.study.settings import Recipe
+from takeoff.training.descent import Descent, gradients_of
+from torch import nn
+
+
+@pytest.mark.parametrize(("momentum", "weight_decay"), [(0.9, 0.0005), (0.5, 0.1), (0.0, 0.01), (0.9, 0.0)])
+def test_steps_are_those_of_torchs_own_class(momentum: float, weight_decay: float) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(144, 5))
+    other = copy.deepcopy(model)
+    recipe = Recipe(momentum=momentum, weight_decay=weight_decay)
+    descent = Descent.of(model, recipe)
+    groups = [
+        {"params": [p for p in other.parameters() if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in other.parameters() if p.ndim == 1]},
+    ]
+    theirs = torch.optim.SGD(groups, lr=1.0, momentum=momentum)
+    for step in range(5):
+        rate = 0.1 / (step + 1)
+        for group in theirs.param_groups:
+            group["lr"] = rate
+        images = torch.randn(8, 3, 8, 8)
+        for network in (model, other):
+            network.zero_grad()
+            network(images).square().mean().backward()
+        descent.step(gradients_of(descent.parameters), rate)
+        theirs.step()
+    for own, expected in zip(model.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(own, expected)
+
+
+def test_a_parameter_that_no_loss_reaches_is_an_error() -> None:
+    with pytest.raises(RuntimeError, match="no gradient"):
+        gradients_of([torch.zeros(2, requires_grad=True)])
+
+
+def test_a_job_imports_neither_the_compiler_nor_what_others_need(
+    digits: Path, write_study: Callable[..., Path], tmp_path: Path
+) -> None:
+    runs = tmp_path / "arms" / "relu+batch" / "runs.parquet"
+    words = ["train", "--study", write_study(), "--data", digits, "--device", "cpu", runs]
+    heavy = {"torch._dynamo", "torch._inductor", "torchvision", "mlflow", "pandas", "seaborn", "sklearn"}
+    code = (
+        f"import runpy, sys; sys.path.insert(0, {str(SCRIPTS)!r}); sys.argv = {list(map(str, words))}; "
+        f"runpy.run_path({str(SCRIPTS / 'train.py')!r})['main'](); "
+        f"found = {heavy} & set(sys.modules); print(found, file=sys.stderr); sys.exit(bool(found))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert runs.exists()
