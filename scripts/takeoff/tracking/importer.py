@@ -1,7 +1,7 @@
 """Makes an MLflow experiment hold exactly the given entries: creates, replaces and deletes runs; twice is as once.
 
-Params are immutable and metrics append-only in MLflow, so a run that changed is deleted and made anew. The digest is
-written last: a run without one was left half-made by an import that was killed, and is made anew too.
+Params are immutable and metrics append-only in MLflow, so a run that changed is deleted and made anew. A run is
+finished last: one that is not was left half-made by an import that was killed, and is made anew too.
 """
 
 import json
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 DIGEST = "takeoff.digest"
 PARENT = "mlflow.parentRunId"
+FINISHED = "FINISHED"
 PAGE = 1000
 """Runs asked for at a time."""
 
@@ -60,7 +61,7 @@ class Importer:
         for entry in entries:
             parent = {PARENT: ids[entry.parent]} if entry.parent else {}
             known = present.pop(entry.key, [])
-            current = next((run for run in known if run.data.tags.get(DIGEST) == entry.digest), None)
+            current = next((run for run in known if _whole(run, entry.digest)), None)
             if current:
                 ids[entry.key] = current.info.run_id
                 if current.data.tags.get(PARENT) != parent.get(PARENT):
@@ -68,7 +69,7 @@ class Importer:
                 outcome.unchanged += 1
             else:
                 ids[entry.key] = self._create(entry, parent)
-                finished = any(DIGEST in run.data.tags for run in known)
+                finished = any(_whole(run) for run in known)
                 outcome.updated += finished
                 outcome.created += not finished
             self._delete(run for run in known if run is not current)
@@ -93,7 +94,7 @@ class Importer:
     def _create(self, entry: Entry, parent: dict[str, str]) -> str:
         from mlflow.entities import Metric, Param
 
-        tags = entry.tags | parent | self.origin
+        tags = entry.tags | parent | self.origin | {DIGEST: entry.digest}
         run_id = self.client.create_run(self.experiment_id, entry.start, tags, entry.name).info.run_id
         self.client.log_inputs(run_id, self.inputs)
         # The client itself cuts batches at 1,000 metrics and 100 params.
@@ -102,13 +103,17 @@ class Importer:
         self.client.log_batch(run_id, metrics, params)
         for path, file in entry.files.items():
             self.client.log_artifact(run_id, str(file), str(Path(path).parent))
-        self.client.set_terminated(run_id, "FINISHED", entry.end)
-        self.client.set_tag(run_id, DIGEST, entry.digest)
+        self.client.set_terminated(run_id, FINISHED, entry.end)
         return run_id
 
     def _delete(self, runs: Iterable["Run"]) -> None:
         for run in runs:
             self.client.delete_run(run.info.run_id)
+
+
+def _whole(run: "Run", digest: str | None = None) -> bool:
+    """Whether an import made all of the run, from what has this digest."""
+    return run.info.status == FINISHED and digest in (None, run.data.tags.get(DIGEST))
 
 
 def dataset_inputs(card: Mapping[str, Any]) -> list["DatasetInput"]:

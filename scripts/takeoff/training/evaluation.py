@@ -1,5 +1,6 @@
 """Loss and accuracy of a network on images that it does not train on while they are read."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +11,8 @@ from torch.nn import functional
 from takeoff.training.hardware import Hardware
 from takeoff.training.resident import Resident
 
-BATCH = {"cpu": 250, "cuda": 2000}
-"""Images at a time: on a CPU of small networks, activations that stay in the cache."""
+BATCH = {"cpu": 520, "cuda": 2000}
+"""Images at a time, at most; a CPU scores small ones a third faster so than 250 at a time, large ones as fast."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,9 @@ def evaluate(model: nn.Module, data: Resident, images: Tensor, labels: Tensor, h
     model.eval()
     total = torch.zeros((), dtype=torch.float64, device=hardware.device)
     hits = []
-    batch = BATCH[hardware.device.type]
-    for start in range(0, len(images), batch):
-        pixels = data.normalised(images[start : start + batch])
-        truth = labels[start : start + batch]
+    pieces = math.ceil(len(images) / BATCH[hardware.device.type])
+    for part, truth in zip(images.chunk(pieces), labels.chunk(pieces), strict=True):
+        pixels = data.normalised(part)
         with torch.autocast(hardware.device.type, torch.bfloat16, enabled=hardware.half):
             logits = model(pixels)
         logits = logits.float()
