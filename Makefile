@@ -7,7 +7,7 @@ RUN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 export PYTHONDONTWRITEBYTECODE :=
 
 # A file of tests stays on one core: its tests share what they set up.
-PARALLEL := -n auto --maxprocesses 8 --dist loadfile
+PARALLEL := -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 NAME := $(shell basename "$(STUDY)" .yaml)
 SNAKEMAKE := $(RUN) snakemake --cores $(CORES) --workflow-profile workflow/profiles/local --config 'study=$(STUDY)'
 

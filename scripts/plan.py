@@ -6,7 +6,7 @@ from pathlib import Path
 from takeoff.data.catalogue import entries
 from takeoff.errors import TakeoffError, run_command
 from takeoff.experiments.registry import arms_of, criteria
-from takeoff.files import write_json
+from takeoff.files import load_json, write_json
 from takeoff.planning import (
     PlannedRun,
     Shape,
@@ -31,7 +31,9 @@ def main() -> None:
     parser.add_argument("--card", type=Path, help="card.json of images that are not in the catalogue")
     parser.add_argument("--out", type=Path, help="where plan.csv goes")
     parser.add_argument("--study-out", type=Path, help="where the study goes, every key stated")
-    parser.add_argument("--criteria-out", type=Path, help="where the claims' criteria go, fixed from now on")
+    parser.add_argument(
+        "--criteria-out", type=Path, help="where the claims' criteria go; those already there stay"
+    )
     arguments = parser.parse_args()
     path = study_path(arguments.study)
     study = load_study(path)
@@ -48,7 +50,9 @@ def main() -> None:
     if arguments.study_out:
         write_json(arguments.study_out, study.model_dump(mode="json"))
     if arguments.criteria_out:
-        write_json(arguments.criteria_out, criteria(study, str(path)))
+        # What was written down first stays: a later change shows in the verdicts.
+        first = load_json(arguments.criteria_out) if arguments.criteria_out.exists() else {}
+        write_json(arguments.criteria_out, criteria(study, str(path)) | first)
 
 
 def _shape(study: Study, card: Path | None) -> Shape:

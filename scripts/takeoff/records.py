@@ -98,6 +98,10 @@ def _column(values: list[Any], kind: pa.DataType) -> pa.Array:
         ends = np.cumsum([0, *map(len, texts)], dtype=np.int32)
         parts = [ends, b"".join(texts)]
     elif kind == pa.bool_():
+        if wrong := [
+            value for value in values if value is not None and not isinstance(value, bool | np.bool_)
+        ]:
+            raise ValueError(f"{wrong[0]!r} is neither true nor false")
         parts = [_bits(map(bool, values))]
     else:
         numbers = [0 if value is None else value for value in values]

@@ -195,6 +195,29 @@ def test_depths_claims_follow_the_tables(
     assert drawn == list(depth.FIGURES)
 
 
+@pytest.mark.parametrize(
+    ("activation", "layer", "own", "both"),
+    [
+        ("sigmoid", "first", (math.inf, 0), (math.inf, 0)),
+        ("sigmoid", "last", (0, math.inf), (0, math.inf)),
+        # ReLU's layers bound the second part alone, and on the other side.
+        ("relu", "first", (0, 0), (0, math.inf)),
+        ("relu", "last", (0, 0), (math.inf, 0)),
+    ],
+)
+def test_a_layer_that_stands_still_leaves_a_bound(
+    study: Study, options: depth.Options, tmp_path: Path, activation: str, layer: str, own: tuple, both: tuple
+) -> None:
+    tables = read_back(depth.analyse(study, options, results(study, options, ACCURACY)), tmp_path)
+    change = tables["change"]
+    plain = change["activation"].eq(activation) & change["norm"].eq("none")
+    change[f"{layer}_still"] = plain & change["initialisation"].eq("by-activation")
+    slowly = depth.judge(study, options, tables, CARD)[1]
+    assert [part.slack for part in slowly.parts] == [own, both]
+    judged = judge_claim(judge_parts(slowly.parts))[0]
+    assert judged == ("undecided" if math.inf in (own[1], both[1]) else "supported")
+
+
 def test_claims_without_both_activations_say_so(study: Study, tmp_path: Path) -> None:
     options = depth.Options(depths=(5, DEEP), activations=("tanh", "relu"))
     tables = read_back(depth.analyse(study, options, results(study, options, ACCURACY)), tmp_path)

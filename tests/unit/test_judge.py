@@ -71,7 +71,7 @@ def place(monkeypatch, tmp_path, write_study):
     table = {"faster": RATIOS, "cheaper": [1.2, 1.3, 1.25, 1.28], "zero": [-1.0, 1.0, 0.5, -0.5]}
     pd.DataFrame(table).to_csv(results / "race" / "values.csv", index=False)
     pd.DataFrame({"gain": [1.0, 1.1, 0.9]}).to_csv(results / "scaling" / "values.csv", index=False)
-    criteria = {one.name: one.criterion for one in (*claims, *large)}
+    criteria = {one.name: f"{one.criterion} [margin 0.01]" for one in (*claims, *large)}
     (results / "criteria.json").write_text(json.dumps(criteria))
     data.mkdir()
     (data / "card.json").write_text(json.dumps({"images": {"train": 50_000, "test": 10}}))
@@ -138,8 +138,12 @@ def test_a_criterion_that_changed_after_planning_is_told(place):
     fixed = json.loads(path.read_text())
     path.write_text(json.dumps(fixed | {"faster": "supported above 1"}))
     claims, _ = place(dataset=dataset("all"))
-    assert claims.loc["faster", "reason"].startswith("its criterion was changed after this study was planned")
-    assert "criterion was changed" not in claims.loc["cheaper", "reason"]
+    assert claims.loc["faster", "reason"].startswith(
+        "its criterion, or a number that it rests on, was changed"
+    )
+    assert "was changed" not in claims.loc["cheaper", "reason"]
+    claims, _ = place(dataset=dataset("all"), margin=0.02)
+    assert "was changed" in claims.loc["cheaper", "reason"]
     path.unlink()
     with pytest.raises(TakeoffError, match=r"criteria\.json: there is no such file; `scripts/plan\.py"):
         place(dataset=dataset("all"))

@@ -1,6 +1,7 @@
 """The plan: counts that agree with what is then trained, and a budget that is kept."""
 
 import csv
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -76,3 +77,17 @@ def test_planning_needs_no_torch(command: Command, tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_criteria_written_down_once_stay(
+    command: Command, write_study: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Planning again, with other numbers, changes nothing that was written; what is new is added."""
+    path = tmp_path / "criteria.json"
+    for experiments, margin in (({"factorial": {}}, 0.01), ({"factorial": {}, "race": {"error": 0.3}}, 0.05)):
+        study = write_study(experiments=experiments, margin=margin, budget={"runs": 500, "core_hours": 9})
+        done = command("plan", "--study", study, "--criteria-out", path)
+        assert done.returncode == 0, done.stderr
+    criteria = json.loads(path.read_text())
+    assert criteria["batch-norm-speeds-training"].endswith("[margin 0.01]")
+    assert criteria["relu-trains-faster"].endswith("[margin 0.05, error 0.3]")

@@ -28,7 +28,8 @@ def test_rows_come_back_as_they_were(rows: list[dict[str, Any]], schema: pa.Sche
     assert found.schema.equals(schema)
 
 
-def test_a_value_of_another_kind_writes_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="soon"):
-        write_table(tmp_path / "table.parquet", [{"seed": "soon"}], RUNS)
+@pytest.mark.parametrize(("column", "value"), [("seed", "soon"), ("diverged", "False"), ("diverged", nan)])
+def test_a_value_of_another_kind_writes_nothing(column: str, value: object, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=str(value)):
+        write_table(tmp_path / "table.parquet", [{column: value}], RUNS)
     assert not list(tmp_path.iterdir())

@@ -1,5 +1,6 @@
 """The whole workflow, as a user runs it: from images to figures, MLflow and a report, and again."""
 
+import json
 import os
 import re
 import shutil
@@ -69,11 +70,19 @@ def test_from_images_to_a_report_and_nothing_again(snakemake: Snakemake, tmp_pat
 def test_raising_the_seeds_trains_only_the_new(snakemake: Snakemake, tmp_path: Path) -> None:
     assert snakemake().returncode == 0
     assert trained(tmp_path) == 2 * (4 + 2)
+    study = tmp_path / "here" / "results" / "small"
+    criteria = json.loads((study / "criteria.json").read_text())
+    criteria["batch-norm-speeds-training"] = "supported above 9"
+    (study / "criteria.json").write_text(json.dumps(criteria))
     done = snakemake(seeds=3)
     assert done.returncode == 0, done.stderr
     assert trained(tmp_path) == 2 * 1
-    effects = pd.read_csv(tmp_path / "here" / "results" / "small" / "factorial" / "effects.csv")
+    effects = pd.read_csv(study / "factorial" / "effects.csv")
     assert (effects["n_seeds"] == 3).all()
+    # What was written down first stays, and the verdict tells.
+    assert json.loads((study / "criteria.json").read_text()) == criteria
+    claims = pd.read_csv(study / "claims.csv").set_index("claim")
+    assert "was changed" in claims.loc["batch-norm-speeds-training", "reason"]
 
 
 @pytest.mark.slow

@@ -7,7 +7,8 @@ rule study:
     output:
         plan=PLAN,
         study=STUDY_FILE,
-        criteria=CRITERIA,
+        # Kept when the study is planned again: what settles a claim is written down once.
+        criteria=update(CRITERIA),
     log:
         f"{STUDY}/logs/study.log",
     benchmark:

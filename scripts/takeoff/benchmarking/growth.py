@@ -1,7 +1,7 @@
 """How the cost of a job grows with its number of runs: tiny runs, through the same class as a study's jobs."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -80,12 +80,11 @@ def measure_growth(
             Row(number, note="left out: pyarrow is missing, and jobs write parquet") for number in numbers
         ]
     data = images.resident(hardware.device, held_out=0.2)
-    job_seconds(data, hardware, 1)  # the first chooses kernels and asks for memory
-    spent: dict[int, list[float]] = {number: [] for number in numbers}
-    for turn in range(rounds):
-        for i in range(len(numbers)):
-            number = numbers[(i + turn) % len(numbers)]
-            spent[number].append(job_seconds(data, hardware, number))
+    with tempfile.TemporaryDirectory() as ways:
+        # The first jobs choose kernels and ask for memory; on a GPU one of each number measures its way.
+        for number in numbers if hardware.device.type == "cuda" else numbers[:1]:
+            job_seconds(data, hardware, number, Path(ways))
+        spent = _spent(data, hardware, numbers, rounds, Path(ways))
     rows = [
         Row(
             runs=number,
@@ -108,14 +107,28 @@ def measure_growth(
     return rows
 
 
-def job_seconds(data: Resident, hardware: Hardware, number: int) -> float:
+def _spent(
+    data: Resident, hardware: Hardware, numbers: Sequence[int], rounds: int, ways: Path
+) -> dict[int, list[float]]:
+    """Seconds of each round's jobs, by their number of runs; rounds begin with different ones."""
+    spent: dict[int, list[float]] = {number: [] for number in numbers}
+    for turn in range(rounds):
+        for i in range(len(numbers)):
+            number = numbers[(i + turn) % len(numbers)]
+            spent[number].append(job_seconds(data, hardware, number, ways))
+    return spent
+
+
+def job_seconds(data: Resident, hardware: Hardware, number: int, ways: Path) -> float:
     """Seconds of a job that trains an arm with so many seeds, from nothing to its tables."""
     from takeoff.training.jobs import ArmJob
     from takeoff.training.tuning import only_rate
 
     study = tiny_study(number)
     with tempfile.TemporaryDirectory() as folder:
-        job = ArmJob(study, make_arm(study, {}), data, hardware, Path(folder), say=lambda line: None)
+        job = ArmJob(
+            study, make_arm(study, {}), data, hardware, Path(folder), ways=ways, say=lambda line: None
+        )
         began = perf_counter()
         job.train(only_rate(0.01))
         return perf_counter() - began

@@ -92,14 +92,18 @@ def _slowly(change: "pd.DataFrame", runs: "pd.DataFrame") -> Finding:
     if pair is None:
         return _missing(CLAIMS[1].name, "no change of weights of sigmoid and ReLU networks")
     sigmoid, relu = pair
-    # A layer that stands still has changed by less than float32 can tell: its ratio is a bound.
-    own = change[change["activation"].isin(["sigmoid", "relu"]) & change["norm"].eq("none")]
-    still = {name: bool(own[f"{name}_still"].astype(bool).any()) for name in ("first", "last")}
-    slack = (inf if still["first"] else 0.0, inf if still["last"] else 0.0)
+    # A layer that stands still has changed by less than float32 can tell: a ratio with it is a bound.
+    still = {
+        (activation, layer): bool(_plain(change, activation, f"{layer}_still").any())
+        for activation in ("sigmoid", "relu")
+        for layer in ("first", "last")
+    }
+    own = (still["sigmoid", "first"], still["sigmoid", "last"])
+    both = (own[0] or still["relu", "last"], own[1] or still["relu", "first"])
     label = "sigmoid: change of the first hidden layer over the last, ratio"
     parts = (
-        Part.of(label, sigmoid, (0, 1), ratio=True, slack=slack),
-        Part.of("that ratio, sigmoid over ReLU", sigmoid / relu, (0, 1), ratio=True, slack=slack),
+        Part.of(label, sigmoid, (0, 1), ratio=True, slack=_unbounded(own)),
+        Part.of("that ratio, sigmoid over ReLU", sigmoid / relu, (0, 1), ratio=True, slack=_unbounded(both)),
     )
     lost = len(
         runs[runs["norm"].eq("none") & runs["activation"].isin(["sigmoid", "relu"]) & runs["diverged"]]
@@ -110,6 +114,11 @@ def _slowly(change: "pd.DataFrame", runs: "pd.DataFrame") -> Finding:
     )
     reason = "; ".join(reasons)
     return Finding(CLAIMS[1].name, parts, reason, _compared(change))
+
+
+def _unbounded(ends: tuple[bool, bool]) -> tuple[float, float]:
+    """How far a value may lie below and above what was measured, where it is a bound on that side."""
+    return (inf if ends[0] else 0.0, inf if ends[1] else 0.0)
 
 
 def _learn(runs: "pd.DataFrame", margin: float) -> Finding:

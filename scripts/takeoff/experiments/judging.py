@@ -21,7 +21,7 @@ FEW = 6
 """Fewer values than these, and the reason says how many."""
 NAMED = 4
 """Arms that a reason names; `choices.csv` names the rest."""
-CHANGED = "its criterion was changed after this study was planned"
+CHANGED = "its criterion, or a number that it rests on, was changed after this study was first planned"
 MUCH_DATA_STUDY = "cifar10"
 """A study in config/studies that has much data."""
 COLUMNS = (
@@ -74,6 +74,7 @@ def judge_study(
 
     """
     images, fixed = _training_images(study, card), _criteria(results / "criteria.json")
+    now = registry.criteria(study, source)
     asked = list(_asked(study, source, options, results, card))
     twice = [name for name, n in Counter(claim.name for _, claim, _ in asked).items() if n > 1]
     if twice:
@@ -90,7 +91,7 @@ def judge_study(
         else:
             own = tuple(next(judgements) for _ in finding.parts)
             verdict, deciding = judge_claim(own)
-            changed = [CHANGED] * (fixed.get(claim.name) != claim.criterion)
+            changed = [CHANGED] * (fixed.get(claim.name) != now.get(claim.name))
             reason = "; ".join(filter(None, [*changed, finding.reason, *_reasons(own, verdict, deciding)]))
             judged.append(JudgedClaim(claim, name, verdict, own, deciding, reason))
     return judged

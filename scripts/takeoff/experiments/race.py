@@ -25,6 +25,8 @@ TITLE = "How much sooner does ReLU learn?"
 TABLES = ("curves", "crossings", "ratios", "steps")
 FIGURES = {"curves": "Training error against epochs and seconds", "ratios": "How many times as long"}
 ACTIVATIONS = ("relu", "tanh", "sigmoid")
+RESTS_ON = ("error",)
+"""Options that decide a claim, beside the study's margin."""
 
 
 class Options(Settings):

@@ -119,9 +119,17 @@ def timed_arms(study: Study, source: str) -> list[Arm]:
 
 
 def criteria(study: Study, source: str) -> dict[str, str]:
-    """The criterion of each claim of the experiments that `study` switches on, to be written down beforehand."""
-    modules: list[Any] = [experiment(name) for name in enabled(study, source)]
-    return {claim.name: claim.criterion for module in modules for claim in getattr(module, "CLAIMS", ())}
+    """The criterion of each claim of the experiments that `study` switches on, written down beforehand: its words,
+    then the study's numbers that it rests on, as `… [margin 0.01, error 0.25]`.
+    """
+    written: dict[str, str] = {}
+    for name, options in enabled(study, source).items():
+        module: Any = experiment(name)
+        numbers = {"margin": study.margin}
+        numbers |= {option: getattr(options, option) for option in getattr(module, "RESTS_ON", ())}
+        words = ", ".join(f"{option} {number:g}" for option, number in numbers.items())
+        written |= {claim.name: f"{claim.criterion} [{words}]" for claim in getattr(module, "CLAIMS", ())}
+    return written
 
 
 def enabled(study: Study, source: str) -> dict[str, Any]:

@@ -24,6 +24,8 @@ FIGURES = {
     "map": "What trains, by rate and depth",
     "limits": "The largest rate and the greatest depth that train",
 }
+RESTS_ON = ("trains",)
+"""Options that decide a claim, beside the study's margin."""
 
 
 class Options(Grid):

@@ -64,7 +64,7 @@ class Importer:
             current = next((run for run in known if _whole(run, entry.digest)), None)
             if current:
                 ids[entry.key] = current.info.run_id
-                if current.data.tags.get(PARENT) != parent.get(PARENT):
+                if parent and current.data.tags.get(PARENT) != parent[PARENT]:
                     self.client.set_tag(current.info.run_id, PARENT, parent[PARENT])
                 outcome.unchanged += 1
             else:

@@ -5,12 +5,9 @@ small there does not depend much on the CPU; so a rule gives the same groups eac
 `scripts/benchmark.py` measures it.
 """
 
-import gc
 import json
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from math import isfinite
 from pathlib import Path
 
 import torch
@@ -19,9 +16,9 @@ from takeoff.digests import ENGINE, code_digest
 from takeoff.files import digest_of, write_json
 from takeoff.models import architecture
 from takeoff.study.arms import Arm, Run
-from takeoff.training.hardware import Hardware, out_of_memory
+from takeoff.training.hardware import Hardware
 from takeoff.training.resident import Resident
-from takeoff.training.state import Training
+from takeoff.training.trials import measured
 from takeoff.training.ways import ONE_AFTER_ANOTHER, Way
 
 SMALL_SIDE, SMALL_STEP = 8, 3e8
@@ -29,12 +26,6 @@ SMALL_SIDE, SMALL_STEP = 8, 3e8
 AVX2 with 8 px: 1.9 times as fast at 2e7, 1.4 at 7e7, 1.5 at 2.7e8, 1.0 to 1.3 for 20 plain layers; none with 32."""
 CPU_RUNS = 8
 """Runs fused there, at most."""
-WARM_UP, STEPS = 5, 30
-"""Steps before, and of, a measurement."""
-GAIN = 1.05
-"""Twice as many runs at a time are tried as long as each doubling makes training so much faster."""
-AGREE = 0.05
-"""By how much, relatively, a run's mean loss over the steps before may differ from one run after another."""
 
 
 def choose_way(
@@ -80,86 +71,6 @@ def _on_a_cpu(data: Resident, arm: Arm, runs: int) -> Way:
     small = data.resolution <= SMALL_SIDE and step <= SMALL_STEP
     at_once = min(runs, CPU_RUNS) if small else 1
     return Way(at_once, fused=at_once > 1)
-
-
-def measured(
-    data: Resident, arm: Arm, runs: Sequence[Run], hardware: Hardware, say: Callable[[str], None] = print
-) -> dict[Way, float]:
-    """Images per second of one run after another, and of more at a time while that helps, fused and overlapped.
-
-    A way that fails here, or whose losses are others, counts as 0: a GPU or a driver may not do what another does.
-    """
-    rates: dict[Way, float] = {}
-    try:
-        expected = _first_losses(data, arm, runs, hardware)
-    except RuntimeError as error:
-        if not out_of_memory(error):
-            raise
-        return {ONE_AFTER_ANOTHER: 0.0}
-
-    def measure(way: Way) -> float:
-        rates[way] = 0.0
-        try:
-            rate, losses = _timed(way, data, arm, runs, hardware)
-        except RuntimeError as error:
-            if not out_of_memory(error):
-                say(f"{arm.name}: {way.name} does not run here: {str(error).splitlines()[0]}")
-        else:
-            wrong = [pair for pair in zip(losses, expected, strict=False) if not _agree(*pair)]
-            if wrong:
-                say(
-                    f"{arm.name}: {way.name} is left out: a run's first losses are {wrong[0][0]:.4f}, "
-                    f"not {wrong[0][1]:.4f}"
-                )
-            else:
-                rates[way] = rate
-        if hardware.device.type == "cuda":
-            gc.collect()
-            torch.cuda.empty_cache()
-        return rates[way]
-
-    measure(ONE_AFTER_ANOTHER)
-    single = measure(Way(graph=True))
-    for more in _families(len(runs)) if single else ():
-        best = single
-        for way in more:
-            if measure(way) < GAIN * best:
-                break
-            best = rates[way]
-    return rates
-
-
-def _first_losses(data: Resident, arm: Arm, runs: Sequence[Run], hardware: Hardware) -> list[float]:
-    """Each run's mean loss over its first steps, made one by one."""
-    return [ONE_AFTER_ANOTHER.stepper([Training(data, arm, run, hardware)]).epoch(WARM_UP)[0] for run in runs]
-
-
-def _agree(loss: float, expected: float) -> bool:
-    """Whether two mean losses differ by rounding; one that is no number agrees with another such alone."""
-    if not (isfinite(loss) and isfinite(expected)):
-        return isfinite(loss) == isfinite(expected)
-    return abs(loss - expected) <= AGREE * abs(expected)
-
-
-def _families(most: int) -> Iterator[list[Way]]:
-    """Ways with more and more runs at a time, up to `most`."""
-    numbers = [2**power for power in range(1, most.bit_length()) if 2**power < most] + [most] * (most > 1)
-    for fused in (True, False):
-        yield [Way(number, fused=fused, graph=True) for number in numbers]
-
-
-def _timed(
-    way: Way, data: Resident, arm: Arm, runs: Sequence[Run], hardware: Hardware
-) -> tuple[float, list[float]]:
-    """Images per second, and each run's mean loss over the steps before."""
-    trainings = [Training(data, arm, run, hardware) for run in runs[: way.at_once]]
-    stepper = way.stepper(trainings)
-    losses = stepper.epoch(WARM_UP)
-    began = time.perf_counter()
-    stepper.epoch(STEPS)
-    seconds = time.perf_counter() - began
-    steps = min(STEPS, trainings[0].steps_per_epoch)
-    return len(trainings) * steps * trainings[0].batch_size / seconds, losses
 
 
 def _key(data: Resident, arm: Arm, runs: int, hardware: Hardware) -> str:

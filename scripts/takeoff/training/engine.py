@@ -13,6 +13,7 @@ from takeoff.training.hardware import Hardware, out_of_memory
 from takeoff.training.outcomes import Epoch, Finished, Record
 from takeoff.training.resident import Resident
 from takeoff.training.state import Training
+from takeoff.training.steps import Stepper
 from takeoff.training.ways import ONE_AFTER_ANOTHER, Way
 
 
@@ -89,6 +90,7 @@ def _together(trainings: Sequence[Training], way: Way, checkpoints: Checkpoints)
         training.begin()
         yield from (Epoch(training.run, values) for values in training.history)
     members: list[Training] = []
+    stepper: Stepper | None = None
     left = list(trainings)
     while left:
         done = [training for training in left if not training.learning]
@@ -99,7 +101,8 @@ def _together(trainings: Sequence[Training], way: Way, checkpoints: Checkpoints)
         if not left:
             return
         behind = [t for t in left if t.epoch == min(other.epoch for other in left)]
-        if behind != members:
+        if behind != members or stepper is None:
+            stepper = None  # a graph's memory goes before the next one asks for its own
             members, stepper = behind, way.stepper(behind)
         began = time.perf_counter()
         losses = stepper.epoch()

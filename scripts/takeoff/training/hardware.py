@@ -46,12 +46,18 @@ def choose(device: str = "auto", precision: str = "auto", threads: int = 1) -> H
         name, half = "cpu", _cpu_computes_bfloat16()
     if precision == "auto":
         precision = "bfloat16" if half else "float32"
+    if cuda:
+        # torch would convolve float32 in TensorFloat-32, whose ten bits are another precision than the one recorded.
+        torch.backends.cudnn.allow_tf32 = precision != "float32"
     return Hardware(torch.device("cuda" if cuda else "cpu"), precision, name, None if cuda else threads)
 
 
 def out_of_memory(error: RuntimeError) -> bool:
-    """Whether a device had no memory left: torch's own error, or that of a library which asks for memory itself."""
-    return isinstance(error, torch.OutOfMemoryError) or "ALLOC_FAILED" in str(error)
+    """Whether a device had no memory left: torch's own error, or that of a driver or a library
+    which asks for memory itself.
+    """
+    words = str(error).casefold()
+    return isinstance(error, torch.OutOfMemoryError) or "alloc_failed" in words or "out of memory" in words
 
 
 def _cpu_computes_bfloat16() -> bool:

@@ -1,0 +1,120 @@
+"""Short trials of ways to train an arm: how fast each is, and whether it goes where one run after another goes."""
+
+import gc
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from takeoff.study.arms import Arm, Run
+from takeoff.training.hardware import Hardware, out_of_memory
+from takeoff.training.resident import Resident
+from takeoff.training.state import Training
+from takeoff.training.ways import ONE_AFTER_ANOTHER, Way
+
+CHECKED, STEPS = 5, 30
+"""Steps whose outcome is compared, before the steps that are timed."""
+RATES = (0.01, 0.02, 0.005)
+"""Of the runs of a trial, in turn, from the first step: a schedule's warm-up would hide what a step does."""
+GAIN = 1.05
+"""A doubling of the runs at a time that makes training less than so much faster gains nothing; two end a search."""
+AGREE = 0.25
+"""How far, relative to the way from its start, a run may end from where it ends alone: rounding brings it about a
+hundredth of that way off, other masks or another rate more than half."""
+
+
+def measured(
+    data: Resident, arm: Arm, runs: Sequence[Run], hardware: Hardware, say: Callable[[str], None] = print
+) -> dict[Way, float]:
+    """Images per second of one run after another, and of more at a time while that helps, fused and overlapped.
+
+    A way that fails here, or whose runs end elsewhere, counts as 0: a GPU or a driver may not do what another does.
+    """
+    arm, runs = _trial(arm, runs)
+    rates: dict[Way, float] = {}
+    try:
+        expected = reference(data, arm, runs, hardware)
+    except RuntimeError as error:
+        if not out_of_memory(error):
+            raise
+        return {ONE_AFTER_ANOTHER: 0.0}
+
+    def measure(way: Way) -> float:
+        rates[way] = 0.0
+        try:
+            rate, moves = timed(way, data, arm, runs, hardware)
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                say(f"{arm.name}: {way.name} does not run here: {str(error).splitlines()[0]}")
+        else:
+            off = max(distance(*pair) for pair in zip(moves, expected, strict=False))
+            if off > AGREE:
+                say(f"{arm.name}: {way.name} is left out: a run's first steps are {off:.0%} off")
+            else:
+                rates[way] = rate
+        if hardware.device.type == "cuda":
+            gc.collect()
+            torch.cuda.empty_cache()
+        return rates[way]
+
+    alone = measure(ONE_AFTER_ANOTHER)
+    graph = measure(Way(graph=True)) > 0
+    # Where nothing ran, for lack of memory perhaps, more at a time will not.
+    for family in _families(len(runs), graph) if alone or graph else ():
+        best, misses = max(rates.values()), 0
+        for way in family:
+            if measure(way) >= GAIN * best:
+                best, misses = rates[way], 0
+            elif (misses := misses + 1) == 2:
+                break
+    return rates
+
+
+def _trial(arm: Arm, runs: Sequence[Run]) -> tuple[Arm, list[Run]]:
+    """The arm and its runs at moderate rates, so that the outcome does not depend on which rates are asked for."""
+    recipe = arm.recipe.model_copy(update={"schedule": "constant", "warmup_epochs": 0})
+    rated = [replace(run, learning_rate=RATES[number % len(RATES)]) for number, run in enumerate(runs)]
+    return arm.model_copy(update={"recipe": recipe}), rated
+
+
+def reference(data: Resident, arm: Arm, runs: Sequence[Run], hardware: Hardware) -> list[Tensor]:
+    """How far each run's weights go in its first steps, made one by one."""
+    return [timed(ONE_AFTER_ANOTHER, data, arm, [run], hardware, steps=0)[1][0] for run in runs]
+
+
+def timed(
+    way: Way, data: Resident, arm: Arm, runs: Sequence[Run], hardware: Hardware, steps: int = STEPS
+) -> tuple[float, list[Tensor]]:
+    """Images per second, and how far each run's weights went in the steps before."""
+    trainings = [Training(data, arm, run, hardware) for run in runs[: way.at_once]]
+    starts = [_weights(training) for training in trainings]
+    stepper = way.stepper(trainings)
+    stepper.epoch(CHECKED)
+    moves = [_weights(training) - start for training, start in zip(trainings, starts, strict=True)]
+    if not steps:
+        return 0.0, moves
+    began = time.perf_counter()
+    stepper.epoch(steps)
+    seconds = time.perf_counter() - began
+    made = min(steps, trainings[0].steps_per_epoch)
+    return len(trainings) * made * trainings[0].batch_size / seconds, moves
+
+
+def _weights(training: Training) -> Tensor:
+    return torch.cat([parameter.detach().flatten().cpu() for parameter in training.model.parameters()])
+
+
+def distance(move: Tensor, expected: Tensor) -> float:
+    """How far a run ended from where it should, relative to its way there; two that are no numbers end alike."""
+    if not (move.isfinite().all() and expected.isfinite().all()):
+        return 0.0 if move.isfinite().all() == expected.isfinite().all() else float("inf")
+    return float((move - expected).norm() / expected.norm().clamp(min=1e-12))
+
+
+def _families(most: int, graph: bool) -> Iterator[list[Way]]:
+    """Ways with more and more runs at a time, up to `most`; where graphs do not run, without."""
+    numbers = [2**power for power in range(1, most.bit_length()) if 2**power < most] + [most] * (most > 1)
+    for fused in (True, False) if graph else (True,):
+        yield [Way(number, fused=fused, graph=graph) for number in numbers]
