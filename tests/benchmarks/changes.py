@@ -55,27 +55,88 @@ COMPILED = (1, 4)
 """Of the networks, those that torch.compile is tried on."""
 
 
+KEPT = {
+    "2 × 2 maps as products": Way(),
+    "4 runs fused": Way(4, fused=True),
+    "8 runs fused": Way(8, fused=True),
+}
+"""Each with what stands before it."""
+
+
 def main() -> None:
     """Measure and print, a row per network."""
     hardware = choose("cpu", "float32", 1)
-    print(
-        "| network | as torch comes | + 2 × 2 maps as products | + 4 runs fused | + 8 runs fused | torch.compile |"
-    )
-    print("| --- | --- | --- | --- | --- | --- |")
+    titles = ["network", "as torch comes", *(f"+ {words}" for words in KEPT), *UNDONE, "torch.compile"]
+    print("| " + " | ".join(titles) + " |")
+    print("|" + " --- |" * len(titles))
     for place, (words, (side, batch, settings)) in enumerate(NETWORKS.items()):
         data = load_images(DATA, side).resident(hardware.device, held_out=0.2)
         recipe = Recipe(epochs=1000, batch_size=batch, schedule="constant", warmup_epochs=0)
         arm = Arm(name="x", network=settings, recipe=recipe, learning_rate=1e-3)
 
-        def timed(way: Way, dense: bool, arm: Arm = arm, data: Resident = data) -> Timed:
-            network.SmallMapConv2d = SmallMapConv2d if dense else nn.Conv2d  # type: ignore[misc,assignment]
-            runs = [Training(data, arm, Run(seed, 1e-3), hardware) for seed in range(way.at_once)]
+        def training(seed: int = 0, arm: Arm = arm, data: Resident = data) -> Training:
+            return Training(data, arm, Run(seed, 1e-3), hardware)
+
+        def made(way: Way, change: Change = unchanged, training: Callable[..., Training] = training) -> Timed:
+            runs = [training(seed) for seed in range(way.at_once)]
+            for run in runs:
+                change(run)
             return Timed(way.stepper(runs).epoch, way.at_once, runs[0].steps_per_epoch)
 
-        ways = [(Way(), False), (Way(), True), (Way(4, fused=True), True), (Way(8, fused=True), True)]
-        cells = [f"{1000 * seconds:.2f}" for seconds in fastest([timed(*way) for way in ways])]
-        compiled = compiled_step(Training(data, arm, Run(0, 1e-3), hardware)) if place in COMPILED else ""
+        network.SmallMapConv2d = nn.Conv2d  # type: ignore[misc,assignment]
+        plain = made(Way())
+        network.SmallMapConv2d = SmallMapConv2d  # type: ignore[misc]
+        actions = [plain, *map(made, KEPT.values()), *(made(Way(), change) for change in UNDONE.values())]
+        cells = [f"{1000 * seconds:.2f}" for seconds in fastest(actions)]
+        compiled = compiled_step(training()) if place in COMPILED else ""
         print("| " + " | ".join([words, *cells, compiled]) + " |", flush=True)
+
+
+def unchanged(training: Training) -> None:
+    """The engine's own step."""
+
+
+def without_seeds(training: Training) -> None:
+    """Torch's dropout instead of one with a stream of its own for each seed."""
+    for place, module in enumerate(training.model):
+        if isinstance(module, network.SeededDropout):
+            training.model[place] = nn.Dropout(module.rate)
+
+
+def with_torchs_class(training: Training) -> None:
+    """`torch.optim.SGD` as it comes instead of its fused function."""
+    descent = training.descent
+    recipe = training.arm.recipe
+    groups = [
+        {"params": [p for p, own in zip(descent.parameters, descent.decays, strict=True) if own == decays]}
+        | {"weight_decay": recipe.weight_decay * decays}
+        for decays in (True, False)
+    ]
+    optimiser = torch.optim.SGD(groups, lr=training.run.learning_rate, momentum=recipe.momentum)
+    descent.step = lambda gradients, rate: optimiser.step()  # type: ignore[method-assign,assignment]
+
+
+def channels_first(training: Training) -> None:
+    """Images and weights channel by channel instead of pixel by pixel."""
+    model = training.model.to(memory_format=torch.contiguous_format)
+    training.model = nn.Sequential(ChannelsFirst(), *model)
+
+
+class ChannelsFirst(nn.Module):
+    """Lays images out channel by channel."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Of the same shape."""
+        return images.contiguous()
+
+
+Change = Callable[[Training], None]
+UNDONE: dict[str, Change] = {
+    "torch's dropout": without_seeds,
+    "torch.optim.SGD": with_torchs_class,
+    "channels first": channels_first,
+}
+"""What one run's step would be without a choice of the engine's."""
 
 
 @dataclass
@@ -109,9 +170,7 @@ def fastest(actions: list[Timed]) -> list[float]:
 def compiled_step(training: Training) -> str:
     """Milliseconds of a step whose forward and backward pass are compiled, and how long compiling took."""
     model, descent = training.model, training.descent
-    for place, module in enumerate(model):
-        if isinstance(module, network.SeededDropout):  # its generator cannot be compiled
-            model[place] = nn.Dropout(module.rate)
+    without_seeds(training)  # a generator cannot be compiled
     pixels, labels = training.data.batch(training.batches()[0], "none", training.crops, training.colours)
     loss_of = torch.compile(lambda: functional.cross_entropy(model(pixels), labels))
 
