@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import ceil
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -21,6 +22,8 @@ from takeoff.study.model import Study
 T = TypeVar("T", Arm, ClassicalArm)
 _OWN = {"network", "recipe", "train_samples", "features", "learner"}
 """What an arm is; the rest says how it is tuned, and with which seeds it is run."""
+MOST_PACKS = 1000
+"""Jobs that train, about, at most: Snakemake's own work, and a cluster's, grow with them."""
 RESERVED = ("data", "benchmark", "mlartifacts", "reference")
 """Folders of the results that belong to no study."""
 
@@ -88,8 +91,10 @@ class Project:
         return self._packed(sorted(arms, key=lambda arm: arm.method))
 
     def _packed(self, arms: list[T]) -> list[list[T]]:
-        """Arms that take a lender's choice come after those that make it, in jobs of their own."""
-        size = self.configuration.arms_per_job
+        """Arms that take a lender's choice come after those that make it, in jobs of their own; of very many arms more
+        share a job.
+        """
+        size = max(self.configuration.arms_per_job, ceil(len(arms) / MOST_PACKS))
         packs = []
         for group in ([a for a in arms if a.lender is None], [a for a in arms if a.lender is not None]):
             packs += [group[start : start + size] for start in range(0, len(group), size)]

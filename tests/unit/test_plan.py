@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 from conftest import Command
+from takeoff import project
 from takeoff.models import architecture
+from takeoff.project import Project
+from takeoff.study.configuration import Configuration
+from takeoff.study.loading import load_study
 from takeoff.study.settings import Network
 
 
@@ -91,3 +95,17 @@ def test_criteria_written_down_once_stay(
     criteria = json.loads(path.read_text())
     assert criteria["batch-norm-speeds-training"].endswith("[margin 0.01]")
     assert criteria["relu-trains-faster"].endswith("[margin 0.05, error 0.3]")
+
+
+def test_of_very_many_arms_more_share_a_job(
+    write_study: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    levels = {"activation": ("tanh", "relu"), "norm": ("none", "batch"), "dropout": (0, 0.5)}
+    factors = {name: {"baseline": low, "treatment": high} for name, (low, high) in levels.items()}
+    path = write_study(factors=factors)
+    whole = Project(Configuration(arms_per_job=2), load_study(path), path)
+    assert [len(pack) for pack in whole.packs] == [2, 2, 2, 2]
+    monkeypatch.setattr(project, "MOST_PACKS", 3)
+    packs = whole.packs
+    assert [len(pack) for pack in packs] == [3, 3, 2]
+    assert [arm.name for pack in packs for arm in pack] == [arm.name for arm in whole.network_arms]

@@ -23,7 +23,7 @@ class Configuration(Settings):
     threads: Count = 1
     """Threads of a training job on a CPU; sums are ordered by it, so another number rounds differently."""
     arms_per_job: Count = 4
-    """Arms that share a job, to share its start-up; which arms share one changes no result."""
+    """Arms that share a job, to share its start-up; which arms share one changes no result. Of thousands more do."""
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 10
     """A run longer than this keeps a checkpoint this often, and goes on from it after a kill."""
     tracking_uri: str | None = None
