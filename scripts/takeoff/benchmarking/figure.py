@@ -81,8 +81,9 @@ def _marks(axes, middle, low, high, y, mark, label) -> None:
 
 
 def _plain_ticks(axes, low: float, high: float) -> None:
-    """Ticks at 1, 2 and 5 times powers of ten, in plain numbers."""
-    steps = [m * 10.0**power for power in range(-2, 9) for m in (1, 2, 5)]
+    """Ticks at 1, 2 and 5 times powers of ten, or over many powers at 1 and 3 times, in plain numbers."""
+    multiples = (1, 2, 5) if high < 100 * low else (1, 3)
+    steps = [m * 10.0**power for power in range(-2, 9) for m in multiples]
     axes.set_xlim(low / 1.15, high * 1.15)
     axes.set_xticks([step for step in steps if low / 1.15 <= step <= high * 1.15])
     axes.xaxis.set_minor_locator(NullLocator())

@@ -53,7 +53,7 @@ def draw_shares(study: Study, tables: Tables, borrowed: str = "") -> tuple[Figur
         row[1].set_title("one alone, and all together", pad=14)
         row[0].set_ylabel("test accuracy, %")
         low, high = row[0].get_ylim()
-        top = max(TOP, _highest_bar(own, share))
+        top = max(TOP, 1.05 * _highest_bar(own, share))
         row[0].set_ylim(max(0, low), min(high + 0.06 * (high - max(0, low)), top))
         if top > TOP:
             row[0].axhline(TOP, color=MUTED, lw=0.8, ls=(0, (1, 2)), zorder=1)
@@ -108,7 +108,18 @@ def _draw_bar(
         low, high = base + share["ci_low"] * 100, base + share["ci_high"] * 100
         axes.vlines(x, low, high, color=INK, lw=1.3, zorder=3)
         top = max(top, high)
-    axes.annotate(text, (x, min(top, TOP)), (0, 3), textcoords="offset points", size=8.5, ha="center")
+    # A box behind it, for a number that stands on an interval which leaves the axes.
+    box = {"boxstyle": "square,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.85} if top > TOP else None
+    axes.annotate(
+        text,
+        (x, min(top, TOP)),
+        (0, 3),
+        textcoords="offset points",
+        size=8.5,
+        ha="center",
+        bbox=box,
+        zorder=5,
+    )
 
 
 def _draw_alone(axes: Axes, own: pd.DataFrame) -> None:
