@@ -11,7 +11,7 @@ PARALLEL := -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 NAME := $(shell basename "$(STUDY)" .yaml)
 SNAKEMAKE := $(RUN) snakemake --cores $(CORES) --workflow-profile workflow/profiles/local --config 'study=$(STUDY)'
 
-.PHONY: study unlock plan report ui benchmark test test-quick coverage lint lock clean help
+.PHONY: study unlock plan report ui benchmark test test-quick lint lock clean help
 
 study: $(VENV)/ready ## run the study (make study STUDY=cifar10-quick) and write its report
 	$(SNAKEMAKE) --report 'results/$(NAME)/report.html' --report-after-run
@@ -36,9 +36,6 @@ ui: $(VENV)/ready ## compare runs in MLflow's UI, at 127.0.0.1:5000
 
 test: $(VENV)/ready ## every test and check
 	$(MAKE) lint
-	$(RUN) pytest $(PARALLEL)
-
-coverage: $(VENV)/ready ## the tests again, half as fast, and the lines and branches that they reach, also of commands
 	$(RUN) pytest $(PARALLEL) --cov --cov-report=term --cov-report=html:.cache/coverage
 
 test-quick: $(VENV)/ready ## the tests without whole studies, under 5 minutes

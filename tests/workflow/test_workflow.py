@@ -14,8 +14,6 @@ from conftest import REPOSITORY
 from snakemake_command import run_snakemake
 
 Snakemake = Callable[..., subprocess.CompletedProcess[str]]
-VERDICTS = ("results/small/claims.csv", "--cores", "all")
-"""A target without figures and tracking, which other tests reach."""
 
 
 @pytest.fixture
@@ -70,13 +68,13 @@ def test_from_images_to_a_report_and_nothing_again(snakemake: Snakemake, tmp_pat
 
 @pytest.mark.slow
 def test_raising_the_seeds_trains_only_the_new(snakemake: Snakemake, tmp_path: Path) -> None:
-    assert snakemake(*VERDICTS).returncode == 0
+    assert snakemake().returncode == 0
     assert trained(tmp_path) == 2 * (4 + 2)
     study = tmp_path / "here" / "results" / "small"
     criteria = json.loads((study / "criteria.json").read_text())
     criteria["batch-norm-speeds-training"] = "supported above 9"
     (study / "criteria.json").write_text(json.dumps(criteria))
-    done = snakemake(*VERDICTS, seeds=3)
+    done = snakemake(seeds=3)
     assert done.returncode == 0, done.stderr
     assert trained(tmp_path) == 2 * 1
     effects = pd.read_csv(study / "factorial" / "effects.csv")
@@ -89,8 +87,8 @@ def test_raising_the_seeds_trains_only_the_new(snakemake: Snakemake, tmp_path: P
 
 @pytest.mark.slow
 def test_packing_arms_otherwise_retrains_nothing(snakemake: Snakemake, tmp_path: Path) -> None:
-    assert snakemake(*VERDICTS, config=("arms_per_job=1",)).returncode == 0
-    done = snakemake(*VERDICTS, config=("arms_per_job=2",))
+    assert snakemake(config=("arms_per_job=1",)).returncode == 0
+    done = snakemake(config=("arms_per_job=2",))
     assert done.returncode == 0
     assert "Nothing to be done" in done.stdout + done.stderr
 
@@ -142,10 +140,7 @@ def test_bare_cores_all_keeps_to_the_gpu_slots(
 
     def at_once(*arguments: str) -> int:
         shutil.rmtree(tmp_path / "here" / "results" / "small", ignore_errors=True)
-        # Of all rules only those up to the training; bare: no target that asks for `gpu`.
-        done = snakemake(
-            "--until", "train_0", "train_1", "--cores", "2", *arguments, config=("arms_per_job=1",)
-        )
+        done = snakemake("--cores", "2", *arguments, config=("arms_per_job=1",))
         assert done.returncode == 0, done.stderr
         running = most = 0
         for line in (done.stdout + done.stderr).splitlines():
