@@ -114,6 +114,11 @@ def test_the_grid_is_what_the_options_say(study: Study, options: depth.Options) 
     assert "sigmoid+batch+plain5+decay0" not in names
     assert f"relu+plain{DEEP}+gaussian-0.01+decay0" in names
     assert {arm.seeds for arm in few if arm.network.depth == DEEP} == {(0, 1)}
+    fewer = depth.arms(study, depth.Options(depths=(5, DEEP), shallow_activations=("relu",)))
+    assert [arm.network.activation for arm in fewer if arm.network.depth == 5] == ["relu", "relu"]
+    assert len(fewer) == 2 + 6
+    with pytest.raises(ValueError, match="gelu is not among activations; valid: sigmoid, tanh, relu"):
+        depth.Options(shallow_activations=("gelu",))
 
 
 def test_stability_trains_nothing_that_depth_does_not(study: Study, options: depth.Options) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import Command
 from takeoff import project
+from takeoff.experiments.registry import EXPERIMENTS
 from takeoff.models import architecture
 from takeoff.project import Project
 from takeoff.study.configuration import Configuration
@@ -61,6 +62,19 @@ def test_what_exceeds_the_budget_is_refused(
     assert words in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "plan.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "most"), [("digits", 350), ("cifar10-quick", 300), ("imagenette-quick", 300)]
+)
+def test_the_small_studies_run_every_experiment_on_few_runs(
+    command: Command, tmp_path: Path, name: str, most: int
+) -> None:
+    done = command("plan", "--study", name, "--out", tmp_path / "plan.csv")
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader((tmp_path / "plan.csv").open()))
+    assert set("+".join(row["experiments"] for row in rows).split("+")) == set(EXPERIMENTS)
+    assert len([row for row in rows if row["purpose"] != "fit"]) <= most
 
 
 def test_planning_needs_no_torch(command: Command, tmp_path: Path) -> None:

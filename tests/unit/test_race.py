@@ -40,6 +40,13 @@ def study(tmp_path):
     return load_study(path)
 
 
+def test_a_race_may_have_rates_of_its_own(study):
+    assert {arm.rates for arm in race.timed(study, race.Options())} == {None}
+    assert {arm.rates for arm in race.timed(study, race.Options(rates=(0.1, 0.001)))} == {(0.001, 0.1)}
+    with pytest.raises(ValueError, match="stands twice"):
+        race.Options(rates=(0.1, 0.1))
+
+
 def curve(arm, seed, crossing, epochs=20):
     """Training accuracy rises in a straight line from .1 and is .75 at `crossing`."""
     epoch = np.arange(epochs + 1)

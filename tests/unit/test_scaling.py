@@ -14,7 +14,7 @@ from takeoff.experiments.scaling_agreement import disjoint_seeds, order_table
 from takeoff.experiments.scaling_curves import apart
 from takeoff.experiments.scaling_sizes import lender_places, members, sizes
 from takeoff.statistics.fits import beta_profile_interval
-from takeoff.study.arms import ClassicalArm, distinct, seeds_of
+from takeoff.study.arms import ClassicalArm, distinct, make_arm, seeds_of
 from unit.scaling_runs import FULL, LAWS, analysed, copied, make_results, make_study
 
 
@@ -109,6 +109,18 @@ def test_arms_have_equal_steps_and_borrow_from_the_nearest_tuned_size(study):
             assert lender.model_dump()["network"] == member.arm.network.model_dump()
     # At the full size the arm is the study's own, which other experiments share.
     assert "hog-rbf-svm" in arms
+
+
+def test_where_no_network_is_tuned_all_take_the_rate_of_the_factorials_own(study):
+    options = scaling.Options(tuned=0, draws=2)
+    arms = {arm.name: arm for arm in scaling.arms(study, options)}
+    own = arms["relu+batch"]
+    assert own == make_arm(study, {"activation": "relu", "norm": "batch", "dropout": 0}, seeds=(0, 1))
+    assert own.lender is None
+    networks = [member.arm for member in members(study, options) if member.kind == "network"]
+    assert len(networks) == 3 * 6
+    assert {arm.lender for arm in networks} == {"relu+batch"}
+    assert own.name not in {arm.name for arm in networks}
 
 
 def test_lenders_of_fewer_tuned_sizes():

@@ -210,6 +210,15 @@ def test_sizes_that_borrow_their_settings_are_told(study, tmp_path):
     assert f"{lent} 1,500 and 12,000 images" in reasons["order-unsettled-with-little-data"]
     assert "tuned" not in reasons["large-networks-win-with-much-data"]
     assert "tuned" not in reasons["hand-made-features-matter-with-little-data"]
+    none = scaling.Options(tuned=0)
+    reasons = {
+        name: finding.reason
+        for name, finding in judged(study, analysed(study, tmp_path, none, noise=0.01), none)[0].items()
+    }
+    lent = "networks take the learning rate of the study's own network"
+    assert lent in reasons["width-pays-more-with-more-data"]
+    assert lent in reasons["large-networks-win-with-much-data"]
+    assert lent not in reasons["hand-made-features-matter-with-little-data"]
     both = scaling.Options(tuned=2, classical_tuned=2)
     reason = judged(study, analysed(study, tmp_path, both, noise=0.01), both)[0][
         "older-methods-plateau"

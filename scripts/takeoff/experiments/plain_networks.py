@@ -6,10 +6,9 @@ from pydantic import Field
 
 from takeoff.study.arms import Arm, make_arm
 from takeoff.study.model import Study
-from takeoff.study.settings import Activation, Count, LearningRate, Settings
+from takeoff.study.settings import Activation, Count, Rates, Settings
 
 Depths = Annotated[tuple[Annotated[int, Field(gt=0, le=100, strict=True)], ...], Field(min_length=1)]
-Rates = Annotated[tuple[LearningRate, ...], Field(min_length=2)]
 NORMS = ("none", "batch")
 
 
@@ -55,7 +54,7 @@ def plain_arm(
         },
         network={"family": "plain", "depth": depth},
         recipe={"weight_decay": 0.0},
-        rates=tuple(sorted(rates)),
+        rates=rates,
         seeds=seeds,
         tuning_seeds=max(tuning_seeds, study.tuning.seeds),
         probed=probed,

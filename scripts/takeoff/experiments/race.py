@@ -11,7 +11,7 @@ from takeoff.experiments.claims import Finding
 from takeoff.experiments.race_claims import CLAIMS, findings
 from takeoff.study.arms import AnyArm, Arm, first_seeds, make_arm
 from takeoff.study.model import Level, Study
-from takeoff.study.settings import Count, Settings
+from takeoff.study.settings import Count, Rates, Settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +38,8 @@ class Options(Settings):
     """How long each network has for it; None: as long as the study trains."""
     width: Annotated[float, Field(gt=0, le=16)] = 1.0
     """Multiplies the channels of the four-layer network."""
+    rates: Rates | None = None
+    """The grid of learning rates; None: the study's, which may be too high for a constant rate without norm."""
     seeds: Count | None = None
     """How many of the study's seeds run; None: all."""
 
@@ -58,6 +60,7 @@ def timed(study: Study, options: Options) -> list[Arm]:
             network={"family": "four-layer", "depth": None},
             recipe=training | {"epochs": options.epochs or study.recipe.epochs},
             seeds=first_seeds(study, options.seeds),
+            rates=options.rates,
             target=round(1 - options.error, 6),
         )
         for activation in ACTIVATIONS

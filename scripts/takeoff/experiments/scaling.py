@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from takeoff.experiments.claims import Finding
 from takeoff.experiments.scaling_claims import CLAIMS
-from takeoff.experiments.scaling_sizes import Options, members
+from takeoff.experiments.scaling_sizes import Options, members, rate_lender
 from takeoff.study.arms import AnyArm
 from takeoff.study.model import Study
 
@@ -26,8 +26,9 @@ FIGURES = {
 
 
 def arms(study: Study, options: Options) -> list[AnyArm]:
-    """Every method at every size."""
-    return [member.arm for member in members(study, options)]
+    """Every method at every size, and the network that lends its rate where none of these is tuned."""
+    lender = rate_lender(study, options)
+    return [*([lender] if lender else []), *(member.arm for member in members(study, options))]
 
 
 def analyse(study: Study, options: Options, results: "Results") -> "dict[str, pd.DataFrame]":

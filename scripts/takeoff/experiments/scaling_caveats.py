@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 SAME_IMAGES = "at the full size every seed sees the same images"
 OPTIMISATION_ONLY = "the interval holds optimisation noise only, not sampling noise"
+ONE_RATE = "the learning rate of the study's own network, whatever their width and size"
 KINDS = {"older": "older methods", "network": "networks"}
 
 
@@ -63,12 +64,16 @@ def lent_words(tables: "Tables", cells: Sequence[Cell]) -> list[str]:
     borrowed = runs["borrowed"].astype(bool)
     lent = set(runs.loc[borrowed, ["method", "train_samples"]].itertuples(index=False, name=None))
     kinds: dict[tuple[str, str], list[str]] = {}
+    untuned: list[str] = []
     for kind, name in KINDS.items():
         of_kind = runs["kind"] == kind
         methods = set(runs.loc[of_kind, "method"])
         at = sorted({c.size for c in cells if c.method in methods and (c.method, c.size) in lent})
         if at:
             tuned = sorted(runs.loc[of_kind & ~borrowed, "train_samples"].unique())
+            if not tuned:
+                untuned.append(f"{name} take {ONE_RATE}")
+                continue
             alone = tuned == [ends(tables)[1]]
             where = "the full size" if alone else f"{sizes_words(tuned)} images"
             taken = "that setting" if alone else "the nearest of these settings"
@@ -76,14 +81,15 @@ def lent_words(tables: "Tables", cells: Sequence[Cell]) -> list[str]:
     return [
         f"{' and '.join(names)} are tuned at {where} alone, and take {taken}"
         for (where, taken), names in kinds.items()
-    ]
+    ] + untuned
 
 
 def tuned_words(runs: "pd.DataFrame") -> str:
     """Where each kind is tuned, for a subtitle: `older methods at 40 and 1,297, networks at 1,297`."""
     own = runs[~runs["borrowed"].astype(bool)]
+    at = {kind: sorted(own.loc[own["kind"] == kind, "train_samples"].unique()) for kind in KINDS}
     return ", ".join(
-        f"{name} at {sizes_words(sorted(own.loc[own['kind'] == kind, 'train_samples'].unique()))}"
+        f"{name} at {sizes_words(at[kind])}" if at[kind] else f"{name} at one rate"
         for kind, name in KINDS.items()
     )
 

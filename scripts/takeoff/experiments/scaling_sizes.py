@@ -10,7 +10,7 @@ from takeoff.data.catalogue import entries
 from takeoff.errors import TakeoffError
 from takeoff.experiments.scaling_methods import Method, network_method, pair
 from takeoff.experiments.set_sizes import full_size, presented
-from takeoff.study.arms import AnyArm, first_seeds, make_arm, make_classical
+from takeoff.study.arms import AnyArm, Arm, first_seeds, make_arm, make_classical
 from takeoff.study.model import Level, Study
 from takeoff.study.settings import Count, Settings
 
@@ -20,6 +20,8 @@ DECADES = 1.5
 """As `statistics.scaling.DECADES`: over a shorter range a law's parameters are not told apart."""
 WIDEST = 16
 """The greatest width of a network."""
+MODERN: dict[str, Level] = {"activation": "relu", "norm": "batch", "dropout": 0}
+"""What every network has."""
 
 
 class Options(Settings):
@@ -36,9 +38,10 @@ class Options(Settings):
     """How many of the study's seeds older methods are fitted with, the first ones."""
     widths: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=2)] = (0.5, 1.0, 2.0)
     """Networks' widths, as multiples of the study's."""
-    tuned: Annotated[int, Field(ge=1, le=3, strict=True)] = 3
+    tuned: Annotated[int, Field(ge=0, le=3, strict=True)] = 3
     """At how many sizes networks are tuned: 1, the largest; 2, the smallest too; 3, the middle one too. The other
-    sizes take the choice of the nearest of these."""
+    sizes take the choice of the nearest of these. 0, at none: every network takes the rate of the study's own with
+    ReLU and batch norm on all images, which saves runs and favours that one."""
     classical_tuned: Annotated[int, Field(ge=1, le=3, strict=True)] = 3
     """At how many sizes older methods are, likewise."""
     methods: Annotated[tuple[Method, ...], Field(min_length=1)] = (
@@ -138,6 +141,11 @@ def lender_places(at: list[int], tuned: int) -> list[int]:
     return [min(places, key=lambda place: away(place, size)) for size in at]
 
 
+def rate_lender(study: Study, options: Options) -> Arm | None:
+    """The study's own network, whose rate all others take where none of them is tuned: the factorial's own arm."""
+    return None if options.tuned else make_arm(study, MODERN, seeds=first_seeds(study, options.draws))
+
+
 def _older(study: Study, options: Options, at: list[int]) -> list[Member]:
     seeds, found = first_seeds(study, options.classical_draws), []
     lenders = lender_places(at, options.classical_tuned)
@@ -154,6 +162,7 @@ def _networks(study: Study, options: Options, at: list[int]) -> list[Member]:
     and as these would overfit a small set, with the best validation epoch kept.
     """
     seeds, lenders, found = first_seeds(study, options.draws), lender_places(at, options.tuned), []
+    lender = rate_lender(study, options)
     recipe = {"epoch_images": presented(study, at[-1]), "keep": "best"}
     for multiple in options.widths:
         width = multiple * study.network.width
@@ -162,7 +171,7 @@ def _networks(study: Study, options: Options, at: list[int]) -> list[Member]:
                 f"scaling.widths: {multiple:g} times the study's width {study.network.width:g} is {width:g}; "
                 f"valid: up to {WIDEST / study.network.width:g}"
             )
-        levels: dict[str, Level] = {"activation": "relu", "norm": "batch", "dropout": 0, "width": width}
+        levels = MODERN | {"width": width}
         arms = [
             make_arm(
                 study,
@@ -173,7 +182,8 @@ def _networks(study: Study, options: Options, at: list[int]) -> list[Member]:
             for size in at
         ]
         for place, (size, arm) in enumerate(zip(at, arms, strict=True)):
-            lent = None if lenders[place] == place else arms[lenders[place]].name
+            nearest = None if lenders[place] == place else arms[lenders[place]].name
+            lent = lender.name if lender is not None else nearest
             member = arm.model_copy(update={"lender": lent})
             found.append(Member(member, network_method(multiple), "network", size, multiple))
     return found

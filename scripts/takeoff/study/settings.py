@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 Activation = Literal["sigmoid", "tanh", "relu", "gelu"]
 Family = Literal["alexnet", "four-layer", "plain"]
@@ -16,6 +16,16 @@ Keep = Literal["last", "best"]
 Resolution = Literal[8, 32, 64, 128, 224]
 
 LearningRate = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
+
+
+def _ascending(rates: tuple[float, ...]) -> tuple[float, ...]:
+    if len(set(rates)) < len(rates):
+        raise ValueError("a learning rate stands twice in the grid")
+    return tuple(sorted(rates))
+
+
+Rates = Annotated[tuple[LearningRate, ...], Field(min_length=2), AfterValidator(_ascending)]
+"""An experiment's own grid."""
 Count = Annotated[int, Field(gt=0, strict=True)]
 
 
