@@ -53,9 +53,12 @@ def test_one_value_and_no_variance():
     one = equivalence_test([0.001], 0.01)
     assert np.isnan(one.p_value)
     assert one.verdict == "not shown"
-    assert equivalence_test([0.002, 0.002], 0.01)[1:] == (0.002, 0.002, 0)
-    assert equivalence_test([0.01, 0.01], 0.01).verdict == "not shown"
-    assert equivalence_test([0.1 + 0.2 - 0.3, 0], 0.01, size=0.3)[1:] == (0, 0, 0)
+    for n, verdict in ((2, "not shown"), (4, "not shown"), (5, "equivalent")):
+        equal = equivalence_test([0.002] * n, 0.01)
+        assert equal[1:] == (0.002, 0.002, stats.binomtest(n, n, alternative="greater").pvalue)
+        assert equal.verdict == verdict
+    assert equivalence_test([0.01] * 9, 0.01)[1:] == (0.01, 0.01, 1)
+    assert equivalence_test([0.1 + 0.2 - 0.3, 0], 0.01, size=0.3)[1:] == (0, 0, 0.25)
     for margin in (0, -0.01, np.nan):
         with pytest.raises(ValueError, match="not above 0"):
             equivalence_test([0.1, 0.2], margin)

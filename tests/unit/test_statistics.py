@@ -125,7 +125,7 @@ def test_paired_interval_is_scipys(responses):
 def test_interval_of_one_value_and_of_equal_ones():
     assert mean_interval([0.3]).estimate == 0.3
     assert np.isnan(mean_interval([0.3])[1:]).all()
-    assert mean_interval([0.5, 0.5, 0.5]) == (0.5, 0.5, 0.5, 0)
+    assert mean_interval([0.5, 0.5, 0.5]) == (0.5, 0.5, 0.5, stats.binomtest(3, 3).pvalue)
     assert mean_interval([0.0, 0.0]) == (0, 0, 0, 1)
     rounding = np.array([0.1 + 0.2 - 0.3, 0.0])  # 5.6e-17, of numbers of size 0.3
     assert mean_interval(rounding, size=0.3) == (0, 0, 0, 1)

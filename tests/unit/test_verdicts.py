@@ -77,7 +77,7 @@ def test_slack_widens_the_interval():
     assert judged(wide).low == pytest.approx(judged(plain).low - 0.2)
     assert judged(wide).high == pytest.approx(judged(plain).high + 0.3)
     assert judged(wide).p_value == pytest.approx(stats.ttest_1samp(np.array(VALUES) - 0.2, 0.5).pvalue)
-    ratio = judged(Part.of("x", [3, 3, 3], (1, inf), ratio=True, slack=(np.log(2), 0)))
+    ratio = judged(Part.of("x", [3] * 6, (1, inf), ratio=True, slack=(np.log(2), 0)))
     assert (ratio.low, ratio.high, ratio.verdict) == (pytest.approx(1.5), pytest.approx(3), "supported")
 
 
@@ -103,9 +103,30 @@ def test_without_an_error_nothing_is_decided():
         assert np.isnan([found.low, found.high, found.p_value, found.p_adjusted]).all()
 
 
+def test_equal_values_decide_no_more_than_their_number():
+    """Three networks that all answer alike are three of three, not certainty: p = 1/4."""
+    for n, verdict, low in ((3, "undecided", -inf), (5, "undecided", -inf), (6, "supported", 0.3)):
+        found = judged(Part.of("x", [0.3] * n, (0.1, inf)))
+        assert (found.verdict, found.p_value) == (verdict, stats.binomtest(n, n).pvalue)
+        assert found.low == pytest.approx(low)
+    assert not Part.of("x", [0.3] * 2, (0.1, inf)).testable
+    # After Holm a step of the step-down asks for more of them.
+    others = [Part("x", 1, 1, inf, (0, inf))] * 4
+    for n, verdict in ((6, "undecided"), (8, "supported")):
+        assert judge_parts([Part.of("x", [0.3] * n, (0.1, inf)), *others])[0].verdict == verdict
+
+
+def test_rare_failures_seldom_make_a_claim():
+    """Networks that learn nothing in most runs and much in some: three equal ones must not decide for all."""
+    rng, studies = np.random.default_rng(1), 400
+    values = np.where(rng.uniform(size=(studies, 3)) < 0.7, 0.0, 30.0)
+    wrong = sum(judged(Part.of("x", three, (-1, 1))).verdict == "supported" for three in values)
+    assert wrong == 0
+
+
 def test_without_variance_the_interval_has_no_width():
     for value, verdict in ((0.3, "supported"), (0.1, "undecided"), (0.0, "contradicted")):
-        found = judged(Part.of("x", [value] * 3, (0.1, inf)))
+        found = judged(Part.of("x", [value] * 6, (0.1, inf)))
         assert found.verdict == verdict  # on the line whatever rounding says
         assert (found.low, found.high) == pytest.approx((value, value))
     for value in (2, 1 / 3):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from takeoff.experiments.claims import Finding
 from takeoff.experiments.depth_claims import CLAIMS, findings
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from takeoff.experiments.registry import Results
 
+RESTS_ON = ("depths",)
+"""Options that decide a claim, beside the study's margin."""
 TITLE = "Do gradients vanish with depth?"
 TABLES = ("layers", "slopes", "change", "accuracy", "runs", "mends")
 FIGURES = {
@@ -34,21 +36,10 @@ class Options(Grid):
     """Of the hidden layers, each with Xavier's or He's initialisation as suits it."""
     batch_everywhere: bool = True
     """Whether every depth has batch norm too; if not, the greatest has, and ReLU at every depth."""
-    shallow_activations: Annotated[tuple[Activation, ...], Field(min_length=1)] | None = None
-    """Which of the activations are tried at less than the greatest depth; None: all."""
     gaussian: bool = False
     """Whether ReLU without batch norm at the greatest depth is also drawn from N(0, 0.01), as in 2012."""
     seeds: Count | None = None
     """How many of the study's seeds run at the greatest depth; None: all."""
-
-    @model_validator(mode="after")
-    def _shallow_are_deep(self) -> "Options":
-        if unknown := set(self.shallow_activations or ()) - set(self.activations):
-            valid = ", ".join(self.activations)
-            raise ValueError(
-                f"shallow_activations: {sorted(unknown)[0]} is not among activations; valid: {valid}"
-            )
-        return self
 
 
 def arms(study: Study, options: Options) -> list[Arm]:
@@ -59,8 +50,6 @@ def arms(study: Study, options: Options) -> list[Arm]:
         last = depth == deepest
         seeds = first_seeds(study, options.seeds if last else options.shallow_seeds)
         for activation in dict.fromkeys(options.activations):
-            if not last and activation not in (options.shallow_activations or options.activations):
-                continue
             norms = NORMS if last or options.batch_everywhere or activation == "relu" else NORMS[:1]
             found += [
                 plain_arm(study, activation, norm, depth, **grid, seeds=seeds, probed=last) for norm in norms

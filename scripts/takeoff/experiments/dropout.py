@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CLAIMS", "FIGURES", "TABLES", "TITLE", "Options", "analyse", "arms", "draw", "judge"]
 
+RESTS_ON = ("rates",)
+"""Options that decide a claim, beside the study's margin."""
 TITLE = "Does dropout reduce overfitting?"
 TABLES = ("cells", "runs", "differences", "longer")
 FIGURES = {"sizes": "Gap and errors against set size and steps"}

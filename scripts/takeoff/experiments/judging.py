@@ -245,6 +245,10 @@ def undecided_words(judgement: Judgement) -> str:
         low, high = judgement.part.supports
         if judgement.high < low or judgement.low > high:
             return "the interval lies against the claim, but cannot contradict it here"
+    if judgement.part.equal and judgement.p_value >= judgement.level:
+        return (
+            f"all {int(judgement.part.freedom) + 1} values are equal: no spread, and too few for a sign test"
+        )
     if not np.isfinite(judgement.part.slack).all():
         return "only a bound is known"
     return "the interval does not lie on one side of the criterion"

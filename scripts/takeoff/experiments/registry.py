@@ -1,6 +1,6 @@
 """The experiments that a study may switch on, and the interface that each module keeps."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -127,9 +127,14 @@ def criteria(study: Study, source: str) -> dict[str, str]:
         module: Any = experiment(name)
         numbers = {"margin": study.margin}
         numbers |= {option: getattr(options, option) for option in getattr(module, "RESTS_ON", ())}
-        words = ", ".join(f"{option} {number:g}" for option, number in numbers.items())
+        words = ", ".join(f"{option} {_numbers(given)}" for option, given in numbers.items())
         written |= {claim.name: f"{claim.criterion} [{words}]" for claim in getattr(module, "CLAIMS", ())}
     return written
+
+
+def _numbers(given: float | Sequence[float]) -> str:
+    """As in `0.01` or `0 0.2 0.5`."""
+    return " ".join(f"{number:g}" for number in (given if isinstance(given, Sequence) else (given,)))
 
 
 def enabled(study: Study, source: str) -> dict[str, Any]:

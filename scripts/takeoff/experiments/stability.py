@@ -24,7 +24,7 @@ FIGURES = {
     "map": "What trains, by rate and depth",
     "limits": "The largest rate and the greatest depth that train",
 }
-RESTS_ON = ("trains",)
+RESTS_ON = ("trains", "depths", "rates")
 """Options that decide a claim, beside the study's margin."""
 
 

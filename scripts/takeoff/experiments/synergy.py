@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CLAIMS", "FIGURES", "TABLES", "TITLE", "Options", "analyse", "arms", "draw", "judge"]
 
+RESTS_ON = ("little_share", "little_epochs_share")
+"""Options that decide a claim, beside the study's margin."""
 TITLE = "Was any one of data, computation and algorithms enough?"
 TABLES = ("cells", "runs", "effects", "alone")
 FIGURES = {"cube": "Little and much of each", "shares": "Shapley shares, and each one alone"}

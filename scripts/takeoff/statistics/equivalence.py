@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from takeoff.statistics.design import Design
 from takeoff.statistics.effects import contrasts_of, seed_values
-from takeoff.statistics.intervals import mean_interval
+from takeoff.statistics.intervals import mean_interval, sign_test
 
 ALPHA = 0.05
 """The level of each one-sided test; the interval that decides the same has confidence 1 − 2 × this."""
@@ -37,8 +37,9 @@ def equivalence_test(values: ArrayLike, margin: float, size: float | None = None
     """Two one-sided t tests that the mean of `values`, (n,), lies within ±`margin` (Schuirmann 1987).
 
     Given differences within seeds, these are the paired tests. p < 0.05 where the whole 90% interval is
-    inside the margin. With one value nothing is shown (NaN); without variance p is 0 or 1. What is below
-    `intervals.ROUNDING` times `size`, that of the responses, counts as nothing.
+    inside the margin. With one value nothing is shown (NaN); without variance the one-sided sign test stands in,
+    1/2^n inside the margin and 1 outside. What is below `intervals.ROUNDING` times `size`, that of the responses,
+    counts as nothing.
 
     Raises:
         ValueError: the margin is not above 0; there is no value, or one is not finite.
@@ -50,7 +51,8 @@ def equivalence_test(values: ArrayLike, margin: float, size: float | None = None
         raise ValueError(f"a margin of {margin} is not above 0")
     estimate, low, high, _ = mean_interval(values, 1 - 2 * ALPHA, size)
     if np.isnan(low) or low == high:
-        p_value = np.nan if np.isnan(low) else float(abs(estimate) >= margin)
+        inside = float(sign_test(np.size(values))) / 2 if abs(estimate) < margin else 1.0
+        p_value = np.nan if np.isnan(low) else inside
     else:
         p_value = float(DescrStatsW(np.asarray(values, dtype=float)).ttost_mean(-margin, margin)[0])
     return Equivalence(estimate, low, high, p_value)

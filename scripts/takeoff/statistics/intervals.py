@@ -33,9 +33,9 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95, size: float | Non
     """The Student t interval of the mean of `values`, (n,), one per seed; given differences, the paired
     interval.
 
-    With one value there is no interval (NaN). Without variance the interval has no width, and p is 0 where
-    the mean is not 0, else 1. `size` is that of the responses which the values are differences of: what is
-    below `ROUNDING` times it counts as nothing.
+    With one value there is no interval (NaN). Without variance the interval has no width, and p is that of the sign
+    test, 1/2^(n − 1), where the mean is not 0, else 1. `size` is that of the responses which the values are differences
+    of: what is below `ROUNDING` times it counts as nothing.
 
     Raises:
         ValueError: there is no value, or one is not finite.
@@ -50,8 +50,13 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95, size: float | Non
     if sample.size == 1:
         return Interval(mean, np.nan, np.nan, np.nan)
     if np.ptp(sample) <= nothing:
-        return Interval(mean, mean, mean, float(mean == 0))
+        return Interval(mean, mean, mean, 1.0 if mean == 0 else float(sign_test(sample.size)))
     return _student(mean, float(sample.std(ddof=1) / np.sqrt(sample.size)), sample.size - 1, confidence)
+
+
+def sign_test(n: ArrayLike) -> Floats:
+    """The two-sided p-value of `n` values that all lie on one side, the least that so many can have."""
+    return np.asarray(0.5 ** (np.asarray(n, dtype=float) - 1))
 
 
 def mean_band(samples: ArrayLike, confidence: float = 0.95) -> Band:

@@ -5,7 +5,8 @@
 touches the line is undecided. Its p-value is the smallest level at which the interval is decided: twice the smaller of
 the one-sided t tests for and against. A region with two ends needs both its one-sided tests, and the larger p-value
 counts: an intersection–union test, for equivalence the two one-sided tests (Berger & Hsu 1996, Statistical Science 11,
-283–319).
+283–319). Where all n values are equal there is no spread to judge by, and the sign test stands in: n of n on one side
+have p = 1/2^(n − 1), and the interval is that value alone or, where p does not reach the level, everything.
 
 **The level** comes from Holm's step-down (1979, Scandinavian Journal of Statistics 6, 65–70) over all parts of all
 claims that a study tests: the i-th smallest of m p-values gets α / (m − i + 1); from the first that is not decided at
@@ -26,7 +27,7 @@ from numpy.typing import ArrayLike
 
 from takeoff.statistics.contrasts import Floats
 from takeoff.statistics.corrections import holm
-from takeoff.statistics.intervals import ROUNDING, mean_interval
+from takeoff.statistics.intervals import ROUNDING, mean_interval, sign_test
 
 Verdict = Literal["supported", "contradicted", "undecided"]
 Range = tuple[float, float]
@@ -112,6 +113,11 @@ class Part:
         low, high = self.supports
         outside = ((-np.inf, low), (high, np.inf))
         return tuple(region for region in outside if self.scaled(region[0]) < self.scaled(region[1]))
+
+    @property
+    def equal(self) -> bool:
+        """Whether all values are the same, so that their number is all there is to test with."""
+        return self.error == 0
 
     @property
     def testable(self) -> bool:
@@ -202,9 +208,9 @@ def _p_values(parts: Sequence[Part]) -> Floats:
     testable = np.array([part.testable for part in parts], dtype=bool)
     errors = np.array([part.error for part in parts])
     freedoms = np.array([[part.freedom] for part in parts])
-    certain, noisy = testable & (errors == 0), testable & (errors != 0)
+    equal, noisy = testable & (errors == 0), testable & (errors != 0)
     p_values = np.ones((len(parts), 2))
-    p_values[certain] = np.where(margins[certain] > 0, 0.0, 1.0)
+    p_values[equal] = np.where(margins[equal] > 0, sign_test(freedoms[equal] + 1).reshape(-1, 1), 1.0)
     if noisy.any():
         p_values[noisy] = 2 * stats.t.sf(margins[noisy] / errors[noisy, None], freedoms[noisy])
     return p_values
@@ -235,13 +241,17 @@ def _levels(p_values: Floats, alpha: float) -> Floats:
 
 
 def _intervals(parts: Sequence[Part], levels: Floats) -> Floats:
-    """(parts, 2): Student t intervals with slack, on the estimates' scale; NaN where there is no error."""
+    """(parts, 2): intervals with slack, on the estimates' scale: Student's t, or where all values are equal that of
+    the sign test; NaN where there is no error.
+    """
     from scipy import stats
 
     centres = np.array([part.estimate if part.testable else np.nan for part in parts])
     errors = np.array([part.error for part in parts])
     slack = np.array([part.slack for part in parts], dtype=float).reshape(-1, 2)
-    half = stats.t.isf(levels / 2, np.array([max(part.freedom, 1) for part in parts])) * errors
+    freedoms = np.array([max(part.freedom, 1) for part in parts])
+    half = stats.t.isf(levels / 2, freedoms) * errors
+    half[(errors == 0) & (sign_test(freedoms + 1) >= levels)] = np.inf
     return np.column_stack([centres - half - slack[:, 0], centres + half + slack[:, 1]])
 
 
