@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 from takeoff.errors import TakeoffError
 from takeoff.experiments import compute
-from takeoff.experiments.compute_tables import best_of, duration_words, machine_words, times_table, trainings
+from takeoff.experiments.compute_tables import duration_words, machine_words, times_table, trainings
 from takeoff.experiments.gathering import read_back
 from takeoff.experiments.plotting import save
 from takeoff.experiments.registry import Results
+from takeoff.statistics.draws import best_of
 from takeoff.statistics.tables import write_csv
 from takeoff.statistics.verdicts import judge_parts
 from takeoff.study.loading import load_study

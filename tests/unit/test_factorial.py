@@ -34,6 +34,15 @@ def test_effects_of_known_cells(study):
     epochs = effects[effects["response"] == "epochs_to_threshold"]
     simple = one(epochs, term="activation@norm=batch,dropout=0", kind="simple")
     assert simple.estimate == pytest.approx(4 * 0.4 / 0.5 - 4)
+    # At the baseline it would have taken longer than that: the effect is at most this, and what is known is below 0.
+    assert (simple.n_censored, simple.ci_low) == (3, -np.inf)
+    assert simple.ci_high < 0
+    assert simple.p_value > 0
+    # Of tanh with and without batch norm neither gets there: nothing is known of their difference.
+    neither = one(epochs, term="norm@activation=tanh,dropout=0", kind="simple")
+    assert (neither.n_censored, neither.ci_low, neither.ci_high) == (6, -np.inf, np.inf)
+    assert np.isnan([neither.p_value, neither.p_adjusted]).all()
+    assert (effects.loc[effects["response"] != "epochs_to_threshold", "n_censored"] == 0).all()
 
 
 def test_cells_say_what_is_censored_and_how_rates_were_tuned(study):

@@ -10,8 +10,8 @@ from scipy import stats
 from takeoff.errors import TakeoffError
 from takeoff.experiments import factorial, moment
 from takeoff.experiments.gathering import read_back
-from takeoff.experiments.moment_errors import crossed_mean, log_ratio
 from takeoff.experiments.registry import Results
+from takeoff.statistics.clustered import crossed_mean, log_ratio
 from takeoff.statistics.intervals import mean_interval
 from takeoff.statistics.tables import write_csv
 from takeoff.statistics.verdicts import judge_parts

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.special import gammaln
 
 from takeoff.errors import TakeoffError
 from takeoff.statistics.contrasts import Floats
+from takeoff.statistics.draws import best_of
 from takeoff.statistics.intervals import mean_interval
 
 SETTING = ["device", "threads", "precision"]
@@ -156,30 +156,6 @@ def search_table(rates: pd.DataFrame, made: Trainings) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def best_of(values: Floats, draws: np.ndarray) -> tuple[Floats, Floats, Floats]:
-    """The largest of k of n values drawn without replacement: its mean, and its 5% and 95% quantiles.
-
-    Sorted upwards, the i-th value (from 1) is the largest of k with probability C(i−1, k−1) / C(n, k).
-
-    Args:
-        values: (n,).
-        draws: the numbers k, (m,), each from 1 to n.
-
-    Returns:
-        Three arrays, (m,).
-
-    """
-    ascending = np.sort(values)
-    n, i, k = len(values), np.arange(1, len(values) + 1), np.asarray(draws)[:, None]
-    with np.errstate(invalid="ignore"):
-        logs = np.where(i >= k, _log_choose(i - 1, k - 1) - _log_choose(n, k), -np.inf)
-    share = np.exp(logs)
-    share /= share.sum(axis=1, keepdims=True)
-    below = np.cumsum(share, axis=1)
-    quantiles = [ascending[(below < q - 1e-12).sum(axis=1)] for q in (0.05, 0.95)]
-    return share @ ascending, quantiles[0], quantiles[1]
-
-
 def duration_words(seconds: float) -> str:
     """A time in the largest unit of which it has one, in two digits; no centuries beyond a hundred.
 
@@ -243,8 +219,3 @@ def _interval(name: str, values: pd.Series) -> dict[str, float]:
         return dict.fromkeys((name, f"{name}_low", f"{name}_high"), np.nan)
     mean, low, high, _ = mean_interval(values)
     return {name: mean, f"{name}_low": low, f"{name}_high": high}
-
-
-def _log_choose(n: np.ndarray | int, k: np.ndarray | int) -> Floats:
-    result: Floats = gammaln(np.asarray(n) + 1) - gammaln(np.asarray(k) + 1) - gammaln(np.asarray(n) - k + 1)
-    return result

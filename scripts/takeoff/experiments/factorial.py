@@ -106,7 +106,7 @@ def analyse(study: Study, options: Options, results: "Results") -> "dict[str, pd
     from takeoff.experiments import factorial_tables as made
     from takeoff.experiments.factorial_fixed import fixed_tables
     from takeoff.experiments.factorial_speed import speed_tables
-    from takeoff.statistics.chance import chance_line
+    from takeoff.statistics.chance import chance_line, collapse_table
     from takeoff.statistics.fractional import aliases_table
 
     chance, images = test = chance_of(results.card, study)
@@ -125,7 +125,9 @@ def analyse(study: Study, options: Options, results: "Results") -> "dict[str, pd
     analysed = {
         "effects": made.effects(design, contrasts, runs),
         "cells": made.cells(study, runs),
-        "collapse": made.collapse(runs, chance, images),
+        "collapse": collapse_table(
+            runs["arm"], runs["test_accuracy"], runs["diverged"], chance, images
+        ).rename(columns={"group": "arm"}),
         "pairing": made.pairing(design, contrasts, runs),
         "curves": made.mean_curves(runs, curves),
         "runs": runs,

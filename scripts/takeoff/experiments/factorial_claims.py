@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import inf, isnan, nan, sqrt
+from math import inf, isnan, nan
 from typing import TYPE_CHECKING, Any
 
 from takeoff.experiments.chance import chance_of
 from takeoff.experiments.claims import Claim, Finding
 from takeoff.experiments.factorial_cells import Options, tuned_arms
 from takeoff.statistics.chance import chance_line, near_perfect
-from takeoff.statistics.verdicts import Part
+from takeoff.statistics.verdicts import Part, product_of
 from takeoff.study.arms import Arm, make_arm
 from takeoff.study.model import Level, Study
 
@@ -129,22 +129,10 @@ def _speed(crossings: "pd.DataFrame", steps: "pd.DataFrame", line: float) -> Fin
 
 
 def seconds_part(label: str, epochs: Part, steps: "pd.DataFrame") -> Part:
-    """The ratio of seconds: of epochs, times that of seconds per step over the blocks of `step_seconds`.
-
-    Both are independent, so their logarithms' variances add; degrees of freedom after Welch and Satterthwaite.
-    """
+    """The ratio of seconds: of epochs, times that of seconds per step over the blocks of `step_seconds`."""
     if not len(steps):
         return Part(label, nan, nan, nan, (1, inf), ratio=True, slack=(inf, inf))
-    step = Part.of("seconds per step", steps["ratio"], (1, inf), ratio=True)
-    variances = epochs.error**2, step.error**2
-    total = sum(variances)
-    if not total > 0:  # not a number with one seed or block; nothing where nothing varies
-        return Part(
-            label, epochs.estimate + step.estimate, total, 1, (1, inf), ratio=True, slack=epochs.slack
-        )
-    freedom = total**2 / sum(v**2 / f for v, f in zip(variances, (epochs.freedom, step.freedom), strict=True))
-    estimate = epochs.estimate + step.estimate
-    return Part(label, estimate, sqrt(total), freedom, (1, inf), ratio=True, slack=epochs.slack)
+    return product_of(label, epochs, Part.of("seconds per step", steps["ratio"], (1, inf), ratio=True))
 
 
 def by_norm(

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from takeoff.errors import TakeoffError
-from takeoff.statistics.chance import chance_line, collapsed
+from takeoff.statistics.chance import collapsed
 from takeoff.statistics.contrasts import Floats
 from takeoff.statistics.crossing import first_crossing
 from takeoff.statistics.design import Design, design_of
@@ -14,7 +14,7 @@ from takeoff.statistics.effects import Contrast, contrasts_of, effects_table, se
 from takeoff.statistics.equivalence import COLUMNS as EQUIVALENCE_COLUMNS
 from takeoff.statistics.equivalence import KINDS, equivalence_test
 from takeoff.statistics.fractional import fraction_contrasts
-from takeoff.statistics.intervals import mean_band, mean_interval, pooled_interval, proportion_interval
+from takeoff.statistics.intervals import mean_band, mean_interval, pooled_interval
 from takeoff.statistics.pairing import mean_correlation, variance_ratio
 from takeoff.statistics.responses import responses_of
 from takeoff.statistics.tables import level_text
@@ -109,7 +109,8 @@ def design_and_contrasts(
 def effects(design: Design, contrasts: Sequence[Contrast], runs: pd.DataFrame) -> pd.DataFrame:
     """Every effect on every one of `RESPONSES`."""
     responses = {name: runs[name] for name in RESPONSES}
-    return effects_table(design, responses, runs["diverged"], contrasts=contrasts)
+    censored = {"epochs_to_threshold": runs["censored"]}
+    return effects_table(design, responses, runs["diverged"], contrasts=contrasts, censored=censored)
 
 
 def equivalence(
@@ -130,7 +131,10 @@ def equivalence(
 def pooled(design: Design, contrasts: Sequence[Contrast], runs: pd.DataFrame) -> pd.DataFrame:
     """Every effect with the interval that takes all cells as equally noisy: a sensitivity line."""
     rows = []
-    for response in RESPONSES:
+    # A pooled error of values that are bounds would be too small.
+    for response in (
+        name for name in RESPONSES if name != "epochs_to_threshold" or not runs["censored"].any()
+    ):
         matrix: Floats = design.matrix(runs[response])[:, design.present]
         for contrast in contrasts:
             found = pooled_interval(matrix, contrast.weights[design.present])
@@ -150,29 +154,6 @@ def cells(study: Study, runs: pd.DataFrame) -> pd.DataFrame:
         for name in (*RESPONSES, "train_accuracy", "validation_accuracy"):
             row[name], row[f"{name}_low"], row[f"{name}_high"], _ = mean_interval(group[name])
         rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def collapse(runs: pd.DataFrame, chance: float, images: int) -> pd.DataFrame:
-    """A row per arm: how often it collapsed, and its accuracy with and without the runs that did."""
-    rows = []
-    for arm, group in runs.groupby("arm", sort=False):
-        lost = int(group["collapsed"].sum())
-        low, high = proportion_interval(lost, len(group))
-        rows.append(
-            {
-                "arm": arm,
-                "runs": len(group),
-                "collapsed": lost,
-                "rate": lost / len(group),
-                "ci_low": low,
-                "ci_high": high,
-                "mean": group["test_accuracy"].mean(),
-                "mean_of_rest": group.loc[~group["collapsed"], "test_accuracy"].mean(),
-                "chance": chance,
-                "line": chance_line(chance, images),
-            }
-        )
     return pd.DataFrame(rows)
 
 

@@ -10,9 +10,9 @@ import pandas as pd
 from takeoff.errors import TakeoffError
 from takeoff.experiments.claims import Claim, Finding
 from takeoff.experiments.moment import HALVED, NETWORKS, NOT_HALVED, TOP5_CLASSES
-from takeoff.experiments.moment_errors import crossed_mean, log_ratio
 from takeoff.experiments.scaling_methods import method_words
 from takeoff.statistics.chance import chance_line, collapsed
+from takeoff.statistics.clustered import crossed_mean, log_ratio
 from takeoff.statistics.contrasts import Floats
 from takeoff.statistics.verdicts import Part
 

@@ -2,9 +2,15 @@
 
 import math
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from takeoff.statistics.intervals import proportion_interval
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def majority_rate(counts: Iterable[int]) -> float:
@@ -30,6 +36,37 @@ def collapsed(accuracy: ArrayLike, diverged: ArrayLike, chance: float, images: i
     return np.asarray(diverged, dtype=bool) | ~(
         np.asarray(accuracy, dtype=float) > chance_line(chance, images)
     )
+
+
+def collapse_table(
+    groups: ArrayLike, accuracy: ArrayLike, diverged: ArrayLike, chance: float, images: int
+) -> "pd.DataFrame":
+    """How often the runs of each group collapsed, and their accuracy with and without those that did.
+
+    A row per group in the order met: `group`, `runs`, how many `collapsed`, their `rate` and its Clopper–Pearson
+    interval `ci_low`, `ci_high`, the `mean` accuracy of all and the `mean_of_rest`, `chance`, and the `line` up to
+    which an accuracy counts as chance.
+
+    Args:
+        groups: (rows,), the arm of each run.
+        accuracy: (rows,), fractions of `images`.
+        diverged: (rows,) bool.
+        chance: the accuracy of always answering the most frequent class.
+        images: how many each accuracy is measured on.
+
+    """
+    import pandas as pd
+
+    lost = collapsed(accuracy, diverged, chance, images)
+    runs = pd.DataFrame({"group": groups, "accuracy": accuracy, "lost": lost})
+    rows = []
+    for group, part in runs.groupby("group", sort=False):
+        n, low_and_high = int(part["lost"].sum()), proportion_interval(int(part["lost"].sum()), len(part))
+        row = {"group": group, "runs": len(part), "collapsed": n, "rate": n / len(part)}
+        row |= dict(zip(("ci_low", "ci_high"), low_and_high, strict=True))
+        row |= {"mean": part["accuracy"].mean(), "mean_of_rest": part.loc[~part["lost"], "accuracy"].mean()}
+        rows.append(row | {"chance": chance, "line": chance_line(chance, images)})
+    return pd.DataFrame(rows)
 
 
 def near_perfect(accuracy: float, images: int) -> bool:

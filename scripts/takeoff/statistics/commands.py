@@ -14,9 +14,14 @@ def add_statistics(commands: Any) -> None:
     effects.set_defaults(do=_effects)
     _add_design(effects)
     effects.add_argument("--log-odds", action="store_true", help="accuracies in log-odds too")
+    effects.add_argument(
+        "--censored",
+        metavar="COLUMN",
+        help="true where the responses are lower bounds: a crossing that was not reached by the horizon",
+    )
 
     equivalence = commands.add_parser("equivalence", help="which of those effects are shown to be small")
-    equivalence.set_defaults(do=_equivalence, log_odds=False)
+    equivalence.set_defaults(do=_equivalence, log_odds=False, censored=None)
     _add_design(equivalence)
     equivalence.add_argument(
         "--margin",
@@ -24,6 +29,15 @@ def add_statistics(commands: Any) -> None:
         required=True,
         help="what is too small to matter, in the response's units",
     )
+
+    collapse = commands.add_parser("collapse", help="how often runs end at chance, or diverge")
+    collapse.set_defaults(do=_collapse)
+    collapse.add_argument("--runs", type=Path, required=True, help="CSV or parquet, a row per run")
+    collapse.add_argument("--group", required=True, metavar="COLUMN", help="tells arms apart")
+    collapse.add_argument("--response", required=True, metavar="COLUMN", help="an accuracy, as a fraction")
+    collapse.add_argument("--chance", type=_above_zero, required=True, metavar="RATE", help="of guessing")
+    collapse.add_argument("--images", type=_positive, required=True, metavar="N", help="accuracies are of")
+    _add_out(collapse)
 
     scaling = commands.add_parser("scaling", help="how error falls with the size of the training set")
     scaling.set_defaults(do=_scaling)
@@ -123,23 +137,24 @@ def _effects(arguments: argparse.Namespace) -> None:
     from takeoff.statistics.effects import effects_table
     from takeoff.statistics.tables import write_csv
 
-    design, responses, diverged = _design(arguments)
-    write_csv(effects_table(design, responses, diverged), arguments.out)
+    design, responses, diverged, bounds = _design(arguments)
+    censored = dict.fromkeys(responses, bounds)
+    write_csv(effects_table(design, responses, diverged, censored=censored), arguments.out)
 
 
 def _equivalence(arguments: argparse.Namespace) -> None:
     from takeoff.statistics.equivalence import equivalence_table
     from takeoff.statistics.tables import write_csv
 
-    design, responses, _ = _design(arguments)
+    design, responses, _, _ = _design(arguments)
     write_csv(equivalence_table(design, responses, arguments.margin), arguments.out)
 
 
-def _design(arguments: argparse.Namespace) -> tuple[Any, Any, Any]:
-    """The design, responses and diverged runs that a command asks for; says which seeds are left out."""
+def _design(arguments: argparse.Namespace) -> tuple[Any, Any, Any, Any]:
+    """The design, responses, diverged and censored runs that a command asks for; says which seeds are left out."""
     from takeoff.statistics.design import design_of
     from takeoff.statistics.responses import responses_of, with_log_odds
-    from takeoff.statistics.tables import flags, read_table
+    from takeoff.statistics.tables import column, flags, read_table
 
     source = str(arguments.runs)
     runs = read_table(arguments.runs)
@@ -149,9 +164,29 @@ def _design(arguments: argparse.Namespace) -> tuple[Any, Any, Any]:
         _check_response(name, *factors, "seed", "diverged")
     design = design_of(runs, factors, _pairs(arguments.baseline), source)
     responses = responses_of(runs, names, arguments.images, arguments.chance, source)
-    diverged = flags(runs, "diverged", source)
+    if arguments.censored:
+        column(runs, arguments.censored, source)
+    censored = flags(runs, arguments.censored or "", source)
     _note(design.unpaired())
-    return design, responses, diverged
+    return design, responses, flags(runs, "diverged", source), censored
+
+
+def _collapse(arguments: argparse.Namespace) -> None:
+    from takeoff.statistics.chance import collapse_table
+    from takeoff.statistics.responses import responses_of
+    from takeoff.statistics.tables import column, flags, read_table, write_csv
+
+    source, runs = str(arguments.runs), read_table(arguments.runs)
+    _check_response(arguments.response, arguments.group, "diverged")
+    found = responses_of(runs, [arguments.response], arguments.images, arguments.chance, source)
+    table = collapse_table(
+        column(runs, arguments.group, source),
+        found[arguments.response],
+        flags(runs, "diverged", source),
+        arguments.chance,
+        arguments.images,
+    )
+    write_csv(table, arguments.out)
 
 
 def _scaling(arguments: argparse.Namespace) -> None:

@@ -28,6 +28,7 @@ COLUMNS = (
     "p_adjusted",
     "n_seeds",
     "n_diverged",
+    "n_censored",
 )
 
 FAMILIES = ((("main", "interaction"), holm), (("shapley",), holm), (("simple",), benjamini_hochberg))
@@ -76,15 +77,17 @@ def effects_table(
     diverged: ArrayLike | None = None,
     confidence: float = 0.95,
     contrasts: Sequence[Contrast] | None = None,
+    censored: Mapping[str, ArrayLike] | None = None,
 ) -> pd.DataFrame:
     """Every effect on every response, in the response's units: a row each, with the columns `COLUMNS`.
 
     Each contrast is taken within seeds, over the seeds that all its cells have (`n_seeds`), and its interval
     is Student's t over them; with one seed there is none (NaN). A contrast that is the same for every seed
-    has an interval without width, and p = 0 if it is not 0, else p = 1. Within each response `p_adjusted` is
+    has an interval without width, and p = 1/2^(n − 1) if it is not 0, else p = 1. Within each response `p_adjusted` is
     Holm's over main effects and interactions together (planned), Holm's over Shapley shares, and
-    Benjamini–Hochberg's over simple effects (exploratory). `n_diverged` counts diverged runs among those
-    compared.
+    Benjamini–Hochberg's over simple effects (exploratory). `n_diverged` and `n_censored` count such runs among those
+    compared. What censored runs leave open on one side or on both is infinite there, and has a p-value only where the
+    rest of the interval lies on one side of 0.
 
     Args:
         design: of the table that the responses are from.
@@ -92,6 +95,7 @@ def effects_table(
         diverged: (rows,) bool; none when left out.
         confidence: of the intervals; not adjusted for their number.
         contrasts: which effects; left out, all those of the full design.
+        censored: response → (rows,) bool: where its value is only a lower bound; none when left out.
 
     Raises:
         TakeoffError: the cells of a contrast have no seed in common.
@@ -102,7 +106,8 @@ def effects_table(
     tables = []
     for response, values in responses.items():
         matrix = design.matrix(values)
-        rows = [_estimate(design, contrast, matrix, lost, confidence) for contrast in contrasts]
+        bounds = design.matrix((censored or {}).get(response, np.zeros(len(design.cell))))
+        rows = [_estimate(design, contrast, matrix, lost, bounds, confidence) for contrast in contrasts]
         tables.append(_adjusted(pd.DataFrame(rows).assign(response=response)))
     return pd.concat(tables, ignore_index=True)[list(COLUMNS)]
 
@@ -126,12 +131,19 @@ def seed_values(design: Design, contrast: Contrast, matrix: Floats) -> tuple[Flo
 
 
 def _estimate(
-    design: Design, contrast: Contrast, matrix: Floats, lost: Floats, confidence: float
+    design: Design, contrast: Contrast, matrix: Floats, lost: Floats, bounds: Floats, confidence: float
 ) -> dict[str, object]:
-    """A contrast of the responses `matrix`, (seeds, cells); `lost`, likewise, is 1 where the run diverged."""
+    """A contrast of the responses `matrix`, (seeds, cells); likewise, `lost` is 1 where the run diverged and `bounds`
+    where its response is a lower bound.
+    """
     values, paired = seed_values(design, contrast, matrix)
     size = float(np.nanmax(np.abs(matrix)))
     estimate, low, high, p_value = mean_interval(values, confidence, size)
+    bounded = bounds[paired].any(axis=0)
+    if np.isfinite(p_value):
+        low = -np.inf if (bounded & (contrast.weights < 0)).any() else low
+        high = np.inf if (bounded & (contrast.weights > 0)).any() else high
+        p_value = np.nan if np.isinf([low, high]).any() and low <= 0 <= high else p_value
     return {
         "term": contrast.term,
         "kind": contrast.kind,
@@ -141,6 +153,7 @@ def _estimate(
         "p_value": p_value,
         "n_seeds": int(paired.sum()),
         "n_diverged": int(lost[paired][:, contrast.weights != 0].sum()),
+        "n_censored": int(bounds[paired][:, contrast.weights != 0].sum()),
     }
 
 

@@ -136,6 +136,24 @@ class Part:
         return float(np.exp(value)) if self.ratio else value
 
 
+def product_of(label: str, one: Part, other: Part) -> Part:
+    """The part of the product of two ratios, which are independent; its criterion and slack are those of `one`.
+
+    The logarithms' variances add; degrees of freedom after Welch and Satterthwaite (1946, Biometrics Bulletin 2,
+    110–114). Where neither varies there is no error.
+    """
+    variances = one.error**2, other.error**2
+    total = sum(variances)
+    error, freedom = float("nan"), 0.0
+    if total > 0:
+        error = float(np.sqrt(total))
+        freedom = total**2 / sum(
+            v**2 / f for v, f in zip(variances, (one.freedom, other.freedom), strict=True)
+        )
+    estimate = one.estimate + other.estimate
+    return Part(label, estimate, error, freedom, one.supports, one.contradicts, ratio=True, slack=one.slack)
+
+
 @dataclass(frozen=True)
 class Judgement:
     """What became of a part; numbers in the quantity's own units, NaN where the part has no interval."""
@@ -255,4 +273,4 @@ def _intervals(parts: Sequence[Part], levels: Floats) -> Floats:
     return np.column_stack([centres - half - slack[:, 0], centres + half + slack[:, 1]])
 
 
-__all__ = ["Judgement", "Part", "Range", "Verdict", "judge_claim", "judge_parts"]
+__all__ = ["Judgement", "Part", "Range", "Verdict", "judge_claim", "judge_parts", "product_of"]

@@ -1,4 +1,4 @@
-"""Error rates over seeds and test images, both taken as random: means, ratios, and their t intervals.
+"""Means over seeds and images, both taken as random, and ratios of such means, with their t intervals.
 
 A mean over crossed seeds and images varies as both do. Its variance is estimated by that of the seeds' means over
 their number, plus that of the images' means over theirs, less the residuals' share, which both contain: the variance
