@@ -5,7 +5,7 @@ from pathlib import Path
 
 from takeoff.data.catalogue import entries
 from takeoff.errors import TakeoffError, run_command
-from takeoff.experiments.registry import arms_of, criteria
+from takeoff.experiments.registry import arms_of, criteria, notes
 from takeoff.files import load_json, write_json
 from takeoff.planning import (
     PlannedRun,
@@ -39,7 +39,7 @@ def main() -> None:
     study = load_study(path)
     arms = arms_of(study, str(path))
     runs = plan_runs(study, arms, _shape(study, arguments.card), matrix_rate())
-    _show(study, runs)
+    _show(study, str(path), runs)
     excess = over_budget(runs, study.budget)
     if excess:
         raise TakeoffError(
@@ -65,7 +65,7 @@ def _shape(study: Study, card: Path | None) -> Shape:
     return Shape(entry.train, len(study.dataset.classes or ()) or entry.classes, entry.channels)
 
 
-def _show(study: Study, runs: list[PlannedRun]) -> None:
+def _show(study: Study, source: str, runs: list[PlannedRun]) -> None:
     arms: dict[str, list[PlannedRun]] = {}
     for run in runs:
         arms.setdefault(run.arm, []).append(run)
@@ -94,6 +94,8 @@ def _show(study: Study, runs: list[PlannedRun]) -> None:
         + f"; the {fitted} fits are not timed beforehand"
         * (fitted > 0)
     )
+    if lines := notes(study, source):
+        print("", *lines, sep="\n")
 
 
 if __name__ == "__main__":

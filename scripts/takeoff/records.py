@@ -9,23 +9,24 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from takeoff.files import atomic_path
+from takeoff.study.settings import FACTORS
+
+
+def _kind(factor: str) -> pa.DataType:
+    """Of a factor's levels: those of a setting, or a number of images."""
+    place = FACTORS[factor]
+    kinds: dict[Any, pa.DataType] = {float: pa.float64(), int: pa.int64(), bool: pa.bool_()}
+    return kinds.get(place.model_fields[factor].annotation, pa.string()) if place else pa.int64()
+
 
 RUNS = pa.schema(
     [
         ("arm", pa.string()),
         ("seed", pa.int64()),
         ("method", pa.string()),
-        ("activation", pa.string()),
-        ("norm", pa.string()),
-        ("dropout", pa.float64()),
-        ("response_norm", pa.string()),
-        ("pooling", pa.string()),
-        ("augmentation", pa.string()),
-        ("initialisation", pa.string()),
-        ("width", pa.float64()),
+        *((factor, _kind(factor)) for factor in FACTORS),
         ("family", pa.string()),
         ("depth", pa.int64()),
-        ("train_samples", pa.int64()),
         ("epochs", pa.int64()),
         ("learning_rate", pa.float64()),
         ("parameters", pa.int64()),

@@ -169,6 +169,9 @@ def test_a_tuning_run_computes_what_its_arm_does_and_gaps_are_filled_from_the_ar
     assert (made.runs, made.final) == (6, 3)
     assert made.accuracies.tolist() == [0.5, 0.5, 0.5, 0.3, 0.1, 0.1]
     assert trainings(runs, pd.DataFrame(), chance=0.1).flops == 120
+    # A run that an arm at one rate takes from the tuned arm was trained once.
+    shared = pd.concat([runs.assign(run_key=["1", "2", "3"]), runs[:1].assign(arm="c", run_key="1")])
+    assert (trainings(shared, tuning, 0.1).flops, trainings(shared, tuning, 0.1).final) == (made.flops, 3)
 
 
 @pytest.mark.parametrize("values", [[0.3, 0.1, 0.9, 0.5, 0.5, 0.7], [0.2, 0.2, 0.2]])

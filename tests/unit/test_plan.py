@@ -77,6 +77,19 @@ def test_the_small_studies_run_every_experiment_on_few_runs(
     assert len([row for row in rows if row["purpose"] != "fit"]) <= most
 
 
+def test_the_plan_of_a_fraction_tells_its_aliases(command: Command, tmp_path: Path) -> None:
+    done = command("plan", "--study", "cifar10-extended", "--out", tmp_path / "plan.csv")
+    assert done.returncode == 0, done.stderr
+    head, *lines = done.stdout.partition("\nfactorial: ")[2].splitlines()
+    assert head.startswith("64 of 256 combinations, a fraction of resolution 5;")
+    aliases = dict(line.split(maxsplit=1) for line in lines)
+    # Of resolution 5: no main effect is mixed up with fewer than four factors, no pair with fewer than three.
+    assert len(aliases) == 8 + 8 * 7 / 2
+    for term, text in aliases.items():
+        least = min(len(word.split(":")) for word in text.replace("+", "").replace("-", "").split())
+        assert least >= 5 - len(term.split(":"))
+
+
 def test_planning_needs_no_torch(command: Command, tmp_path: Path) -> None:
     # A torch that cannot be imported stands before the real one.
     (tmp_path / "torch.py").write_text("raise ImportError('torch was imported')")

@@ -215,7 +215,7 @@ def test_sizes_that_borrow_their_settings_are_told(study, tmp_path):
         name: finding.reason
         for name, finding in judged(study, analysed(study, tmp_path, none, noise=0.01), none)[0].items()
     }
-    lent = "networks take the learning rate of the study's own network"
+    lent = "networks take the rate tuned for the one of width 1× on all images"
     assert lent in reasons["width-pays-more-with-more-data"]
     assert lent in reasons["large-networks-win-with-much-data"]
     assert lent not in reasons["hand-made-features-matter-with-little-data"]

@@ -1,4 +1,4 @@
-"""What CONTRIBUTING shows works: the experiment there, copied as it stands, runs from images to a verdict."""
+"""What CONTRIBUTING shows works: experiment and factor, copied as they stand, run from images to a verdict."""
 
 import re
 import shutil
@@ -12,7 +12,9 @@ from snakemake_command import run_snakemake
 
 
 @pytest.mark.slow
-def test_the_experiment_in_contributing_runs(tmp_path: Path, write_study: Callable[..., Path]) -> None:
+def test_the_experiment_and_the_factor_in_contributing_run(
+    tmp_path: Path, write_study: Callable[..., Path]
+) -> None:
     text = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
     ((name, code),) = re.findall(r"<!-- example: (\S+) -->\n```python\n(.*?)```", text, re.DOTALL)
     clone = tmp_path / "clone"
@@ -29,7 +31,15 @@ def test_the_experiment_in_contributing_runs(tmp_path: Path, write_study: Callab
     )
     registry.write_text(listed, encoding="utf-8")
     (clone / "workflow" / "report" / f"{experiment}-gains.rst").write_text("Gains.", encoding="utf-8")
-    study = write_study(experiments={experiment: {}}, seeds=3)
+    ((factor, line),) = re.findall(r"<!-- factor: (\S+) -->\n```python\n(.*?)```", text, re.DOTALL)
+    settings = clone / "scripts" / "takeoff" / "study" / "settings.py"
+    place = settings.read_text(encoding="utf-8").partition('    "activation": Network,\n')
+    settings.write_text(place[0] + line + place[1] + place[2], encoding="utf-8")
+    study = write_study(
+        experiments={experiment: {}, "factorial": {"threshold": 0.5}},
+        factors={factor: {"baseline": 0, "treatment": 0.9}},
+        seeds=3,
+    )
     done = run_snakemake(tmp_path / "here", "--cores", "all", config=(f"study={study}",), home=clone)
     assert done.returncode == 0, done.stderr
     results = tmp_path / "here" / "results" / "small"
@@ -40,3 +50,9 @@ def test_the_experiment_in_contributing_runs(tmp_path: Path, write_study: Callab
     assert row["estimate"] == pytest.approx(gains["gain"].mean())
     assert row["verdict"] in {"supported", "contradicted", "undecided"}
     assert set(claims["verdict"].drop("momentum-helps")) == {"not tested"}
+    effects = pd.read_csv(results / "factorial" / "effects.csv")
+    (effect,) = effects.query("response == 'test_accuracy' and kind == 'main'").itertuples()
+    runs = pd.concat(pd.read_parquet(path) for path in sorted(results.glob("arms/*/runs.parquet")))
+    means = runs[runs["activation"] == "relu"].groupby(factor)["test_accuracy"].mean()
+    assert effect.term == factor
+    assert effect.estimate == pytest.approx(means[0.9] - means[0])

@@ -84,12 +84,14 @@ def machine_words(device: str, threads: float, precision: str) -> str:
 
 
 def trainings(runs: pd.DataFrame, tuning: pd.DataFrame, chance: float) -> Trainings:
-    """What was trained, final runs and those for tuning; each tuning run of an arm computes what its final runs do.
+    """What was trained, final runs and those for tuning; each tuning run of an arm computes what its final runs do. A
+    run that two arms share counts once.
 
     Raises:
         TakeoffError: an arm's runs do not say how much they computed.
 
     """
+    runs = runs.drop_duplicates("run_key") if "run_key" in runs else runs
     counted = runs["flops"] if "flops" in runs else pd.Series(np.nan, index=runs.index)
     per_arm = counted.astype(float).groupby(runs["arm"], sort=False).mean()
     if not len(per_arm) or per_arm.isna().any():

@@ -69,7 +69,7 @@ def analyse(study: Study, options: Options, results: "Results") -> "dict[str, pd
       per hidden layer on the way from the output towards the images (least squares).
     - `change`: a row per such arm and seed: the relative change of the weights of the `first` and the `last` hidden
       layer, and their `ratio`.
-    - `accuracy`: a row per arm: its best rate by validation accuracy, and there the tuning runs' mean training and
+    - `accuracy`: a row per arm: the rate that it chose, and there the tuning runs' mean training and
       validation accuracy, and how many of them are at chance.
     - `runs`: a row per final run of the greatest depth.
     - `mends`: what batch norm, ReLU and the initialisation each add to training accuracy there, paired by seed.
@@ -83,7 +83,7 @@ def analyse(study: Study, options: Options, results: "Results") -> "dict[str, pd
         "layers": made.layers(described, results.probes),
         "slopes": made.slopes(described, results.probes),
         "change": made.changes(described, results.probes),
-        "accuracy": made.accuracies(described, results.tuning, majority, images),
+        "accuracy": made.accuracies(described, results.tuning, results.runs, majority, images),
         "runs": runs,
         "mends": made.mends(runs),
     }

@@ -95,26 +95,28 @@ def changes(arms: pd.DataFrame, probes: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def accuracies(arms: pd.DataFrame, tuning: pd.DataFrame, majority: float, images: int) -> pd.DataFrame:
-    """A row per arm: at the rate with the best mean validation accuracy, what the tuning runs reached.
+def accuracies(
+    arms: pd.DataFrame, tuning: pd.DataFrame, chosen: pd.DataFrame, majority: float, images: int
+) -> pd.DataFrame:
+    """A row per arm: at its rate, what the tuning runs reached; `chosen` are runs, with their `learning_rate` and
+    `at_edge`.
 
     The rate was chosen on these very runs, so that the best is a little too good; of every arm alike.
     """
     rows = []
-    line = chance_line(majority, images)
+    line, choices = chance_line(majority, images), chosen.groupby("arm")[["learning_rate", "at_edge"]].first()
     for arm, group in tuning.groupby("arm", sort=False):
         if arm not in arms.index:
             continue
-        by_rate = group.groupby("learning_rate")["validation_accuracy"].mean()
-        best = float(by_rate.idxmax())
-        runs = group[group["learning_rate"] == best]
+        rate, at_edge = choices.loc[arm]
+        runs = group[group["learning_rate"] == rate]
         at_chance = runs["diverged"].astype(bool) | ~(runs["train_accuracy"] > line)
         rows.append(
             {
                 "arm": arm,
                 **arms.loc[arm, DESCRIPTION],
-                "learning_rate": best,
-                "at_edge": best in {by_rate.index.min(), by_rate.index.max()},
+                "learning_rate": rate,
+                "at_edge": bool(at_edge),
                 "n_seeds": len(runs),
                 "collapsed": int(at_chance.sum()),
                 "train_accuracy": runs["train_accuracy"].mean(),

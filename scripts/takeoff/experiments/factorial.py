@@ -73,6 +73,20 @@ def figures(study: Study, options: Options) -> dict[str, str]:
     return {name: label for name, label in FIGURES.items() if name in wanted}
 
 
+def notes(study: Study, options: Options) -> list[str]:
+    """Of a fraction: its resolution, and what each effect takes in besides its own."""
+    part = fraction(study, options)
+    if part is None:
+        return []
+    from takeoff.statistics.fractional import aliases_table, resolution_of
+
+    table = aliases_table(list(study.factors), part)
+    width = int(table["term"].str.len().max())
+    lines = [f"  {row.term:{width}}  {row.aliases}" for row in table.itertuples()]
+    head = f"{len(part)} of {2 ** len(study.factors)} combinations, a fraction of resolution {resolution_of(part)}"
+    return [f"factorial: {head}; an effect estimates itself and", *lines]
+
+
 def analyse(study: Study, options: Options, results: "Results") -> "dict[str, pd.DataFrame]":
     """The tables of the experiment; accuracies and their differences are fractions.
 
@@ -166,4 +180,16 @@ def draw(
         yield name, *drawn[name]()
 
 
-__all__ = ["CLAIMS", "FIGURES", "TABLES", "TITLE", "Options", "analyse", "arms", "draw", "figures", "judge"]
+__all__ = [
+    "CLAIMS",
+    "FIGURES",
+    "TABLES",
+    "TITLE",
+    "Options",
+    "analyse",
+    "arms",
+    "draw",
+    "figures",
+    "judge",
+    "notes",
+]

@@ -137,6 +137,15 @@ def _numbers(given: float | Sequence[float]) -> str:
     return " ".join(f"{number:g}" for number in (given if isinstance(given, Sequence) else (given,)))
 
 
+def notes(study: Study, source: str) -> list[str]:
+    """What must be known of the designs that `study` asks for before they are trained, in lines."""
+    found: list[str] = []
+    for name, options in enabled(study, source).items():
+        module: Any = experiment(name)
+        found += module.notes(study, options) if hasattr(module, "notes") else []
+    return found
+
+
 def enabled(study: Study, source: str) -> dict[str, Any]:
     """The experiments that `study` (read from `source`) switches on, each with its checked options.
 

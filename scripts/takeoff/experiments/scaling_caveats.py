@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 SAME_IMAGES = "at the full size every seed sees the same images"
 OPTIMISATION_ONLY = "the interval holds optimisation noise only, not sampling noise"
-ONE_RATE = "the learning rate of the study's own network, whatever their width and size"
+ONE_RATE = "the rate tuned for the one of width 1× on all images, which favours that width and that size"
 KINDS = {"older": "older methods", "network": "networks"}
 
 
@@ -85,11 +85,13 @@ def lent_words(tables: "Tables", cells: Sequence[Cell]) -> list[str]:
 
 
 def tuned_words(runs: "pd.DataFrame") -> str:
-    """Where each kind is tuned, for a subtitle: `older methods at 40 and 1,297, networks at 1,297`."""
+    """Where each kind is tuned, for a subtitle: `older methods at 40 and 1,297, networks at 1,297`, or
+    `…, networks not, they take one rate`.
+    """
     own = runs[~runs["borrowed"].astype(bool)]
     at = {kind: sorted(own.loc[own["kind"] == kind, "train_samples"].unique()) for kind in KINDS}
     return ", ".join(
-        f"{name} at {sizes_words(at[kind])}" if at[kind] else f"{name} at one rate"
+        f"{name} at {sizes_words(at[kind])}" if at[kind] else f"{name} not, they take one rate"
         for kind, name in KINDS.items()
     )
 

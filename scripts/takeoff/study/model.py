@@ -33,7 +33,7 @@ class Dataset(Settings):
 
 
 class Tuning(Settings):
-    """How each arm's learning rate is chosen: the same grid and the same number of seeds for every arm."""
+    """How learning rates are chosen: the same grid and the same number of seeds for every arm that is tuned."""
 
     learning_rates: Annotated[list[LearningRate], Field(min_length=1)]
     """The grid."""
