@@ -192,6 +192,10 @@ def test_depths_claims_follow_the_tables(
         "early-sigmoid-layers-learn-slowly": "supported",
         "deep-sigmoid-networks-do-not-learn": learns,
     }
+    # Whether it is depth that keeps a network from learning, its shallow one tells.
+    reached = 100 * tables["accuracy"].set_index("arm").loc["sigmoid+plain5+decay0", "train_accuracy"]
+    reason = depth.judge(study, options, tables, CARD)[2].reason
+    assert reason == f"at {DEEP} hidden layers; with 5, sigmoid's tuning runs reach {reached:.0f}%"
     mends = tables["mends"].set_index(["change", "activation", "norm"])
     gain = mends.loc[("ReLU for sigmoid", "relu", "none"), "gain"]
     assert gain == pytest.approx(accuracy["relu"] - accuracy["sigmoid"])

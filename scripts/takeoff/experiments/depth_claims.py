@@ -48,12 +48,12 @@ CLAIMS = (
 
 
 def findings(tables: "dict[str, pd.DataFrame]", margin: float) -> list[Finding]:
-    """What `slopes`, `change` and `runs`, read back, say of each claim."""
+    """What `slopes`, `change`, `runs` and `accuracy`, read back, say of each claim."""
     slopes = tables["slopes"]
     return [
         _shrink(slopes[slopes["moment"] == "start"]),
         _slowly(tables["change"], tables["runs"]),
-        _learn(tables["runs"], margin),
+        _learn(tables["runs"], tables["accuracy"], margin),
     ]
 
 
@@ -121,7 +121,7 @@ def _unbounded(ends: tuple[bool, bool]) -> tuple[float, float]:
     return (inf if ends[0] else 0.0, inf if ends[1] else 0.0)
 
 
-def _learn(runs: "pd.DataFrame", margin: float) -> Finding:
+def _learn(runs: "pd.DataFrame", accuracy: "pd.DataFrame", margin: float) -> Finding:
     pair = _pair(runs.assign(above=runs["train_accuracy"] - runs["majority"]), "above")
     if pair is None:
         return _missing(CLAIMS[2].name, "no runs of sigmoid and ReLU networks")
@@ -132,7 +132,18 @@ def _learn(runs: "pd.DataFrame", margin: float) -> Finding:
         Part.of(f"ReLU: {words}", relu, (edge, inf), unit="points"),
     )
     depth = int(runs["depth"].max())
-    return Finding(CLAIMS[2].name, parts, f"at {depth} hidden layers", _compared(runs))
+    reason = f"at {depth} hidden layers{_shallowest(accuracy, depth)}"
+    return Finding(CLAIMS[2].name, parts, reason, _compared(runs))
+
+
+def _shallowest(accuracy: "pd.DataFrame", deepest: int) -> str:
+    """What the sigmoid network of the fewest layers reaches: where that learns, depth keeps the other from it."""
+    own = accuracy[accuracy["activation"].eq("sigmoid") & accuracy["norm"].eq("none")]
+    own = own[own["initialisation"].eq("by-activation") & own["depth"].lt(deepest)]
+    if own.empty:
+        return ""
+    first = own.sort_values("depth").iloc[0]
+    return f"; with {int(first['depth'])}, sigmoid's tuning runs reach {100 * first['train_accuracy']:.0f}%"
 
 
 def _compared(table: "pd.DataFrame") -> tuple[str, ...]:
