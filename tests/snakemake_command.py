@@ -23,4 +23,6 @@ def run_snakemake(
     if config:
         line += ["--config", *config]
     environment = os.environ | ({"PATH": path} if path else {})
+    # Whole workflows are slow enough, and are not to hide what no test of a part of them covers.
+    environment.pop("COVERAGE_PROCESS_CONFIG", None)
     return subprocess.run(line, capture_output=True, text=True, env=environment, timeout=600, check=False)

@@ -2,10 +2,12 @@
 
 import csv
 import json
+import shlex
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from snakemake_command import run_snakemake
 from takeoff.benchmarking import growth
 from takeoff.benchmarking.table import Row
 
@@ -17,13 +19,18 @@ def rows_of(path: Path) -> list[dict]:
 
 @pytest.fixture(scope="module")
 def measured(command, tmp_path_factory) -> Path:
-    """What the quick benchmark writes, its blocks as short as can be, on images that are made up."""
+    """What the rule's own command writes when it is to be quick, its blocks as short as can be, on images that are
+    made up.
+    """
     home = tmp_path_factory.mktemp("benchmark")
-    done = command(
-        "benchmark", "--quick", "--seconds", 0.01, "--device", "cpu", "--out", home / "cpu", cwd=home
+    shown = run_snakemake(
+        home, "measure", "--cores", "1", "--dry-run", "--printshellcmds", config=("device=cpu",)
     )
+    line = next(line for line in shown.stdout.splitlines() if "benchmark.py" in line)
+    arguments = shlex.split(line.partition("benchmark.py")[2].partition(" > ")[0])
+    done = command("benchmark", *arguments, "--quick", "--seconds", 0.01, cwd=home)
     assert done.returncode == 0, done.stderr
-    return home / "cpu"
+    return home / "results" / "benchmark" / "cpu"
 
 
 def test_the_command_measures_every_loop_and_its_ratio(measured: Path) -> None:

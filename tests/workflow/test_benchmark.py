@@ -1,8 +1,6 @@
 """`snakemake benchmark`: what it would run, that no study needs it, and the figure from its table."""
 
 import re
-import shlex
-import shutil
 from pathlib import Path
 
 import pytest
@@ -52,14 +50,3 @@ def test_the_figure_is_drawn_from_the_table_that_is_there(snakemake, tmp_path: P
     )
     assert (folder / "throughput.svg").stat().st_size > 1000
     assert (folder / "throughput.png").stat().st_size > 1000
-
-
-@pytest.mark.slow
-def test_the_rules_command_is_one_that_runs(snakemake, tmp_path: Path, command) -> None:
-    text = snakemake("measure", "--cores", "1", "--dry-run", "--printshellcmds")
-    line = next(line for line in text.splitlines() if "benchmark.py" in line)
-    arguments = shlex.split(line.partition("benchmark.py")[2].partition(" > ")[0])
-    done = command("benchmark", *arguments, "--quick", "--seconds", 0.01, cwd=tmp_path / "here")
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / FOLDER / "throughput.csv").exists()
-    shutil.rmtree(tmp_path / FOLDER)

@@ -18,12 +18,18 @@ Snakemake = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def snakemake(tmp_path: Path, write_study: Callable[..., Path]) -> Snakemake:
-    """Run the small study in a folder of its own; keywords change the study."""
+    """Run the small study in a folder of its own, without MLflow unless asked for; keywords change the study."""
 
-    def run(*arguments: str, config: tuple[str, ...] = (), home: Path = REPOSITORY, **changes: object):
-        study = write_study(**changes)
+    def run(
+        *arguments: str,
+        config: tuple[str, ...] = (),
+        home: Path = REPOSITORY,
+        tracked: bool = False,
+        **changes: object,
+    ):
+        config = (f"study={write_study(**changes)}", *([] if tracked else ["tracking_uri=''"]), *config)
         arguments = arguments or ("--cores", "all")
-        return run_snakemake(tmp_path / "here", *arguments, config=(f"study={study}", *config), home=home)
+        return run_snakemake(tmp_path / "here", *arguments, config=config, home=home)
 
     return run
 
@@ -41,7 +47,7 @@ def jobs(done: subprocess.CompletedProcess[str]) -> set[str]:
 
 def test_from_images_to_a_report_and_nothing_again(snakemake: Snakemake, tmp_path: Path) -> None:
     results = ("results=it's my results",)
-    done = snakemake(config=results)
+    done = snakemake(config=results, tracked=True)
     assert done.returncode == 0, done.stderr
     study = tmp_path / "here" / "it's my results" / "small"
     for name in ("effects", "cells", "curves"):
@@ -55,11 +61,11 @@ def test_from_images_to_a_report_and_nothing_again(snakemake: Snakemake, tmp_pat
     assert accuracy["estimate"].iloc[0] == pytest.approx(means["batch"] - means["none"])
     assert (study.parent / "mlflow.db").exists()
 
-    again = snakemake(config=results)
+    again = snakemake(config=results, tracked=True)
     assert again.returncode == 0
     assert "Nothing to be done" in again.stdout + again.stderr
 
-    report = snakemake("--report", str(study / "report.html"), config=results)
+    report = snakemake("--report", str(study / "report.html"), config=results, tracked=True)
     assert report.returncode == 0, report.stderr
     page = (study / "report.html").read_text()
     assert "factorial-effects" in page
