@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -15,40 +15,43 @@ from takeoff.study.settings import FACTORS
 def _kind(factor: str) -> pa.DataType:
     """Of a factor's levels: those of a setting, or a number of images."""
     place = FACTORS[factor]
+    annotation = place.model_fields[factor].annotation if place else int
     kinds: dict[Any, pa.DataType] = {float: pa.float64(), int: pa.int64(), bool: pa.bool_()}
-    return kinds.get(place.model_fields[factor].annotation, pa.string()) if place else pa.int64()
+    # `int`, and what is inside of `Annotated[int, …] | None`.
+    parts = [part for outer in (annotation, *get_args(annotation)) for part in (outer, *get_args(outer))]
+    return next((kinds[part] for part in parts if part in kinds), pa.string())
 
 
 RUNS = pa.schema(
-    [
-        ("arm", pa.string()),
-        ("seed", pa.int64()),
-        ("method", pa.string()),
-        *((factor, _kind(factor)) for factor in FACTORS),
-        ("family", pa.string()),
-        ("depth", pa.int64()),
-        ("epochs", pa.int64()),
-        ("learning_rate", pa.float64()),
-        ("parameters", pa.int64()),
-        ("train_loss", pa.float64()),
-        ("train_accuracy", pa.float64()),
-        ("validation_loss", pa.float64()),
-        ("validation_accuracy", pa.float64()),
-        ("test_loss", pa.float64()),
-        ("test_accuracy", pa.float64()),
-        ("test_top5_accuracy", pa.float64()),
-        ("best_epoch", pa.int64()),
-        ("diverged", pa.bool_()),
-        ("flops", pa.float64()),
-        ("seconds", pa.float64()),
-        ("images_per_second", pa.float64()),
-        ("device", pa.string()),
-        ("precision", pa.string()),
-        ("run_key", pa.string()),
-        ("started_at", pa.string()),
-        ("test_correct", pa.binary()),
-        ("test_top5_correct", pa.binary()),
-    ]
+    {
+        "arm": pa.string(),
+        "seed": pa.int64(),
+        "method": pa.string(),
+        **{factor: _kind(factor) for factor in FACTORS},
+        "family": pa.string(),
+        "depth": pa.int64(),
+        "epochs": pa.int64(),
+        "learning_rate": pa.float64(),
+        "parameters": pa.int64(),
+        "train_loss": pa.float64(),
+        "train_accuracy": pa.float64(),
+        "validation_loss": pa.float64(),
+        "validation_accuracy": pa.float64(),
+        "test_loss": pa.float64(),
+        "test_accuracy": pa.float64(),
+        "test_top5_accuracy": pa.float64(),
+        "best_epoch": pa.int64(),
+        "diverged": pa.bool_(),
+        "flops": pa.float64(),
+        "seconds": pa.float64(),
+        "images_per_second": pa.float64(),
+        "device": pa.string(),
+        "precision": pa.string(),
+        "run_key": pa.string(),
+        "started_at": pa.string(),
+        "test_correct": pa.binary(),
+        "test_top5_correct": pa.binary(),
+    }
 )
 """A missing value, such as an older method's learning rate, is null. The last two have a bit per test image, in
 their order: whether the run had it right (`numpy.packbits`)."""

@@ -26,6 +26,7 @@ def measured(command, tmp_path_factory) -> Path:
     shown = run_snakemake(
         home, "measure", "--cores", "1", "--dry-run", "--printshellcmds", config=("device=cpu",)
     )
+    assert shown.returncode == 0, shown.stderr
     line = next(line for line in shown.stdout.splitlines() if "benchmark.py" in line)
     arguments = shlex.split(line.partition("benchmark.py")[2].partition(" > ")[0])
     done = command("benchmark", *arguments, "--quick", "--seconds", 0.01, cwd=home)

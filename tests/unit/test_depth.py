@@ -193,9 +193,13 @@ def test_depths_claims_follow_the_tables(
         "deep-sigmoid-networks-do-not-learn": learns,
     }
     # Whether it is depth that keeps a network from learning, its shallow one tells.
-    reached = 100 * tables["accuracy"].set_index("arm").loc["sigmoid+plain5+decay0", "train_accuracy"]
+    shallow = tables["accuracy"].set_index("arm").loc["sigmoid+plain5+decay0"]
+    # At the rate of the final runs, though another did a little better.
+    assert (shallow["learning_rate"], shallow["at_edge"]) == (0.1, False)
+    assert shallow["train_accuracy"] == pytest.approx(accuracy["sigmoid"] - 0.001)
     reason = depth.judge(study, options, tables, CARD)[2].reason
-    assert reason == f"at {DEEP} hidden layers; with 5, sigmoid's tuning runs reach {reached:.0f}%"
+    reached = round(100 * accuracy["sigmoid"] - 0.1)
+    assert reason == f"at {DEEP} hidden layers; with 5, sigmoid's tuning runs reach {reached}%"
     mends = tables["mends"].set_index(["change", "activation", "norm"])
     gain = mends.loc[("ReLU for sigmoid", "relu", "none"), "gain"]
     assert gain == pytest.approx(accuracy["relu"] - accuracy["sigmoid"])

@@ -13,7 +13,8 @@ from scipy import stats
 from takeoff.errors import TakeoffError
 from takeoff.experiments import plotting, registry
 from takeoff.experiments.claims import Finding
-from takeoff.statistics.verdicts import Part
+from takeoff.experiments.judging import undecided_words
+from takeoff.statistics.verdicts import Part, judge_parts
 from takeoff.study.settings import Settings
 from unit.made_up_claims import RATIOS, claim
 
@@ -285,3 +286,18 @@ def test_the_same_results_give_the_same_bytes(place):
     assert written[0] == written[1]
     names = ["claims.csv", "claims_parts.csv", *(f"figures/claims.{end}" for end in ("csv", "png", "svg"))]
     assert sorted(written[0]) == sorted(names)
+
+
+@pytest.mark.parametrize(
+    ("values", "slack", "words"),
+    [
+        ([0.3] * 3, (0, 0), "all 3 values are equal: no spread, and too few for a sign test"),
+        ([0.1] * 10, (0, 0), "the interval does not lie on one side of the criterion"),
+        ([0.3] * 3, (inf, 0), "only a bound is known"),
+        ([0.3], (0, 0), "too few seeds for an interval"),
+    ],
+)
+def test_why_a_part_is_undecided(values: list[float], slack: tuple[float, float], words: str) -> None:
+    (judgement,) = judge_parts([Part.of("x", values, (0.1, inf), slack=slack)])
+    assert judgement.verdict == "undecided"
+    assert undecided_words(judgement) == words

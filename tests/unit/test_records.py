@@ -7,7 +7,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from takeoff import records
 from takeoff.records import CURVES, RUNS, write_table
+from takeoff.study.settings import Network, Recipe, Settings
 
 ROWS: list[dict[str, Any]] = [
     {"arm": "relu", "seed": 0, "learning_rate": 0.1, "diverged": False, "test_correct": b"\x00\xff"},
@@ -33,3 +35,16 @@ def test_a_value_of_another_kind_writes_nothing(column: str, value: object, tmp_
     with pytest.raises(ValueError, match=str(value)):
         write_table(tmp_path / "table.parquet", [{column: value}], RUNS)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("place", "name"), [(place, name) for place in (Network, Recipe) for name in place.model_fields]
+)
+def test_any_setting_may_become_a_factor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: type[Settings], name: str
+) -> None:
+    monkeypatch.setitem(records.FACTORS, name, place)
+    level = 3 if name in {"depth", "epochs", "epoch_images"} else place.model_fields[name].default
+    rows = [{name: level}, {name: None}]
+    write_table(tmp_path / "runs.parquet", rows, pa.schema({name: records._kind(name)}))
+    assert pq.read_table(tmp_path / "runs.parquet").to_pylist() == rows

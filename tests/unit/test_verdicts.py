@@ -6,7 +6,7 @@ from numpy import inf, nan
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import DescrStatsW
-from takeoff.statistics.verdicts import Part, judge_claim, judge_parts
+from takeoff.statistics.verdicts import Part, judge_claim, judge_parts, product_of
 
 pytestmark = pytest.mark.usefixtures("no_collection")
 
@@ -116,12 +116,18 @@ def test_equal_values_decide_no_more_than_their_number():
         assert judge_parts([Part.of("x", [0.3] * n, (0.1, inf)), *others])[0].verdict == verdict
 
 
-def test_rare_failures_seldom_make_a_claim():
-    """Networks that learn nothing in most runs and much in some: three equal ones must not decide for all."""
-    rng, studies = np.random.default_rng(1), 400
-    values = np.where(rng.uniform(size=(studies, 3)) < 0.7, 0.0, 30.0)
-    wrong = sum(judged(Part.of("x", three, (-1, 1))).verdict == "supported" for three in values)
-    assert wrong == 0
+def test_the_product_of_two_ratios_adds_their_logarithms_variances():
+    """Against scipy's Welch interval of a difference: the logarithm of the product with the inverse."""
+    rng = np.random.default_rng(5)
+    one, other = np.exp(rng.normal(0.5, 0.2, 6)), np.exp(rng.normal(0.1, 0.1, 9))
+    left, right = (Part.of("x", values, (1, inf), ratio=True) for values in (one, other))
+    found = judged(product_of("x", left, right))
+    welch = stats.ttest_ind(np.log(one), -np.log(other), equal_var=False).confidence_interval()
+    assert (found.low, found.high) == pytest.approx((np.exp(welch.low), np.exp(welch.high)))
+    # Three equal ratios are no more certain for being multiplied with six that vary.
+    equal = Part.of("x", [2, 2, 2], (1, inf), ratio=True)
+    assert judged(product_of("x", equal, right)).verdict == "undecided"
+    assert judged(product_of("x", right, equal)).verdict == "undecided"
 
 
 def test_without_variance_the_interval_has_no_width():

@@ -54,8 +54,7 @@ def test_shuffled_labels_support_no_claim_about_test_accuracy(
     dataset = {"name": "nothing", "archive": str(shuffled), "resolution": 8, "train_samples": 1300}
     budget = {"runs": 400, "core_hours": 1}
     path = write_study(experiments=SMALL, factors=FACTORS, seeds=3, dataset=dataset, budget=budget)
-    # Few jobs, and no MLflow: neither changes a number.
-    config = (f"study={path}", "arms_per_job=16", "tracking_uri=''")
+    config = (f"study={path}", "arms_per_job=16")
     done = run_snakemake(tmp_path / "here", "--cores", "all", config=config)
     assert done.returncode == 0, done.stderr
     results, study = tmp_path / "here" / "results" / "small", load_study(path)

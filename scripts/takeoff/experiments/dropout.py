@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CLAIMS", "FIGURES", "TABLES", "TITLE", "Options", "analyse", "arms", "draw", "judge"]
 
-RESTS_ON = ("rates",)
+RESTS_ON = ("rates", "steps")
 """Options that decide a claim, beside the study's margin."""
 TITLE = "Does dropout reduce overfitting?"
 TABLES = ("cells", "runs", "differences", "longer")

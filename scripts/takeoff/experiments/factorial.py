@@ -106,7 +106,7 @@ def analyse(study: Study, options: Options, results: "Results") -> "dict[str, pd
     - `equivalence`: which main and simple effects on accuracy are shown to lie within the study's margin: the
       columns of `statistics.equivalence.COLUMNS`.
     - `pooled`: each effect with the interval from the pooled error of all cells, which takes all cells as equally
-      noisy: a check of the t intervals, never the result.
+      noisy: a check of the t intervals, never the result; none on epochs where a run never got there.
     - `speed_up`, `step_seconds`: batch norm against none, see `factorial_speed`.
     - `fixed_effects`, `fixed_cells`, `fixed`: at the one rate, and against tuned rates, see `factorial_fixed`.
     - `aliases`: of a fraction, see `statistics.fractional.aliases_table`.

@@ -129,12 +129,11 @@ def equivalence(
 
 
 def pooled(design: Design, contrasts: Sequence[Contrast], runs: pd.DataFrame) -> pd.DataFrame:
-    """Every effect with the interval that takes all cells as equally noisy: a sensitivity line."""
-    rows = []
-    # A pooled error of values that are bounds would be too small.
-    for response in (
-        name for name in RESPONSES if name != "epochs_to_threshold" or not runs["censored"].any()
-    ):
+    """Every effect with the interval that takes all cells as equally noisy: a sensitivity line; none on epochs where
+    runs are censored, since a pooled error of bounds would be too small.
+    """
+    rows, known = [], RESPONSES[:-1] if runs["censored"].any() else RESPONSES
+    for response in known:
         matrix: Floats = design.matrix(runs[response])[:, design.present]
         for contrast in contrasts:
             found = pooled_interval(matrix, contrast.weights[design.present])

@@ -14,6 +14,7 @@ from takeoff.experiments import registry
 from takeoff.experiments.claims import MUCH_DATA, Claim, Finding
 from takeoff.experiments.gathering import read_back
 from takeoff.files import load_json
+from takeoff.statistics.intervals import sign_test
 from takeoff.statistics.verdicts import Judgement, Range, Verdict, judge_claim, judge_parts
 from takeoff.study.model import Study
 
@@ -245,12 +246,11 @@ def undecided_words(judgement: Judgement) -> str:
         low, high = judgement.part.supports
         if judgement.high < low or judgement.low > high:
             return "the interval lies against the claim, but cannot contradict it here"
-    if judgement.part.equal and judgement.p_value >= judgement.level:
-        return (
-            f"all {int(judgement.part.freedom) + 1} values are equal: no spread, and too few for a sign test"
-        )
     if not np.isfinite(judgement.part.slack).all():
         return "only a bound is known"
+    n = judgement.part.freedom + 1
+    if judgement.part.error == 0 and sign_test(n) >= judgement.level:
+        return f"all {n:g} values are equal: no spread, and too few for a sign test"
     return "the interval does not lie on one side of the criterion"
 
 

@@ -25,7 +25,7 @@ TITLE = "How much sooner does ReLU learn?"
 TABLES = ("curves", "crossings", "ratios", "steps")
 FIGURES = {"curves": "Training error against epochs and seconds", "ratios": "How many times as long"}
 ACTIVATIONS = ("relu", "tanh", "sigmoid")
-RESTS_ON = ("error",)
+RESTS_ON = ("error", "rates")
 """Options that decide a claim, beside the study's margin."""
 
 

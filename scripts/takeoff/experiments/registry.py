@@ -132,9 +132,13 @@ def criteria(study: Study, source: str) -> dict[str, str]:
     return written
 
 
-def _numbers(given: float | Sequence[float]) -> str:
-    """As in `0.01` or `0 0.2 0.5`."""
-    return " ".join(f"{number:g}" for number in (given if isinstance(given, Sequence) else (given,)))
+def _numbers(given: float | str | Sequence[float | str] | None) -> str:
+    """As in `0.01`, `0 0.2 0.5` or `tanh`; `none` where nothing was set."""
+    values = given if isinstance(given, Sequence) and not isinstance(given, str) else (given,)
+    words = (
+        "none" if value is None else value if isinstance(value, str) else f"{value:g}" for value in values
+    )
+    return " ".join(words)
 
 
 def notes(study: Study, source: str) -> list[str]:

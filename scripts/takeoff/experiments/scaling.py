@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from takeoff.experiments.registry import Results
 
+RESTS_ON = ("sizes", "smallest_share", "widths")
+"""Options that decide a claim, beside the study's margin."""
 TITLE = "Do older methods plateau with data while larger networks go on?"
 TABLES = ("runs", "fits", "gains", "differences", "agreement", "order")
 FIGURES = {

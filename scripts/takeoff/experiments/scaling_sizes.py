@@ -142,7 +142,9 @@ def lender_places(at: list[int], tuned: int) -> list[int]:
 
 
 def rate_lender(study: Study, options: Options) -> Arm | None:
-    """The study's own network, whose rate all others take where none of them is tuned: the factorial's own arm."""
+    """The study's network with ReLU and batch norm, the factorial's where that has just these: all others take its
+    rate where none of them is tuned.
+    """
     return None if options.tuned else make_arm(study, MODERN, seeds=first_seeds(study, options.draws))
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CLAIMS", "FIGURES", "TABLES", "TITLE", "Options", "analyse", "arms", "draw", "judge"]
 
-RESTS_ON = ("little_share", "little_epochs_share")
+RESTS_ON = ("little_share", "little_epochs_share", "plain")
 """Options that decide a claim, beside the study's margin."""
 TITLE = "Was any one of data, computation and algorithms enough?"
 TABLES = ("cells", "runs", "effects", "alone")

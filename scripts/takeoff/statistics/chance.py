@@ -61,9 +61,16 @@ def collapse_table(
     runs = pd.DataFrame({"group": groups, "accuracy": accuracy, "lost": lost})
     rows = []
     for group, part in runs.groupby("group", sort=False):
-        n, low_and_high = int(part["lost"].sum()), proportion_interval(int(part["lost"].sum()), len(part))
-        row = {"group": group, "runs": len(part), "collapsed": n, "rate": n / len(part)}
-        row |= dict(zip(("ci_low", "ci_high"), low_and_high, strict=True))
+        n = int(part["lost"].sum())
+        low, high = proportion_interval(n, len(part))
+        row = {
+            "group": group,
+            "runs": len(part),
+            "collapsed": n,
+            "rate": n / len(part),
+            "ci_low": low,
+            "ci_high": high,
+        }
         row |= {"mean": part["accuracy"].mean(), "mean_of_rest": part.loc[~part["lost"], "accuracy"].mean()}
         rows.append(row | {"chance": chance, "line": chance_line(chance, images)})
     return pd.DataFrame(rows)

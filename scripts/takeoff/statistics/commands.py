@@ -35,7 +35,7 @@ def add_statistics(commands: Any) -> None:
     collapse.add_argument("--runs", type=Path, required=True, help="CSV or parquet, a row per run")
     collapse.add_argument("--group", required=True, metavar="COLUMN", help="tells arms apart")
     collapse.add_argument("--response", required=True, metavar="COLUMN", help="an accuracy, as a fraction")
-    collapse.add_argument("--chance", type=_above_zero, required=True, metavar="RATE", help="of guessing")
+    collapse.add_argument("--chance", type=_rate, required=True, metavar="RATE", help="of guessing")
     collapse.add_argument("--images", type=_positive, required=True, metavar="N", help="accuracies are of")
     _add_out(collapse)
 
@@ -126,6 +126,13 @@ def _above_zero(text: str) -> float:
     return number
 
 
+def _rate(text: str) -> float:
+    number = float(text)
+    if not 0 < number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return number
+
+
 def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
@@ -161,7 +168,7 @@ def _design(arguments: argparse.Namespace) -> tuple[Any, Any, Any, Any]:
     factors = [name.strip() for name in arguments.factors.split(",") if name.strip()]
     names = with_log_odds(arguments.response) if arguments.log_odds else arguments.response
     for name in names:
-        _check_response(name, *factors, "seed", "diverged")
+        _check_response(name, *factors, "seed", "diverged", *filter(None, [arguments.censored]))
     design = design_of(runs, factors, _pairs(arguments.baseline), source)
     responses = responses_of(runs, names, arguments.images, arguments.chance, source)
     if arguments.censored:
@@ -174,14 +181,21 @@ def _design(arguments: argparse.Namespace) -> tuple[Any, Any, Any, Any]:
 def _collapse(arguments: argparse.Namespace) -> None:
     from takeoff.statistics.chance import collapse_table
     from takeoff.statistics.responses import responses_of
-    from takeoff.statistics.tables import column, flags, read_table, write_csv
+    from takeoff.statistics.tables import first_rows, flags, level_texts, read_table, write_csv
 
     source, runs = str(arguments.runs), read_table(arguments.runs)
     _check_response(arguments.response, arguments.group, "diverged")
     found = responses_of(runs, [arguments.response], arguments.images, arguments.chance, source)
+    accuracy = found[arguments.response]
+    if ((accuracy < 0) | (accuracy > 1)).any():
+        rows = ((accuracy < 0) | (accuracy > 1)).nonzero()[0]
+        raise TakeoffError(
+            f"{source}: column {arguments.response}: {first_rows(rows)}: {accuracy[rows[0]]:g} is no accuracy; "
+            "valid: fractions between 0 and 1"
+        )
     table = collapse_table(
-        column(runs, arguments.group, source),
-        found[arguments.response],
+        level_texts(runs, arguments.group, source),
+        accuracy,
         flags(runs, "diverged", source),
         arguments.chance,
         arguments.images,

@@ -86,8 +86,8 @@ def effects_table(
     has an interval without width, and p = 1/2^(n − 1) if it is not 0, else p = 1. Within each response `p_adjusted` is
     Holm's over main effects and interactions together (planned), Holm's over Shapley shares, and
     Benjamini–Hochberg's over simple effects (exploratory). `n_diverged` and `n_censored` count such runs among those
-    compared. What censored runs leave open on one side or on both is infinite there, and has a p-value only where the
-    rest of the interval lies on one side of 0.
+    compared. What censored runs leave open on one side or on both is infinite there, and p = 1 unless the rest of the
+    interval lies on one side of 0: it counts among those adjusted for.
 
     Args:
         design: of the table that the responses are from.
@@ -143,7 +143,7 @@ def _estimate(
     if np.isfinite(p_value):
         low = -np.inf if (bounded & (contrast.weights < 0)).any() else low
         high = np.inf if (bounded & (contrast.weights > 0)).any() else high
-        p_value = np.nan if np.isinf([low, high]).any() and low <= 0 <= high else p_value
+        p_value = 1.0 if np.isinf([low, high]).any() and low <= 0 <= high else p_value
     return {
         "term": contrast.term,
         "kind": contrast.kind,

@@ -37,9 +37,9 @@ def equivalence_test(values: ArrayLike, margin: float, size: float | None = None
     """Two one-sided t tests that the mean of `values`, (n,), lies within ±`margin` (Schuirmann 1987).
 
     Given differences within seeds, these are the paired tests. p < 0.05 where the whole 90% interval is
-    inside the margin. With one value nothing is shown (NaN); without variance the one-sided sign test stands in,
-    1/2^n inside the margin and 1 outside. What is below `intervals.ROUNDING` times `size`, that of the responses,
-    counts as nothing.
+    inside the margin, if it has a width. With one value nothing is shown (NaN); without variance the one-sided sign
+    test stands in, 1/2^n inside the margin and 1 outside. What is below `intervals.ROUNDING` times `size`, that of the
+    responses, counts as nothing.
 
     Raises:
         ValueError: the margin is not above 0; there is no value, or one is not finite.

@@ -33,9 +33,9 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95, size: float | Non
     """The Student t interval of the mean of `values`, (n,), one per seed; given differences, the paired
     interval.
 
-    With one value there is no interval (NaN). Without variance the interval has no width, and p is that of the sign
-    test, 1/2^(n − 1), where the mean is not 0, else 1. `size` is that of the responses which the values are differences
-    of: what is below `ROUNDING` times it counts as nothing.
+    With one value there is no interval (NaN). Without variance the interval has no width, which says only that, and p
+    is that of the sign test, 1/2^(n − 1), where the mean is not 0, else 1. `size` is that of the responses which the
+    values are differences of: what is below `ROUNDING` times it counts as nothing.
 
     Raises:
         ValueError: there is no value, or one is not finite.

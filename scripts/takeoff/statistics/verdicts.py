@@ -6,14 +6,16 @@ touches the line is undecided. Its p-value is the smallest level at which the in
 the one-sided t tests for and against. A region with two ends needs both its one-sided tests, and the larger p-value
 counts: an intersection–union test, for equivalence the two one-sided tests (Berger & Hsu 1996, Statistical Science 11,
 283–319). Where all n values are equal there is no spread to judge by, and the sign test stands in: n of n on one side
-have p = 1/2^(n − 1), and the interval is that value alone or, where p does not reach the level, everything.
+have p = 1/2^(n − 1), a statement on the median, and the interval is that value alone or, where p does not reach the
+level, everything.
 
 **The level** comes from Holm's step-down (1979, Scandinavian Journal of Statistics 6, 65–70) over all parts of all
 claims that a study tests: the i-th smallest of m p-values gets α / (m − i + 1); from the first that is not decided at
 its level on, all keep that one's. A part without an interval counts among the m. The chance that a study decides
 anything wrongly, directions included, is at most α (for independent parts: Shaffer 1980, Annals of Statistics 8,
 1342–1347). Each interval is that of its step and shows why its verdict stands; taken together they are not
-simultaneous intervals (Strassburger & Bretz 2008, Statistics in Medicine 27, 4914–4927).
+simultaneous intervals (Strassburger & Bretz 2008, Statistics in Medicine 27, 4914–4927). All this as far as intervals
+cover: of runs that fail rarely, and are alike otherwise, few seeds tell nothing that a t interval could.
 
 **A claim** is supported where every part is, contradicted where any part is, else undecided.
 """
@@ -115,11 +117,6 @@ class Part:
         return tuple(region for region in outside if self.scaled(region[0]) < self.scaled(region[1]))
 
     @property
-    def equal(self) -> bool:
-        """Whether all values are the same, so that their number is all there is to test with."""
-        return self.error == 0
-
-    @property
     def testable(self) -> bool:
         """Whether there is an estimate with an error; two values that agree by chance are no evidence of none."""
         known = np.isfinite(self.estimate) and np.isfinite(self.error) and self.freedom > 0
@@ -140,12 +137,13 @@ def product_of(label: str, one: Part, other: Part) -> Part:
     """The part of the product of two ratios, which are independent; its criterion and slack are those of `one`.
 
     The logarithms' variances add; degrees of freedom after Welch and Satterthwaite (1946, Biometrics Bulletin 2,
-    110–114). Where neither varies there is no error.
+    110–114). Where the values of either are all equal there is no error.
     """
     variances = one.error**2, other.error**2
     total = sum(variances)
-    error, freedom = float("nan"), 0.0
-    if total > 0:
+    # Values that are all equal have an error of 0, which is not to make the other's more certain.
+    error, freedom = float("nan"), min(one.freedom, other.freedom)
+    if min(variances) > 0:
         error = float(np.sqrt(total))
         freedom = total**2 / sum(
             v**2 / f for v, f in zip(variances, (one.freedom, other.freedom), strict=True)
