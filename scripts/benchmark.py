@@ -44,6 +44,7 @@ def main() -> None:
     rows = []
     for setting in settings(device, threads, quick):
         rows += measure(setting, images[setting.resolution], device, threads, seconds, _say)
+        write_rows(out / "throughput.csv", Row, rows)  # what is measured stays, whatever the next one does
     if device == "cpu" and not quick:
         for base in busy_settings():
             rows += measure_processes(base, images[base.resolution], threads, seconds, _say)

@@ -11,6 +11,7 @@ import torch
 from conftest import SCRIPTS
 from takeoff.study.settings import Recipe
 from takeoff.training.descent import Descent, gradients_of
+from takeoff.training.fused import _blocks
 from torch import nn
 
 
@@ -59,3 +60,10 @@ def test_a_job_imports_neither_the_compiler_nor_what_others_need(
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert runs.exists()
+
+
+def test_runs_with_one_rate_are_changed_at_once_and_tensors_are_not_waited_for() -> None:
+    one, other = torch.tensor(0.1), torch.tensor(0.1)
+    assert list(_blocks([0.1, 0.1, 0.2])) == [(0, 2), (2, 3)]
+    assert list(_blocks([one, one, other])) == [(0, 2), (2, 3)]
+    assert list(_blocks([one])) == [(0, 1)]

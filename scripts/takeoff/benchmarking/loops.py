@@ -28,7 +28,7 @@ EPOCHS = 10_000
 """More than are ever timed."""
 EPOCH_SECONDS = 0.5
 """Of an epoch of the engine, about: its scores, each of one image, then take 1% or 2% of it."""
-RATE = {"cpu": 4e10, "cuda": 2e13}
+RATE = {"cpu": 4e10, "cuda": 2e14}
 """Floating-point operations per second, of a thread or a GPU, by which an epoch's steps are chosen; roughly."""
 MOST_STEPS = {"cpu": 64, "cuda": 256}
 """Of an epoch: where steps wait for Python, that sets their pace."""

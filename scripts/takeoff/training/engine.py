@@ -1,5 +1,6 @@
 """Training: given the data, an arm and a list of runs, a record per run and epoch, and one at each run's end."""
 
+import gc
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -60,6 +61,7 @@ def train(
         # Outside the handler, which would keep all that the failed group holds; so would its name.
         trainings = []
         if hardware.device.type == "cuda":
+            gc.collect()
             torch.cuda.empty_cache()
         left = [run for run in left if run not in told.finished]
 

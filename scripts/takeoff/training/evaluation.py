@@ -34,8 +34,10 @@ def evaluate(model: nn.Module, data: Resident, images: Tensor, labels: Tensor, h
     model.eval()
     total = torch.zeros((), dtype=torch.float64, device=hardware.device)
     hits = []
-    pieces = math.ceil(len(images) / BATCH[hardware.device.type])
-    for part, truth in zip(images.chunk(pieces), labels.chunk(pieces), strict=True):
+    size = BATCH[hardware.device.type]
+    if hardware.device.type == "cpu":  # even ones; a GPU would plan its convolutions anew for each size
+        size = math.ceil(len(images) / math.ceil(len(images) / size))
+    for part, truth in zip(images.split(size), labels.split(size), strict=True):
         pixels = data.normalised(part)
         with torch.autocast(hardware.device.type, torch.bfloat16, enabled=hardware.half):
             logits = model(pixels)

@@ -195,12 +195,19 @@ class FusedStep:
 
 
 def _blocks(rates: Sequence[Rate]) -> Iterator[tuple[int, int]]:
-    """Neighbours with one rate: the first, and the one after the last. Tensors are not compared, nor waited for."""
+    """Neighbours with one rate: the first, and the one after the last. Of tensors, whose values would be waited for,
+    only the same one is one rate.
+    """
     first = 0
     for r in range(1, len(rates) + 1):
-        if r == len(rates) or isinstance(rates[r], Tensor) or rates[r] != rates[first]:
+        if r == len(rates) or _differ(rates[first], rates[r]):
             yield first, r
             first = r
+
+
+def _differ(one: Rate, other: Rate) -> bool:
+    tensors = isinstance(one, Tensor) or isinstance(other, Tensor)
+    return one is not other if tensors else bool(one != other)
 
 
 def _side_by_side(module: nn.Module, name: str, tensors: list[Tensor]) -> Tensor:

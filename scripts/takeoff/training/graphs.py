@@ -46,7 +46,10 @@ class _Captured:
             (len(self.trainings), count, first.batch_size), dtype=torch.int64, device=device
         )
         self.rates = torch.zeros((len(self.trainings), count), device=device)
-        self.rate = [torch.zeros((), device=device) for _ in self.trainings]
+        self.now = torch.zeros(len(self.trainings), device=device)
+        # Runs that climb to one rate share a tensor, by which a fused step knows that it may change them at once.
+        peaks: dict[float, Tensor] = {}
+        self.rate = [peaks.setdefault(t.run.learning_rate, self.now[r]) for r, t in enumerate(self.trainings)]
         self.number = torch.zeros(1, dtype=torch.int64, device=device)
         self.total = torch.zeros(len(self.trainings), device=device)
         self.stream = torch.cuda.Stream(device)
@@ -66,9 +69,8 @@ class _Captured:
 
     def _body(self) -> None:
         """A step, all of it on the device."""
-        for r, rate in enumerate(self.rate):
-            rate.copy_(self.rates[r].index_select(0, self.number)[0])
-        self.total += self.step([own.index_select(0, self.number)[0] for own in self.batches])
+        self.now.copy_(self.rates.index_select(1, self.number)[:, 0])
+        self.total += self.step(list(self.batches.index_select(1, self.number)[:, 0]))
         self.number += 1
 
     def _capture(self) -> None:
@@ -85,7 +87,8 @@ class _Captured:
         self.graph = torch.cuda.CUDAGraph()
         for generator in {id(g): g for t in self.trainings for g in t.streams()}.values():
             self.graph.register_generator_state(generator)
-        with torch.cuda.graph(self.graph, stream=self.stream):
+        # Other threads of the process, a loader's that pins memory perhaps, do not disturb it.
+        with torch.cuda.graph(self.graph, stream=self.stream, capture_error_mode="thread_local"):
             self._body()
         before.restore()
 

@@ -57,7 +57,9 @@ def out_of_memory(error: RuntimeError) -> bool:
     which asks for memory itself.
     """
     words = str(error).casefold()
-    return isinstance(error, torch.OutOfMemoryError) or "alloc_failed" in words or "out of memory" in words
+    # cuDNN tries every algorithm, and tells of a lack of memory only that none of them ran.
+    signs = ("alloc_failed", "out of memory", "unable to find an engine")
+    return isinstance(error, torch.OutOfMemoryError) or any(sign in words for sign in signs)
 
 
 def _cpu_computes_bfloat16() -> bool:

@@ -103,7 +103,7 @@ def timed(
 
 
 def _weights(training: Training) -> Tensor:
-    return torch.cat([parameter.detach().flatten().cpu() for parameter in training.model.parameters()])
+    return torch.cat([parameter.detach().flatten() for parameter in training.model.parameters()])
 
 
 def distance(move: Tensor, expected: Tensor) -> float:
