@@ -198,7 +198,7 @@ def test_depths_claims_follow_the_tables(
     assert (shallow["learning_rate"], shallow["at_edge"]) == (0.1, False)
     assert shallow["train_accuracy"] == pytest.approx(accuracy["sigmoid"] - 0.001)
     reason = depth.judge(study, options, tables, CARD)[2].reason
-    reached = round(100 * accuracy["sigmoid"] - 0.1)
+    reached = f"{100 * accuracy['sigmoid'] - 0.1:.1f}"
     assert reason == f"at {DEEP} hidden layers; with 5, sigmoid's tuning runs reach {reached}%"
     mends = tables["mends"].set_index(["change", "activation", "norm"])
     gain = mends.loc[("ReLU for sigmoid", "relu", "none"), "gain"]

@@ -143,7 +143,7 @@ def _shallowest(accuracy: "pd.DataFrame", deepest: int) -> str:
     if own.empty:
         return ""
     first = own.sort_values("depth").iloc[0]
-    return f"; with {int(first['depth'])}, sigmoid's tuning runs reach {100 * first['train_accuracy']:.0f}%"
+    return f"; with {int(first['depth'])}, sigmoid's tuning runs reach {100 * first['train_accuracy']:.1f}%"
 
 
 def _compared(table: "pd.DataFrame") -> tuple[str, ...]:
