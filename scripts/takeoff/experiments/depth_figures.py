@@ -128,7 +128,7 @@ def draw_layers(study: Study, tables: Tables) -> tuple[Figure, pd.DataFrame]:
 
 @styled
 def draw_accuracy(study: Study, tables: Tables) -> tuple[Figure, pd.DataFrame]:
-    """Training and validation accuracy against depth, each network at its best rate; final runs at the deepest."""
+    """Training and validation accuracy against depth, each network at its rate; final runs at the deepest."""
     table, runs = tables["accuracy"], tables["runs"]
     majority = float(table["majority"].iloc[0])
     few, many = int(table["n_seeds"].min()), int(table["n_seeds"].max())
@@ -137,7 +137,7 @@ def draw_accuracy(study: Study, tables: Tables) -> tuple[Figure, pd.DataFrame]:
         8.2,
         4.2,
         f"{study.title}: which networks still learn when they are deep?",
-        f"lines: {seeds} tuning runs at each network's best rate · points: final runs at the greatest depth · "
+        f"lines: {seeds} tuning runs at the rate that each network chose · points: final runs at the greatest depth · "
         "solid: no norm, dashed: batch norm",
     )
     panels = figure.subplots(1, 2, sharey=True)
