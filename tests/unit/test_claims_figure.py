@@ -132,9 +132,10 @@ def test_numbers_have_the_digits_that_are_known():
 
     assert words([0.031, 0.033, 0.032]) == ("0.0320", "[0.0295, 0.0345] n 3")
     assert words([-12.0, -14.0, -13.0]) == ("−13.0", "[−15.5, −10.5] n 3")
-    assert words([2.0] * 3, ratio=True) == ("2.00×", "[2.00, 2.00] n 3")
+    assert words([2.0] * 6, ratio=True) == ("2.00×", "[2.00, 2.00] n 6")
+    assert words([2.0] * 3, ratio=True) == ("2.00×", "[0, ∞] n 3")
     assert words([2.0] * 3, ratio=True, slack=(inf, inf)) == ("2.00×", "[0, ∞] n 3")
-    assert words([2e6] * 3, ratio=True) == ("2.00·10⁶×", "[2.00·10⁶, 2.00·10⁶] n 3")
+    assert words([2e6] * 6, ratio=True) == ("2.00·10⁶×", "[2.00·10⁶, 2.00·10⁶] n 6")
     assert words([2e-7] * 3, ratio=True)[0] == "2.00·10⁻⁷×"
     assert words([1.0]) == ("1.00", "no interval")
     assert number_words(judge_parts(SHAPES[-1:])[0]) == ("–", "not measured")
