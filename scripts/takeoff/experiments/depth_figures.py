@@ -147,7 +147,7 @@ def draw_accuracy(study: Study, tables: Tables) -> tuple[Figure, pd.DataFrame]:
         axes.axhspan(100 * (majority - study.margin), 100 * (majority + study.margin), color="#e4e4e4", lw=0)
         axes.axhline(100 * majority, color=MUTED, lw=1)
         axes.text(
-            0.99, 100 * majority + 1.5, "chance ± margin", color=MUTED, fontsize=7.5, ha="right",
+            0.12, 100 * majority + 1.5, "chance ± margin", color=MUTED, fontsize=7.5,
             transform=axes.get_yaxis_transform(),
         )  # fmt: skip
         for (activation, norm, drawn), line in table.groupby(
