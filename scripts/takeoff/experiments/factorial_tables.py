@@ -20,7 +20,8 @@ from takeoff.statistics.responses import responses_of
 from takeoff.statistics.tables import level_text
 from takeoff.study.model import Level, Study
 
-RESPONSES = ("test_accuracy", "test_accuracy_log_odds", "generalisation_gap", "epochs_to_threshold")
+EPOCHS = "epochs_to_threshold"
+RESPONSES = ("test_accuracy", "test_accuracy_log_odds", "generalisation_gap", EPOCHS)
 """What effects are measured on."""
 IN_POINTS = ("test_accuracy", "generalisation_gap")
 """What the study's margin is about."""
@@ -109,7 +110,7 @@ def design_and_contrasts(
 def effects(design: Design, contrasts: Sequence[Contrast], runs: pd.DataFrame) -> pd.DataFrame:
     """Every effect on every one of `RESPONSES`."""
     responses = {name: runs[name] for name in RESPONSES}
-    censored = {"epochs_to_threshold": runs["censored"]}
+    censored = {EPOCHS: runs["censored"]}
     return effects_table(design, responses, runs["diverged"], contrasts=contrasts, censored=censored)
 
 
@@ -132,8 +133,9 @@ def pooled(design: Design, contrasts: Sequence[Contrast], runs: pd.DataFrame) ->
     """Every effect with the interval that takes all cells as equally noisy: a sensitivity line; none on epochs where
     runs are censored, since a pooled error of bounds would be too small.
     """
-    rows, known = [], RESPONSES[:-1] if runs["censored"].any() else RESPONSES
-    for response in known:
+    rows = []
+    bounds = {EPOCHS} if runs["censored"].any() else set()
+    for response in (name for name in RESPONSES if name not in bounds):
         matrix: Floats = design.matrix(runs[response])[:, design.present]
         for contrast in contrasts:
             found = pooled_interval(matrix, contrast.weights[design.present])

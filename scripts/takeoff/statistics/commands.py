@@ -145,7 +145,7 @@ def _effects(arguments: argparse.Namespace) -> None:
     from takeoff.statistics.tables import write_csv
 
     design, responses, diverged, bounds = _design(arguments)
-    censored = dict.fromkeys(responses, bounds)
+    censored = None if bounds is None else dict.fromkeys(responses, bounds)
     write_csv(effects_table(design, responses, diverged, censored=censored), arguments.out)
 
 
@@ -171,9 +171,10 @@ def _design(arguments: argparse.Namespace) -> tuple[Any, Any, Any, Any]:
         _check_response(name, *factors, "seed", "diverged", *filter(None, [arguments.censored]))
     design = design_of(runs, factors, _pairs(arguments.baseline), source)
     responses = responses_of(runs, names, arguments.images, arguments.chance, source)
+    censored = None
     if arguments.censored:
         column(runs, arguments.censored, source)
-    censored = flags(runs, arguments.censored or "", source)
+        censored = flags(runs, arguments.censored, source)
     _note(design.unpaired())
     return design, responses, flags(runs, "diverged", source), censored
 

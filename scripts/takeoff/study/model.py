@@ -2,9 +2,18 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from takeoff.study.settings import FACTORS, Count, LearningRate, Network, Recipe, Resolution, Settings
+from takeoff.study.settings import (
+    FACTORS,
+    Count,
+    LearningRate,
+    Network,
+    Recipe,
+    Resolution,
+    Settings,
+    ascending,
+)
 
 Level = str | int | float
 TUNING_SEED = 1_000_000
@@ -35,17 +44,10 @@ class Dataset(Settings):
 class Tuning(Settings):
     """How learning rates are chosen: the same grid and the same number of seeds for every arm that is tuned."""
 
-    learning_rates: Annotated[list[LearningRate], Field(min_length=1)]
+    learning_rates: Annotated[list[LearningRate], Field(min_length=1), AfterValidator(ascending)]
     """The grid."""
     seeds: Annotated[int, Field(ge=2)] = 2
     """Runs per rate, on seeds that no final run uses."""
-
-    @field_validator("learning_rates")
-    @classmethod
-    def _ascending(cls, rates: list[float]) -> list[float]:
-        if len(set(rates)) < len(rates):
-            raise ValueError("a learning rate stands twice in the grid")
-        return sorted(rates)
 
 
 class Factor(Settings):

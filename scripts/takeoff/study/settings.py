@@ -1,6 +1,6 @@
 """What can be set in a network and in its training: the settings that arms are made of, typed and bounded."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -18,13 +18,17 @@ Resolution = Literal[8, 32, 64, 128, 224]
 LearningRate = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
 
 
-def _ascending(rates: tuple[float, ...]) -> tuple[float, ...]:
+Grid = TypeVar("Grid", list[float], tuple[float, ...])
+
+
+def ascending(rates: Grid) -> Grid:
+    """A grid of learning rates in order; none may stand in it twice."""
     if len(set(rates)) < len(rates):
         raise ValueError("a learning rate stands twice in the grid")
-    return tuple(sorted(rates))
+    return type(rates)(sorted(rates))
 
 
-Rates = Annotated[tuple[LearningRate, ...], Field(min_length=2), AfterValidator(_ascending)]
+Rates = Annotated[tuple[LearningRate, ...], Field(min_length=2), AfterValidator(ascending)]
 """An experiment's own grid."""
 Count = Annotated[int, Field(gt=0, strict=True)]
 
