@@ -7,14 +7,12 @@ import pandas as pd
 
 from takeoff.errors import TakeoffError
 from takeoff.statistics.chance import collapsed
-from takeoff.statistics.contrasts import Floats
 from takeoff.statistics.crossing import first_crossing
 from takeoff.statistics.design import Design, design_of
-from takeoff.statistics.effects import Contrast, contrasts_of, effects_table, seed_values
-from takeoff.statistics.equivalence import COLUMNS as EQUIVALENCE_COLUMNS
-from takeoff.statistics.equivalence import KINDS, equivalence_test
+from takeoff.statistics.effects import Contrast, contrasts_of, effects_table, pooled_table
+from takeoff.statistics.equivalence import equivalence_table
 from takeoff.statistics.fractional import fraction_contrasts
-from takeoff.statistics.intervals import mean_band, mean_interval, pooled_interval
+from takeoff.statistics.intervals import mean_band, mean_interval
 from takeoff.statistics.pairing import mean_correlation, variance_ratio
 from takeoff.statistics.responses import responses_of
 from takeoff.statistics.tables import level_text
@@ -118,29 +116,15 @@ def equivalence(
     design: Design, contrasts: Sequence[Contrast], runs: pd.DataFrame, margin: float
 ) -> pd.DataFrame:
     """Two one-sided tests of main and simple effects on `IN_POINTS` against the margin (a fraction)."""
-    rows = []
-    for response in IN_POINTS:
-        matrix = design.matrix(runs[response])
-        size = float(np.nanmax(np.abs(matrix)))
-        for contrast in contrasts:
-            if contrast.kind in KINDS:
-                found = equivalence_test(seed_values(design, contrast, matrix)[0], margin, size)
-                rows.append((contrast.term, contrast.kind, response, *found, found.verdict))
-    return pd.DataFrame(rows, columns=list(EQUIVALENCE_COLUMNS))
+    return equivalence_table(design, {name: runs[name] for name in IN_POINTS}, margin, contrasts)
 
 
 def pooled(design: Design, contrasts: Sequence[Contrast], runs: pd.DataFrame) -> pd.DataFrame:
-    """Every effect with the interval that takes all cells as equally noisy: a sensitivity line; none on epochs where
-    runs are censored, since a pooled error of bounds would be too small.
+    """Every effect with the pooled error of all cells, a sensitivity line; none on epochs where runs are censored,
+    since a pooled error of bounds would be too small.
     """
-    rows = []
     bounds = {EPOCHS} if runs["censored"].any() else set()
-    for response in (name for name in RESPONSES if name not in bounds):
-        matrix: Floats = design.matrix(runs[response])[:, design.present]
-        for contrast in contrasts:
-            found = pooled_interval(matrix, contrast.weights[design.present])
-            rows.append((contrast.term, contrast.kind, response, found.estimate, found.low, found.high))
-    return pd.DataFrame(rows, columns=["term", "kind", "response", "estimate", "ci_low", "ci_high"])
+    return pooled_table(design, {name: runs[name] for name in RESPONSES if name not in bounds}, contrasts)
 
 
 def cells(study: Study, runs: pd.DataFrame) -> pd.DataFrame:

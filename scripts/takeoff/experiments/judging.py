@@ -14,8 +14,9 @@ from takeoff.experiments import registry
 from takeoff.experiments.claims import MUCH_DATA, Claim, Finding
 from takeoff.experiments.gathering import read_back
 from takeoff.files import load_json
+from takeoff.statistics.criteria import judgement_row
 from takeoff.statistics.intervals import sign_test
-from takeoff.statistics.verdicts import Judgement, Range, Verdict, judge_claim, judge_parts
+from takeoff.statistics.verdicts import Judgement, Verdict, judge_claim, judge_parts
 from takeoff.study.model import Study
 
 FEW = 6
@@ -114,19 +115,11 @@ def claims_table(judged: Sequence[JudgedClaim]) -> pd.DataFrame:
 
 def parts_table(judged: Sequence[JudgedClaim]) -> pd.DataFrame:
     """`claims_parts.csv`: a row per part of each tested claim; regions as `(2, inf)`, several joined by `or`."""
-    rows = []
-    for one in judged:
-        for judgement in one.judgements:
-            part = judgement.part
-            row: dict[str, Any] = {"claim": one.claim.name, "part": part.label, "verdict": judgement.verdict}
-            row |= {"unit": "ratio" if part.ratio else part.unit, "estimate": judgement.estimate}
-            row |= {"ci_low": judgement.low, "ci_high": judgement.high}
-            row |= {"level": judgement.level, "p_value": judgement.p_value}
-            row["n"] = part.freedom + 1 if float(part.freedom).is_integer() else None
-            row["p_adjusted"] = judgement.p_adjusted
-            row["supports"] = _interval_text(part.supports)
-            row["contradicts"] = " or ".join(map(_interval_text, part.against))
-            rows.append(row)
+    rows = [
+        {"claim": one.claim.name, **judgement_row(judgement)}
+        for one in judged
+        for judgement in one.judgements
+    ]
     return pd.DataFrame(rows, columns=PART_COLUMNS)
 
 
@@ -252,8 +245,3 @@ def undecided_words(judgement: Judgement) -> str:
     if judgement.part.error == 0 and sign_test(n) >= judgement.level:
         return f"all {n:g} values are equal: no spread, and too few for a sign test"
     return "the interval does not lie on one side of the criterion"
-
-
-def _interval_text(region: Range) -> str:
-    """As in `(2, inf)`."""
-    return f"({region[0]:g}, {region[1]:g})"

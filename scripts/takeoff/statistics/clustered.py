@@ -11,9 +11,25 @@ after Satterthwaite (1946). Simulated with 6 seeds and 300 or 2,000 images, 95% 
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 
+from takeoff.errors import TakeoffError, choices
 from takeoff.statistics.contrasts import Floats
+from takeoff.statistics.tables import check_once, first_rows, level_texts, numbers
+
+COLUMNS = (
+    "of",
+    "over",
+    "error",
+    "over_error",
+    "ratio",
+    "ci_low",
+    "ci_high",
+    "freedom",
+    "n_seeds",
+    "n_images",
+)
 
 
 class Estimate(NamedTuple):
@@ -72,3 +88,63 @@ def log_ratio(errors: ArrayLike, others: ArrayLike) -> Estimate:
         return Estimate(float("nan"), float("nan"), float("nan"))
     found = crossed_mean(one / one.mean() - two / two.mean())
     return found._replace(value=float(np.log(one.mean() / two.mean())))
+
+
+def wide_errors(
+    table: pd.DataFrame, keys: tuple[str, str, str], response: str, arms: tuple[str, str], source: str
+) -> tuple[Floats, Floats, list[str]]:
+    """The errors of two arms, (seeds, images) each, over the seeds and images of both, and notes on what is left out.
+
+    Args:
+        table: a row per arm, seed and image.
+        keys: its columns of arms, seeds and images.
+        response: its column of errors, 0 or more.
+        arms: two of them.
+        source: where the table was read from, for messages.
+
+    Raises:
+        TakeoffError: a column is absent or wrong, an arm is unknown, a row stands twice, or the two have no seed or
+            image in common, or lack one of their pairs.
+
+    """
+    texts = pd.DataFrame({name: level_texts(table, name, source) for name in keys})
+    values = numbers(table, response, source)
+    check_once(texts, source)
+    wrong = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
+    if wrong.size:
+        raise TakeoffError(
+            f"{source}: column {response}: {first_rows(wrong)}: {values[wrong[0]]:g} is no error; valid: 0 or more"
+        )
+    arm, seed, image = keys
+    wide = {}
+    for name in arms:
+        own = texts[arm] == name
+        if not own.any():
+            raise TakeoffError(f"{source}: column {arm}: {choices(name, texts[arm].unique())}")
+        wide[name] = texts[own].assign(value=values[own]).pivot(index=seed, columns=image, values="value")
+    one, other = (wide[name] for name in arms)
+    seeds, images = one.index.intersection(other.index), one.columns.intersection(other.columns)
+    both = [found.loc[seeds, images].to_numpy(dtype=float) for found in (one, other)]
+    if not both[0].size or not np.isfinite(both).all():
+        raise TakeoffError(
+            f"{source}: {arms[0]} and {arms[1]} have not every seed with every image; valid: the same images "
+            "under each seed"
+        )
+    notes = [
+        f"{source}: {dropped} {what} of only one of {arms[0]} and {arms[1]}: left out"
+        for what, dropped in (
+            ("seeds", len(one.index.union(other.index)) - len(seeds)),
+            ("images", len(one.columns.union(other.columns)) - len(images)),
+        )
+        if dropped
+    ]
+    return both[0], both[1], notes
+
+
+def ratio_row(of: str, over: str, errors: Floats, others: Floats) -> pd.DataFrame:
+    """One row: the mean errors of both, (seeds, images) each, their ratio and its interval, with `COLUMNS`."""
+    found = log_ratio(errors, others)
+    low, high = found.interval()
+    ends = (float(np.exp(value)) for value in (found.value, low, high))
+    row = (of, over, errors.mean(), others.mean(), *ends, found.freedom, *errors.shape)
+    return pd.DataFrame([row], columns=list(COLUMNS))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from takeoff.errors import TakeoffError, choices
 from takeoff.statistics.contrasts import Floats, cells
@@ -49,6 +49,11 @@ class Design:
         """The cells that have runs: all 2^k, but for a fraction."""
         return np.unique(self.cell).tolist()
 
+    @property
+    def rows(self) -> NDArray[np.int_]:
+        """The cells that have runs, (cells, k): 0 for a factor's baseline, 1 for its treatment."""
+        return cells(self.k)[self.present]
+
     def unpaired(self) -> list[str]:
         """A sentence per cell that lacks seeds which other cells have: what its contrasts leave out."""
         absent = np.isnan(self.matrix(np.zeros(len(self.cell))))
@@ -74,7 +79,8 @@ def design_of(
         factors: columns with two levels each.
         baseline: factor → baseline level; elsewhere it is the level that the table has first.
         source: where the table was read from, for messages.
-        wanted: the cells of a fraction, each a zero (baseline) or one per factor; left out, all 2^k.
+        wanted: cells that must have runs, as those of a fraction, each a zero (baseline) or one per factor; left out,
+            all 2^k.
 
     Raises:
         TakeoffError: a factor is absent, or has not two levels; a baseline is not among them; a cell is
@@ -93,7 +99,7 @@ def design_of(
     seed_texts = level_texts(runs, "seed", source) if "seed" in runs else ["0"] * len(runs)
     seeds, seed = np.unique(seed_texts, return_inverse=True)
     design = Design(levels, tuple(seeds.tolist()), cell, seed, source)
-    asked = cells(len(factors)) if wanted is None else np.asarray(wanted, dtype=int)
+    asked = cells(len(factors)) if wanted is None else np.asarray(wanted, dtype=int).reshape(-1, len(factors))
     _check_rows(design, "seed" in runs, (asked * 2 ** np.arange(len(factors))[::-1]).sum(axis=1).tolist())
     return design
 

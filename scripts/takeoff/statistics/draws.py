@@ -1,9 +1,12 @@
 """The largest of k values drawn without replacement: what a search of k trials finds."""
 
 import numpy as np
+import pandas as pd
 from scipy.special import gammaln
 
 from takeoff.statistics.contrasts import Floats
+
+COLUMNS = ("n_runs", "best", "best_low", "best_high")
 
 
 def best_of(values: Floats, draws: np.ndarray) -> tuple[Floats, Floats, Floats]:
@@ -28,6 +31,12 @@ def best_of(values: Floats, draws: np.ndarray) -> tuple[Floats, Floats, Floats]:
     below = np.cumsum(share, axis=1)
     quantiles = [ascending[(below < q - 1e-12).sum(axis=1)] for q in (0.05, 0.95)]
     return share @ ascending, quantiles[0], quantiles[1]
+
+
+def search_table(values: Floats) -> pd.DataFrame:
+    """The best of 1, 2, … n of the `values`, (n,), drawn without replacement: a row per number, `COLUMNS`."""
+    draws = np.arange(1, len(values) + 1)
+    return pd.DataFrame(dict(zip(COLUMNS, (draws, *best_of(values, draws)), strict=True)))
 
 
 def _log_choose(n: np.ndarray | int, k: np.ndarray | int) -> Floats:

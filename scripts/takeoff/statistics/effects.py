@@ -13,7 +13,7 @@ from takeoff.errors import TakeoffError
 from takeoff.statistics.contrasts import Floats, interaction_weights, simple_weights
 from takeoff.statistics.corrections import benjamini_hochberg, holm
 from takeoff.statistics.design import Design
-from takeoff.statistics.intervals import mean_interval
+from takeoff.statistics.intervals import mean_interval, pooled_interval
 from takeoff.statistics.shapley import shapley_weights
 
 Kind = Literal["main", "interaction", "simple", "shapley"]
@@ -31,6 +31,7 @@ COLUMNS = (
     "n_censored",
 )
 
+POOLED_COLUMNS = ("term", "kind", "response", "estimate", "ci_low", "ci_high")
 FAMILIES = ((("main", "interaction"), holm), (("shapley",), holm), (("simple",), benjamini_hochberg))
 """Which kinds are corrected together, and how."""
 
@@ -110,6 +111,22 @@ def effects_table(
         rows = [_estimate(design, contrast, matrix, lost, bounds, confidence) for contrast in contrasts]
         tables.append(_adjusted(pd.DataFrame(rows).assign(response=response)))
     return pd.concat(tables, ignore_index=True)[list(COLUMNS)]
+
+
+def pooled_table(
+    design: Design, responses: Mapping[str, ArrayLike], contrasts: Sequence[Contrast] | None = None
+) -> pd.DataFrame:
+    """Every effect with the interval that takes all cells as equally noisy: a sensitivity line, never the result.
+
+    A row per effect and response, with the columns `POOLED_COLUMNS`; arguments are those of `effects_table`.
+    """
+    rows = []
+    for response, values in responses.items():
+        matrix: Floats = design.matrix(values)[:, design.present]
+        for contrast in contrasts_of(design.levels) if contrasts is None else contrasts:
+            found = pooled_interval(matrix, contrast.weights[design.present])
+            rows.append((contrast.term, contrast.kind, response, found.estimate, found.low, found.high))
+    return pd.DataFrame(rows, columns=list(POOLED_COLUMNS))
 
 
 def seed_values(design: Design, contrast: Contrast, matrix: Floats) -> tuple[Floats, np.ndarray]:

@@ -1,6 +1,6 @@
 """Equivalence: is an effect shown to be smaller than a margin, by two one-sided t tests?"""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from takeoff.statistics.design import Design
-from takeoff.statistics.effects import contrasts_of, seed_values
+from takeoff.statistics.effects import Contrast, contrasts_of, seed_values
 from takeoff.statistics.intervals import mean_interval, sign_test
 
 ALPHA = 0.05
@@ -58,7 +58,12 @@ def equivalence_test(values: ArrayLike, margin: float, size: float | None = None
     return Equivalence(estimate, low, high, p_value)
 
 
-def equivalence_table(design: Design, responses: Mapping[str, ArrayLike], margin: float) -> pd.DataFrame:
+def equivalence_table(
+    design: Design,
+    responses: Mapping[str, ArrayLike],
+    margin: float,
+    contrasts: Sequence[Contrast] | None = None,
+) -> pd.DataFrame:
     """Every main and simple effect on every response against `margin`: a row each, columns `COLUMNS`.
 
     `equivalent` holds the verdict's words. Neither p-values nor intervals are adjusted for their number.
@@ -67,6 +72,7 @@ def equivalence_table(design: Design, responses: Mapping[str, ArrayLike], margin
         design: of the table that the responses are from.
         responses: name → values, (rows,), finite.
         margin: in the responses' units, above 0: what would be too small to matter.
+        contrasts: which effects, of which main and simple ones are tested; left out, those of the full design.
 
     Raises:
         TakeoffError: the cells of a contrast have no seed in common.
@@ -76,7 +82,7 @@ def equivalence_table(design: Design, responses: Mapping[str, ArrayLike], margin
     for response, column in responses.items():
         matrix = design.matrix(column)
         size = float(np.nanmax(np.abs(matrix)))
-        for contrast in contrasts_of(design.levels):
+        for contrast in contrasts_of(design.levels) if contrasts is None else contrasts:
             if contrast.kind in KINDS:
                 values, _ = seed_values(design, contrast, matrix)
                 found = equivalence_test(values, margin, size)

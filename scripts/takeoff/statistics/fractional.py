@@ -52,6 +52,13 @@ def defining_relation(rows: ArrayLike) -> dict[Word, int]:
     return found
 
 
+def is_regular(rows: ArrayLike) -> bool:
+    """Whether these cells are a regular fraction, or all: each word halves them, so that 2^k / cells words make one."""
+    cells = np.asarray(rows, dtype=int)
+    words = len(defining_relation(cells)) + 1
+    return len(np.unique(cells, axis=0)) == len(cells) and words * len(cells) == 2 ** cells.shape[1]
+
+
 def resolution_of(rows: ArrayLike) -> int | None:
     """The length of the shortest word of the defining relation (Box & Hunter 1961); None for a full design."""
     return min(map(len, defining_relation(rows)), default=None)
