@@ -12,6 +12,7 @@ from takeoff.statistics.chance import collapsed
 from takeoff.statistics.scaling import gains_per_doubling, log_slopes, scaling_table
 from takeoff.statistics.transforms import log_odds
 
+ACCURACIES = ("validation_accuracy", "test_accuracy")
 KEPT = ("learning_rate", "at_edge", "untuned", "flops", "seconds")
 """What of a run stands in `runs` besides its accuracies, where it is known."""
 
@@ -24,25 +25,29 @@ def member_runs(wanted: Sequence[Member], given: pd.DataFrame, test: tuple[float
 
     """
     chance, images = test
-    parts = []
-    for member in wanted:
-        rows = given[given["arm"] == member.arm.name]
-        if rows.empty:
-            raise TakeoffError(f"scaling: arm {member.arm.name} has no run; train it")
-        part = pd.DataFrame({"method": member.method, "kind": member.kind, "width": member.width}, rows.index)
-        part["train_samples"], part["seed"] = member.size, rows["seed"]
-        part["diverged"] = rows["diverged"].eq(True)
-        for name in ("validation_accuracy", "test_accuracy"):
-            values = rows[name].astype(float)
-            if (values.isna() & ~part["diverged"]).any():
-                raise TakeoffError(f"scaling: arm {member.arm.name} has a run without {name}; train it again")
-            part[name] = values.where(~part["diverged"], chance)
-        part["test_error"] = 1 - part["test_accuracy"]
-        part["borrowed"] = member.arm.lender is not None
-        for name in KEPT:
-            part[name] = rows.get(name, np.nan)
-        parts.append(part.assign(arm=member.arm.name))
-    runs = pd.concat([part.astype({"width": float}) for part in parts], ignore_index=True)
+    about = pd.DataFrame(
+        {
+            "arm": member.arm.name,
+            "method": member.method,
+            "kind": member.kind,
+            "width": member.width,
+            "train_samples": member.size,
+            "borrowed": member.arm.lender is not None,
+        }
+        for member in wanted
+    ).astype({"width": float})
+    for arm in about.loc[~about["arm"].isin(given["arm"]), "arm"]:
+        raise TakeoffError(f"scaling: arm {arm} has no run; train it")
+    found = about.merge(given.reindex(columns=["arm", "seed", "diverged", *ACCURACIES, *KEPT]), on="arm")
+    runs = found[["method", "kind", "width", "train_samples", "seed"]].copy()
+    runs["diverged"] = found["diverged"].eq(True)
+    for name in ACCURACIES:
+        values = found[name].astype(float)
+        for arm in found.loc[values.isna() & ~runs["diverged"], "arm"]:
+            raise TakeoffError(f"scaling: arm {arm} has a run without {name}; train it again")
+        runs[name] = values.where(~runs["diverged"], chance)
+    runs["test_error"] = 1 - runs["test_accuracy"]
+    runs[["borrowed", *KEPT, "arm"]] = found[["borrowed", *KEPT, "arm"]]
     runs["collapsed"] = collapsed(runs["test_accuracy"], runs["diverged"], chance, images)
     return runs
 
