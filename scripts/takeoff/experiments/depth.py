@@ -26,6 +26,7 @@ FIGURES = {
     "gradients": "Gradients, layer by layer",
     "layers": "Saturated units and the change of weights, layer by layer",
     "accuracy": "Accuracy against depth",
+    "mends": "What batch norm, ReLU and the initialisation each mend",
 }
 
 
@@ -99,12 +100,13 @@ def judge(
 def draw(
     study: Study, options: Options, tables: "dict[str, pd.DataFrame]"
 ) -> "Iterator[tuple[str, Figure, pd.DataFrame]]":
-    """Gradients by layer, saturation and change by layer, and accuracy against depth."""
+    """Gradients by layer, saturation and change by layer, accuracy against depth, and what mends it."""
     from takeoff.experiments import depth_figures as drawn
 
     yield "gradients", *drawn.draw_gradients(study, tables)
     yield "layers", *drawn.draw_layers(study, tables)
     yield "accuracy", *drawn.draw_accuracy(study, tables)
+    yield "mends", *drawn.draw_mends(study, tables["mends"])
 
 
 __all__ = ["CLAIMS", "FIGURES", "TABLES", "TITLE", "Options", "analyse", "arms", "draw", "judge"]

@@ -1,4 +1,4 @@
-"""The figures of `depth`: gradients, saturation and change of weights by layer, and accuracy against depth."""
+"""The figures of `depth`: gradients, saturation and change of weights by layer, accuracy, and what mends it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +12,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from takeoff.experiments.depth_tables import STILL
 from takeoff.experiments.plotting import (
     ACTIVATION_COLOURS,
+    COLOURS,
     INK,
     MUTED,
     level_words,
@@ -24,7 +25,16 @@ Tables = Mapping[str, pd.DataFrame]
 COLOUR = ACTIVATION_COLOURS
 MARKER = {"sigmoid": "D", "tanh": "s", "relu": "o", "gelu": "^"}
 LINE: dict[str, Any] = {"none": "-", "batch": (0, (4, 1.5))}
+DRAWN: dict[str, dict[str, Any]] = {"gaussian-0.01": {"marker": "X", "ls": ":"}}
+"""What tells the draw of 2012 from the other one of its activation."""
 MOMENTS = {"start": "before training", "end": "after training"}
+CHANGES = {
+    "batch norm": "batch norm",
+    "ReLU for sigmoid": "ReLU (He) for sigmoid (Xavier)",
+    "ReLU for tanh": "ReLU (He) for tanh (Xavier)",
+    "He for N(0, 0.01)": "ReLU: He for N(0, 0.01)",
+}
+"""The changes of `mends`, in the figure's order and words."""
 QUARTER = 0.25
 """The greatest derivative of the sigmoid."""
 
@@ -155,15 +165,15 @@ def draw_accuracy(study: Study, tables: Tables) -> tuple[Figure, pd.DataFrame]:
         ):
             kind = (str(activation), str(drawn))
             ordered = line.sort_values("depth")
+            look = {"marker": MARKER[kind[0]], "ls": LINE[str(norm)], "color": COLOUR[kind[0]]}
+            look |= DRAWN.get(kind[1], {})
             axes.plot(
-                ordered["depth"], 100 * ordered[name], color=COLOUR[kind[0]], ls=LINE[str(norm)],
-                marker=MARKER[kind[0]], ms=3.5, lw=1.4, label=_legend(kind, str(norm)),
-            )  # fmt: skip
+                ordered["depth"], 100 * ordered[name], **look, ms=3.5, lw=1.4, label=_legend(kind, str(norm))
+            )
             own = runs[_of(runs, kind) & (runs["norm"] == norm)]
             axes.plot(
-                own["depth"] * (1 + 0.012 * (np.arange(len(own)) - len(own) / 2)), 100 * own[final], ls="none",
-                marker=MARKER[kind[0]], ms=5, mfc="none" if norm == "batch" else COLOUR[kind[0]], alpha=0.7,
-                color=COLOUR[kind[0]],
+                own["depth"] * (1 + 0.012 * (np.arange(len(own)) - len(own) / 2)), 100 * own[final],
+                **look | {"ls": "none"}, ms=5, mfc="none" if norm == "batch" else COLOUR[kind[0]], alpha=0.7,
             )  # fmt: skip
         axes.set_xlabel("hidden layers")
         axes.set_xscale("log")
@@ -177,6 +187,42 @@ def draw_accuracy(study: Study, tables: Tables) -> tuple[Figure, pd.DataFrame]:
     panels[0].set_ylabel("accuracy, %")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure, pd.concat([table.assign(of="tuning"), runs.assign(of="final")], ignore_index=True)
+
+
+@styled
+def draw_mends(study: Study, mends: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+    """What each change of one setting adds to training accuracy at the greatest depth, with its interval."""
+    table = mends.sort_values("change", kind="stable", key=lambda names: names.map(list(CHANGES).index))
+    figure = new_figure(
+        7.2,
+        1.5 + 0.32 * len(table),
+        f"{study.title}: what mends a deep network?",
+        "points of training accuracy that one change adds at the greatest depth, all else equal · 95% t interval "
+        "over paired seeds",
+    )
+    axes = figure.subplots()
+    gains = 100 * table[["gain", "ci_low", "ci_high"]].astype(float)
+    for place, (row, gain) in enumerate(zip(table.itertuples(), gains.itertuples(), strict=True)):
+        colour = COLOURS[list(CHANGES).index(row.change)]
+        axes.plot([gain.ci_low, gain.ci_high], [place, place], color=colour, lw=1.6, solid_capstyle="butt")
+        axes.plot(gain.gain, place, "o", color=colour, ms=5)
+        axes.annotate(
+            f"{gain.gain:+.1f}".replace("-", "−"), (1.01, place), xycoords=axes.get_yaxis_transform(),
+            va="center", color=INK, fontsize=8.5,
+        )  # fmt: skip
+    axes.axvline(0, color=MUTED, lw=1)
+    axes.set_yticks(range(len(table)), [_change_words(row) for row in table.to_dict("records")])
+    axes.set_ylim(len(table) - 0.5, -0.5)
+    axes.set_xlabel("training accuracy, points")
+    axes.grid(visible=False, axis="y")
+    return figure, table
+
+
+def _change_words(row: Mapping[str, Any]) -> str:
+    """`batch norm, with sigmoid, Xavier`, or `ReLU (He) for sigmoid (Xavier), with batch norm`."""
+    if row["change"] == "batch norm":
+        return f"batch norm, with {_panel_words((row['activation'], row['initialisation']))}"
+    return f"{CHANGES[row['change']]}, {'with batch norm' if row['norm'] == 'batch' else 'no norm'}"
 
 
 def _kinds(table: pd.DataFrame) -> list[tuple[str, str]]:
