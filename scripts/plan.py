@@ -14,6 +14,7 @@ from takeoff.planning import (
     matrix_rate,
     over_budget,
     plan_runs,
+    shape_of,
     trainings,
     write_plan,
 )
@@ -61,8 +62,7 @@ def _shape(study: Study, card: Path | None) -> Shape:
 
         found = load_card(card.parent)
         return Shape(found["images"]["train"], len(found["classes"]), found["channels"])
-    entry = entries()[study.dataset.name]
-    return Shape(entry.train, len(study.dataset.classes or ()) or entry.classes, entry.channels)
+    return shape_of(entries()[study.dataset.name], study)
 
 
 def _show(study: Study, source: str, runs: list[PlannedRun]) -> None:

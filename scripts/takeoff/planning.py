@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
+from takeoff.data.catalogue import Entry
 from takeoff.errors import TakeoffError
 from takeoff.files import atomic_path
 from takeoff.models import architecture
@@ -86,6 +85,16 @@ def plan_runs(
     return planned
 
 
+def shape_of(entry: Entry, study: Study) -> Shape:
+    """The shape of a dataset of the catalogue, before it is prepared."""
+    return Shape(entry.train, len(study.dataset.classes or ()) or entry.classes, entry.channels)
+
+
+def expected_seconds(study: Study, arm: Arm, shape: Shape, flops_per_second: float) -> float:
+    """About what all runs of an arm take on one thread."""
+    return sum(run.expected_seconds or 0 for run in _trainings(study, arm, "", shape, flops_per_second))
+
+
 _COUNTED = ("learning_rate", "parameters", "epochs", "steps", "images", "flops", "expected_seconds")
 
 
@@ -131,6 +140,8 @@ def _trainings(
 
 def matrix_rate(side: int = 768, seconds: float = 0.3) -> float:
     """Floating-point operations per second of a float32 matrix product here, per core in use: a short measurement."""
+    import numpy as np
+
     a = np.random.default_rng(0).standard_normal((side, side), dtype=np.float32)
     a @ a
     began, products = time.process_time(), 0

@@ -4,9 +4,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import ceil
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from takeoff.data.catalogue import Entry, entries
@@ -14,16 +13,15 @@ from takeoff.digests import ENGINE, PACKAGE, code_digest
 from takeoff.errors import TakeoffError, choices
 from takeoff.experiments import registry
 from takeoff.files import digest_of
+from takeoff.packing import fitting_seconds, packs_of, training_seconds
+from takeoff.planning import Shape, shape_of
 from takeoff.study.arms import AnyArm, Arm, ClassicalArm, distinct
 from takeoff.study.configuration import Configuration
 from takeoff.study.loading import check, load_study, study_path
 from takeoff.study.model import Study
 
-T = TypeVar("T", Arm, ClassicalArm)
 _OWN = {"network", "recipe", "train_samples", "features", "learner"}
 """What an arm is; the rest says how it is tuned, and with which seeds it is run."""
-MOST_PACKS = 1000
-"""Jobs that train, about, at most: Snakemake's own work, and a cluster's, grow with them."""
 RESERVED = ("data", "benchmark", "mlartifacts", "reference")
 """Folders of the results that belong to no study."""
 
@@ -80,25 +78,30 @@ class Project:
         return [arm for arm in self.all_arms if isinstance(arm, Arm)]
 
     @property
+    def shape(self) -> Shape | None:
+        """Of the dataset, as its catalogue tells; None where it is the user's own."""
+        return None if self.entry is None else shape_of(self.entry, self.study)
+
+    @cached_property
     def packs(self) -> list[list[Arm]]:
         """The networks' arms, in the groups that share a job."""
-        return self._packed(self.network_arms)
+        seconds = training_seconds(self.study, self.shape)
+        return packs_of(self.network_arms, self.configuration.arms_per_job, seconds)
 
-    @property
+    @cached_property
     def classical_packs(self) -> list[list[ClassicalArm]]:
         """The older methods' arms, likewise; those with the same features together, which are computed once."""
         arms = [arm for arm in self.all_arms if isinstance(arm, ClassicalArm)]
-        return self._packed(sorted(arms, key=lambda arm: arm.method))
+        arms.sort(key=lambda arm: arm.method)
+        return packs_of(arms, self.configuration.arms_per_job, fitting_seconds(self.study, self.shape))
 
-    def _packed(self, arms: list[T]) -> list[list[T]]:
-        """Arms that take a lender's choice come after those that make it, in jobs of their own; of very many arms more
-        share a job.
-        """
-        size = max(self.configuration.arms_per_job, ceil(len(arms) / MOST_PACKS))
-        packs = []
-        for group in ([a for a in arms if a.lender is None], [a for a in arms if a.lender is not None]):
-            packs += [group[start : start + size] for start in range(0, len(group), size)]
-        return packs
+    def lends(self, pack: Sequence[AnyArm]) -> bool:
+        """Whether another pack waits for a choice that this one makes."""
+        return not self._lenders.isdisjoint(arm.name for arm in pack)
+
+    @cached_property
+    def _lenders(self) -> frozenset[str | None]:
+        return frozenset(arm.lender for arm in self.all_arms)
 
     def lenders(self, pack: Sequence[AnyArm]) -> list[AnyArm]:
         """The arms whose choices a pack takes."""

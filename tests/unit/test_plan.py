@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Command
-from takeoff import project
+from conftest import REPOSITORY, Command
+from takeoff import packing
 from takeoff.experiments.registry import EXPERIMENTS
 from takeoff.models import architecture
 from takeoff.project import Project
@@ -97,7 +97,7 @@ def test_planning_needs_no_torch(command: Command, tmp_path: Path) -> None:
     import subprocess
     import sys
 
-    from conftest import REPOSITORY, SCRIPTS
+    from conftest import SCRIPTS
 
     done = subprocess.run(
         [sys.executable, str(SCRIPTS / "plan.py"), "--study", "digits"],
@@ -132,7 +132,40 @@ def test_of_very_many_arms_more_share_a_job(
     path = write_study(factors=factors)
     whole = Project(Configuration(arms_per_job=2), load_study(path), path)
     assert [len(pack) for pack in whole.packs] == [2, 2, 2, 2]
-    monkeypatch.setattr(project, "MOST_PACKS", 3)
-    packs = whole.packs
+    monkeypatch.setattr(packing, "MOST_PACKS", 3)
+    packs = Project(whole.configuration, whole.study, path).packs
     assert [len(pack) for pack in packs] == [3, 3, 2]
     assert [arm.name for pack in packs for arm in pack] == [arm.name for arm in whole.network_arms]
+
+
+@pytest.mark.parametrize("name", ["digits", "cifar10-quick"])
+def test_small_arms_share_a_job_until_it_is_worth_its_start(name: str) -> None:
+    path = REPOSITORY / "config" / "studies" / f"{name}.yaml"
+    whole = Project(Configuration(), load_study(path), path)
+    seconds = packing.training_seconds(whole.study, whole.shape)
+    packs = whole.packs
+    assert sorted(arm.name for pack in packs for arm in pack) == sorted(
+        arm.name for arm in whole.network_arms
+    )
+    made: set[str] = set()
+    for pack in packs:
+        assert made >= {arm.lender for arm in pack if arm.lender}
+        made |= {arm.name for arm in pack}
+    small = [p for p in packs if len(p) < packing.LEAST_ARMS or sum(map(seconds, p)) < packing.WORTH]
+    assert len(small) <= 2  # what is left over of those without a lender, and of those with one
+    # The default study's arms are tiny, and none of the other study's jobs waits for more than four.
+    sizes = [len(pack) for pack in packs]
+    assert max(sizes) > 10 if name == "digits" else max(sizes) <= packing.LEAST_ARMS + 1
+    assert any(whole.lends(pack) for pack in packs)
+    assert not whole.lends(packs[-1])
+
+
+def test_where_nobody_counted_the_images_four_arms_share_a_job(write_study: Callable[..., Path]) -> None:
+    factors = {
+        "dropout": {"baseline": 0, "treatment": 0.5},
+        "width": {"baseline": 0.0625, "treatment": 0.125},
+    }
+    own = {"dataset": {"name": "mine", "resolution": 8, "archive": "mine.tgz"}}
+    three = factors | {"activation": {"baseline": "tanh", "treatment": "relu"}}
+    path = write_study(factors=three, **own)
+    assert [len(pack) for pack in Project(Configuration(), load_study(path), path).packs] == [4, 4]

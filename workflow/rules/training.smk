@@ -68,6 +68,7 @@ for number, pack in enumerate(PROJECT.packs):
             f"{STUDY}/logs/train-{number}.log",
         benchmark:
             f"{STUDY}/benchmarks/train-{number}.tsv"
+        priority: int(PROJECT.lends(pack))
         conda:
             "../../envs/training.yaml"
         threads: CONFIG.threads
@@ -91,7 +92,8 @@ for number, pack in enumerate(PROJECT.packs):
 
 if PROJECT.timed:
 
-    # It takes every core, so that nothing else runs beside what is timed; on a cluster, those of any training job.
+    # It takes every core, so that nothing else runs beside what is timed; on a cluster, those of any training job. It
+    # goes first, when no core must fall idle before it.
     rule probe:
         input:
             train=f"{DATA}/train.safetensors",
@@ -104,6 +106,7 @@ if PROJECT.timed:
             f"{STUDY}/logs/probe.log",
         benchmark:
             f"{STUDY}/benchmarks/probe.tsv"
+        priority: 2
         conda:
             "../../envs/training.yaml"
         threads: not workflow.remote_exec and workflow.resource_settings.cores or CONFIG.threads
