@@ -26,6 +26,11 @@ def main() -> None:
     )
     parser.add_argument("--card", type=Path, required=True, help="the dataset's card.json")
     parser.add_argument("--tracking-uri", required=True, help="database or server; empty: tracking is off")
+    parser.add_argument(
+        "--runs-only",
+        action="store_true",
+        help="runs and arms; experiments, with their figures, stay as they are",
+    )
     parser.add_argument("--out", type=Path, required=True, help="a JSON file that says what was done")
     given = parser.parse_args()
     uri = given.tracking_uri.strip()
@@ -41,13 +46,16 @@ def main() -> None:
 
     study = load_study(given.study)
     card = _read_card(given.card)
-    entries = read_entries(study, str(given.study), given.results, card["digest"][:16])
+    entries = read_entries(
+        study, str(given.study), given.results, card["digest"][:16], experiments=not given.runs_only
+    )
     name = f"takeoff/{given.results.absolute().name}"
     client = connect(uri)
     with reported(uri):
         experiment_id = open_experiment(client, uri, name, study.title, given.results)
         importer = Importer(client, experiment_id, card, origin_tags())
-        outcome = importer.bring_in_step(_with_progress(entries, name))
+        left = {"experiment"} if given.runs_only else set()
+        outcome = importer.bring_in_step(_with_progress(entries, name), left)
     for gone in outcome.gone:
         print(f"{name}: deleted {gone}, no longer in the study (MLflow's trash keeps it)")
     print(f"{name}: " + ", ".join(f"{n} {what}" for what, n in outcome.counts.items()))

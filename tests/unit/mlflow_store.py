@@ -44,9 +44,9 @@ class Store:
             }
 
 
-def import_into_mlflow(folder: ResultsFolder, monkeypatch, uri=None):
+def import_into_mlflow(folder: ResultsFolder, monkeypatch, uri=None, options=()):
     """Run the command in this process; what it counted."""
-    monkeypatch.setattr(sys, "argv", folder.command(uri)[1:])
+    monkeypatch.setattr(sys, "argv", [*folder.command(uri)[1:], *options])
     run_command(track.main)
     written = json.loads(folder.out.read_text())
     return {key: written[key] for key in counts() if key in written}

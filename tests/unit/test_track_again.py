@@ -17,6 +17,7 @@ TWO_FACTORS = {
     "activation": {"baseline": "tanh", "treatment": "relu"},
     "norm": {"baseline": "none", "treatment": "batch"},
 }
+RUNS_ONLY = ("--runs-only",)
 KILL_AT_THIRD_RUN = """
 import os, signal, sys
 import track
@@ -60,6 +61,18 @@ def test_a_new_figure_replaces_only_the_experiment(fresh_results, monkeypatch):
     import_into_mlflow(folder, monkeypatch)
     (folder.results / "figures" / "factorial-effects.csv").write_text("term,estimate\nactivation,0.02\n")
     assert import_into_mlflow(folder, monkeypatch) == counts(updated=1, unchanged=6)
+
+
+def test_runs_may_go_first_and_experiments_follow(fresh_results, monkeypatch):
+    folder = fresh_results()
+    assert import_into_mlflow(folder, monkeypatch, options=RUNS_ONLY) == counts(created=6)
+    assert {run.data.tags["takeoff.role"] for run in Store(folder).runs().values()} == {"arm", "run"}
+    assert import_into_mlflow(folder, monkeypatch) == counts(created=1, unchanged=6)
+    before = Store(folder).ids()
+    retrain(folder, "relu", seed=1)
+    # The experiment is older than its runs for a while, and stays.
+    assert import_into_mlflow(folder, monkeypatch, options=RUNS_ONLY) == counts(updated=2, unchanged=4)
+    assert set(Store(folder).ids()) == set(before)
 
 
 def test_more_seeds_add_only_their_runs(fresh_results, monkeypatch):

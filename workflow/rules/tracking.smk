@@ -1,16 +1,49 @@
 """From files to MLflow: one importer, and a second import changes nothing."""
 
+TRACKED_RUNS = f"{STUDY}/tracked_runs.json"
+FINISHED_RUNS = {
+    "runs": [
+        f"{PROJECT.arm_folder(arm).as_posix()}/runs.parquet" for arm in PROJECT.all_arms
+    ],
+    "curves": [
+        f"{PROJECT.arm_folder(arm).as_posix()}/curves.parquet"
+        for arm in PROJECT.network_arms
+    ],
+}
+
+
+# Runs go beside the analysis, which takes as long; experiments, with their figures, follow.
+rule track_runs:
+    input:
+        **FINISHED_RUNS,
+        card=CARD,
+        study=STUDY_FILE,
+    output:
+        TRACKED_RUNS,
+    log:
+        f"{STUDY}/logs/track-runs.log",
+    benchmark:
+        f"{STUDY}/benchmarks/track-runs.tsv"
+    priority: 1
+    localrule: True
+    conda:
+        "../../envs/tracking.yaml"
+    params:
+        results=folder_of("study"),
+        uri=PROJECT.tracking_uri,
+        digest=code_digest("tracking"),
+    shell:
+        command(
+            "track",
+            "--study {input.study:q} --results {params.results:q} --card {input.card:q} "
+            "--tracking-uri {params.uri:q} --runs-only --out {output:q}",
+        )
+
 
 rule track:
     input:
-        runs=[
-            f"{PROJECT.arm_folder(arm).as_posix()}/runs.parquet"
-            for arm in PROJECT.all_arms
-        ],
-        curves=[
-            f"{PROJECT.arm_folder(arm).as_posix()}/curves.parquet"
-            for arm in PROJECT.network_arms
-        ],
+        **FINISHED_RUNS,
+        tracked=TRACKED_RUNS,  # one process writes at a time
         figures=FIGURES,
         claims=CLAIMS,
         card=CARD,

@@ -6,7 +6,7 @@ finished last: one that is not was left half-made by an import that was killed, 
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,10 +53,12 @@ class Importer:
         self.inputs = dataset_inputs(card)
         self.origin = dict(origin)
 
-    def bring_in_step(self, entries: Iterable[Entry]) -> Outcome:
-        """Log `entries`, parents first, and delete what this command logged once and is among them no longer."""
+    def bring_in_step(self, entries: Iterable[Entry], left: Collection[str] = ()) -> Outcome:
+        """Log `entries`, parents first, and delete what this command logged once and is among them no longer; runs
+        with a role in `left` stay.
+        """
         outcome = Outcome()
-        present = self._present()
+        present = {key: runs for key, runs in self._present().items() if key[0] not in left}
         ids: dict[Key, str] = {}
         for entry in entries:
             parent = {PARENT: ids[entry.parent]} if entry.parent else {}

@@ -50,16 +50,21 @@ REQUIRED = {"seed", "run_key", "started_at", "seconds", "diverged", "train_accur
 SUFFIXES = (".svg", ".png", ".csv")
 
 
-def read_entries(study: Study, source: str, results: Path, data: str) -> list[Entry]:
+def read_entries(
+    study: Study, source: str, results: Path, data: str, *, experiments: bool = True
+) -> list[Entry]:
     """Everything that `results` holds of `study` (read from `source`), parents before their children.
 
-    `data`, which identifies the images, is a tag of every entry. Raises TakeoffError where an arm of the study has
-    no results or a table lacks a column.
+    `data`, which identifies the images, is a tag of every entry; without `experiments`, only runs and arms are read.
+    Raises TakeoffError where an arm of the study has no results or a table lacks a column.
     """
     options = enabled(study, source)
     tags = {"takeoff.study": results.absolute().name, "takeoff.data": data}
     entries = {arm.name: list(_arm_entries(arm, study, results, tags)) for arm in all_arms(study, source)}
-    experiments = [
+    of_runs = [entry for of_arm in entries.values() for entry in of_arm]
+    if not experiments:
+        return of_runs
+    return [
         _experiment_entry(
             name,
             [f"{name}-{figure}" for figure in figures_of(name, study, options[name])],
@@ -68,8 +73,7 @@ def read_entries(study: Study, source: str, results: Path, data: str) -> list[En
             [entry for arm in wanted for entry in entries[arm.name]],
         )
         for name, wanted in arms_of(study, source).items()
-    ]
-    return experiments + [entry for of_arm in entries.values() for entry in of_arm]
+    ] + of_runs
 
 
 def _arm_entries(of: AnyArm, study: Study, results: Path, tags: dict[str, str]) -> Iterator[Entry]:
