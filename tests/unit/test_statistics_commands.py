@@ -104,7 +104,7 @@ def test_a_ratio_of_errors_pairs_seeds_and_images(command: Command, tmp_path: Pa
     assert row["ratio"] == pytest.approx(means["network"] / means["rival"])
     assert (row["n_seeds"], row["n_images"]) == (4, 200)
     assert row["ci_low"] < row["ratio"] < row["ci_high"] < 1
-    wrong = command("analyse", "ratio", *options, "--of", "netwrok", "--over", "rival")
+    wrong = command("analyse", "ratio", *options, "--of", "networks", "--over", "rival")
     assert wrong.returncode != 0
     assert "did you mean network?" in wrong.stderr
 
