@@ -10,34 +10,68 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import REPOSITORY
+import yaml
+from conftest import REPOSITORY, small_study
 from snakemake_command import run_snakemake
 
 Snakemake = Callable[..., subprocess.CompletedProcess[str]]
 
 
+RESULTS = "it's my results"
+
+
 @pytest.fixture
 def snakemake(tmp_path: Path, write_study: Callable[..., Path]) -> Snakemake:
-    """Run the small study in a folder of its own, without MLflow unless asked for; keywords change the study."""
+    """Run the small study in a folder of its own, without MLflow; keywords change the study."""
 
-    def run(
-        *arguments: str,
-        config: tuple[str, ...] = (),
-        home: Path = REPOSITORY,
-        tracked: bool = False,
-        **changes: object,
-    ):
-        config = (f"study={write_study(**changes)}", *([] if tracked else ["tracking_uri=''"]), *config)
-        arguments = arguments or ("--cores", "all")
-        return run_snakemake(tmp_path / "here", *arguments, config=config, home=home)
+    def run(*arguments: str, config: tuple[str, ...] = (), **changes: object):
+        config = (f"study={write_study(**changes)}", "tracking_uri=''", *config)
+        return run_snakemake(tmp_path / "here", *(arguments or ("--cores", "all")), config=config)
 
     return run
 
 
-def trained(folder: Path) -> int:
-    """How many trainings the last jobs' logs tell of."""
-    logs = (folder / "here" / "results" / "small" / "logs").glob("train-*.log")
-    return sum(log.read_text().count("  seed ") for log in logs)
+class Finished:
+    """A folder with the workflow's files, the small study, and what it gave; only MLflow has absolute paths."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.home = folder / "clone"
+        self.study = folder / RESULTS / "small"
+
+    def snakemake(self, *arguments: str, config: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+        """Run the study again, with MLflow."""
+        config = ("study=small.yaml", f"results={RESULTS}", *config)
+        return run_snakemake(self.folder, *(arguments or ("--cores", "all")), config=config, home=self.home)
+
+    def change(self, **keys: object) -> None:
+        """Change keys of the study."""
+        (self.folder / "small.yaml").write_text(yaml.safe_dump(small_study(**keys), sort_keys=False))
+
+    def trained(self) -> int:
+        """How many trainings the last jobs' logs tell of."""
+        return sum(log.read_text().count("  seed ") for log in (self.study / "logs").glob("train-*.log"))
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """The small study, run once for all tests of what comes after."""
+    finished = Finished(tmp_path_factory.mktemp("finished") / "here")
+    for folder in ("scripts", "workflow", "config", "envs"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(REPOSITORY / folder, finished.home / folder, ignore=ignored)
+    shutil.copy(REPOSITORY / "Snakefile", finished.home)
+    finished.change()
+    done = finished.snakemake()
+    assert done.returncode == 0, done.stderr
+    return finished
+
+
+@pytest.fixture
+def finished(once: Finished, tmp_path: Path) -> Finished:
+    """A copy of it, to go on from."""
+    shutil.copytree(once.folder, tmp_path / "here")
+    return Finished(tmp_path / "here")
 
 
 def jobs(done: subprocess.CompletedProcess[str]) -> set[str]:
@@ -45,11 +79,8 @@ def jobs(done: subprocess.CompletedProcess[str]) -> set[str]:
     return set(re.findall(r"^(?:local)?rule (\w+):", done.stdout + done.stderr, re.MULTILINE))
 
 
-def test_from_images_to_a_report_and_nothing_again(snakemake: Snakemake, tmp_path: Path) -> None:
-    results = ("results=it's my results",)
-    done = snakemake(config=results, tracked=True)
-    assert done.returncode == 0, done.stderr
-    study = tmp_path / "here" / "it's my results" / "small"
+def test_from_images_to_a_report_and_nothing_again(finished: Finished) -> None:
+    study = finished.study
     for name in ("effects", "cells", "curves"):
         for suffix in (".svg", ".png", ".csv"):
             assert (study / "figures" / f"factorial-{name}{suffix}").stat().st_size > 100
@@ -61,11 +92,11 @@ def test_from_images_to_a_report_and_nothing_again(snakemake: Snakemake, tmp_pat
     assert accuracy["estimate"].iloc[0] == pytest.approx(means["batch"] - means["none"])
     assert (study.parent / "mlflow.db").exists()
 
-    again = snakemake(config=results, tracked=True)
+    again = finished.snakemake()
     assert again.returncode == 0
     assert "Nothing to be done" in again.stdout + again.stderr
 
-    report = snakemake("--report", str(study / "report.html"), config=results, tracked=True)
+    report = finished.snakemake("--report", str(study / "report.html"))
     assert report.returncode == 0, report.stderr
     page = (study / "report.html").read_text()
     assert "factorial-effects" in page
@@ -73,16 +104,16 @@ def test_from_images_to_a_report_and_nothing_again(snakemake: Snakemake, tmp_pat
 
 
 @pytest.mark.slow
-def test_raising_the_seeds_trains_only_the_new(snakemake: Snakemake, tmp_path: Path) -> None:
-    assert snakemake().returncode == 0
-    assert trained(tmp_path) == 2 * (4 + 2)
-    study = tmp_path / "here" / "results" / "small"
+def test_raising_the_seeds_trains_only_the_new(finished: Finished) -> None:
+    assert finished.trained() == 2 * (4 + 2)
+    study = finished.study
     criteria = json.loads((study / "criteria.json").read_text())
     criteria["batch-norm-speeds-training"] = "supported above 9"
     (study / "criteria.json").write_text(json.dumps(criteria))
-    done = snakemake(seeds=3)
+    finished.change(seeds=3)
+    done = finished.snakemake()
     assert done.returncode == 0, done.stderr
-    assert trained(tmp_path) == 2 * 1
+    assert finished.trained() == 2 * 1
     effects = pd.read_csv(study / "factorial" / "effects.csv")
     assert (effects["n_seeds"] == 3).all()
     # What was written down first stays, and the verdict tells.
@@ -91,45 +122,35 @@ def test_raising_the_seeds_trains_only_the_new(snakemake: Snakemake, tmp_path: P
     assert "was changed" in claims.loc["batch-norm-speeds-training", "reason"]
 
 
-@pytest.mark.slow
-def test_packing_arms_otherwise_retrains_nothing(snakemake: Snakemake, tmp_path: Path) -> None:
-    assert snakemake(config=("arms_per_job=1",)).returncode == 0
-    done = snakemake(config=("arms_per_job=2",))
+def test_packing_arms_otherwise_does_nothing_again(finished: Finished) -> None:
+    packs = {path.name for path in (finished.study / "logs").glob("train-*.log")}
+    assert packs == {"train-0.log"}
+    plan = finished.snakemake(
+        "--cores", "all", "--dry-run", "--forcerun", "train_1", config=("arms_per_job=1",)
+    )
+    assert {"train_1"} <= jobs(plan)  # there are two jobs now
+    done = finished.snakemake(config=("arms_per_job=1",))
     assert done.returncode == 0
     assert "Nothing to be done" in done.stdout + done.stderr
 
 
-@pytest.fixture
-def clone(tmp_path: Path) -> Path:
-    """The workflow's files, copied, to be changed."""
-    home = tmp_path / "clone"
-    for folder in ("scripts", "workflow", "config", "envs"):
-        shutil.copytree(REPOSITORY / folder, home / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(REPOSITORY / "Snakefile", home)
-    return home
-
-
 @pytest.mark.slow
-def test_an_engine_change_retrains_and_a_figures_change_does_not(
-    snakemake: Snakemake, clone: Path, tmp_path: Path
-) -> None:
-    package = clone / "scripts" / "takeoff"
-    assert snakemake(home=clone).returncode == 0
-
+def test_an_engine_change_retrains_and_a_figures_change_does_not(finished: Finished) -> None:
+    package = finished.home / "scripts" / "takeoff"
     with (package / "training" / "engine.py").open("a") as file:
         file.write("\n# A comment.\n")
-    unchanged = snakemake("--cores", "all", "--dry-run", home=clone)
+    unchanged = finished.snakemake("--cores", "all", "--dry-run")
     assert "Nothing to be done" in unchanged.stdout + unchanged.stderr
 
     with (package / "experiments" / "plotting.py").open("a") as file:
         file.write("\nNEW = 1\n")
-    redrawn = snakemake("--cores", "all", home=clone)
+    redrawn = finished.snakemake("--cores", "all")
     assert redrawn.returncode == 0, redrawn.stderr
     assert jobs(redrawn) == {"analyse_factorial", "draw_factorial", "judge", "track", "all"}
 
     with (package / "training" / "engine.py").open("a") as file:
         file.write("\nNEW = 1\n")
-    retrained = snakemake("--cores", "all", "--dry-run", home=clone)
+    retrained = finished.snakemake("--cores", "all", "--dry-run")
     assert "train_0" in jobs(retrained)
 
 
@@ -146,7 +167,8 @@ def test_bare_cores_all_keeps_to_the_gpu_slots(
 
     def at_once(*arguments: str) -> int:
         shutil.rmtree(tmp_path / "here" / "results" / "small", ignore_errors=True)
-        done = snakemake("--cores", "2", *arguments, config=("arms_per_job=1",))
+        until = ("--until", "train_0", "train_1")
+        done = snakemake("--cores", "2", *until, *arguments, config=("arms_per_job=1",))
         assert done.returncode == 0, done.stderr
         running = most = 0
         for line in (done.stdout + done.stderr).splitlines():
@@ -154,6 +176,7 @@ def test_bare_cores_all_keeps_to_the_gpu_slots(
                 re.search(r"Finished .*train_\d+", line)
             )
             most = max(most, running)
+        assert {"train_0", "train_1"} <= jobs(done)
         return most
 
     assert at_once() == 1
