@@ -1,21 +1,19 @@
 """From files to MLflow: one importer, and a second import changes nothing."""
 
 TRACKED_RUNS = f"{STUDY}/tracked_runs.json"
-FINISHED_RUNS = {
-    "runs": [
-        f"{PROJECT.arm_folder(arm).as_posix()}/runs.parquet" for arm in PROJECT.all_arms
-    ],
-    "curves": [
-        f"{PROJECT.arm_folder(arm).as_posix()}/curves.parquet"
-        for arm in PROJECT.network_arms
-    ],
-}
 
 
 # Runs go beside the analysis, which takes as long; experiments, with their figures, follow.
 rule track_runs:
     input:
-        **FINISHED_RUNS,
+        runs=[
+            f"{PROJECT.arm_folder(arm).as_posix()}/runs.parquet"
+            for arm in PROJECT.all_arms
+        ],
+        curves=[
+            f"{PROJECT.arm_folder(arm).as_posix()}/curves.parquet"
+            for arm in PROJECT.network_arms
+        ],
         card=CARD,
         study=STUDY_FILE,
     output:
@@ -42,8 +40,7 @@ rule track_runs:
 
 rule track:
     input:
-        **FINISHED_RUNS,
-        tracked=TRACKED_RUNS,  # one process writes at a time
+        tracked=TRACKED_RUNS,  # all runs, and one process writes at a time
         figures=FIGURES,
         claims=CLAIMS,
         card=CARD,
