@@ -6,8 +6,9 @@ VENV := .venv
 RUN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 export PYTHONDONTWRITEBYTECODE :=
 
-# A file of tests stays on one core: its tests share what they set up.
-PARALLEL := -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+# A file of tests stays in one process: its tests share what they set up. One process more than there are cores, since
+# a cluster, a browser and servers are waited for.
+PARALLEL := -n $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 NAME := $(shell basename "$(STUDY)" .yaml)
 SNAKEMAKE := $(RUN) snakemake --cores $(CORES) --workflow-profile workflow/profiles/local --config 'study=$(STUDY)'
 
