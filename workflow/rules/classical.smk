@@ -25,6 +25,7 @@ for number, pack in enumerate(PROJECT.classical_packs):
         conda:
             "../../envs/classical.yaml"
         threads: CONFIG.threads
+        priority: 1
         resources:
             mem_mb=PROJECT.training_mb,
             runtime="12h",

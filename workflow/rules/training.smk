@@ -43,7 +43,8 @@ rule plan:
 
 # A rule per pack, each with every file of its arms. Its params tell of its arms only what experiments ask of them
 # beyond the study's own grid and seeds; the command keeps finished runs beside these files, so that packing arms
-# otherwise trains nothing again.
+# otherwise trains nothing again. Jobs that give runs go before those that analyse some, and first of all those that
+# others wait for: what comes last of all, logging every run, waits for them.
 for number, pack in enumerate(PROJECT.packs):
     folders = [PROJECT.arm_folder(arm).as_posix() for arm in pack]
     probed = [PROJECT.arm_folder(arm).as_posix() for arm in pack if arm.probed]
@@ -68,7 +69,7 @@ for number, pack in enumerate(PROJECT.packs):
             f"{STUDY}/logs/train-{number}.log",
         benchmark:
             f"{STUDY}/benchmarks/train-{number}.tsv"
-        priority: int(PROJECT.lends(pack))
+        priority: 1 + PROJECT.lends(pack)
         conda:
             "../../envs/training.yaml"
         threads: CONFIG.threads
@@ -106,7 +107,7 @@ if PROJECT.timed:
             f"{STUDY}/logs/probe.log",
         benchmark:
             f"{STUDY}/benchmarks/probe.tsv"
-        priority: 2
+        priority: 3
         conda:
             "../../envs/training.yaml"
         threads: not workflow.remote_exec and workflow.resource_settings.cores or CONFIG.threads
