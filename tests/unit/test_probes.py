@@ -55,6 +55,28 @@ def test_gradients_are_back_propagations(
     assert [row["weight_change"] for row in rows] == [None] * 7
 
 
+def test_gradients_too_small_to_be_squared_in_float32_are_seen(
+    images: Resident, arm: Callable[..., Arm]
+) -> None:
+    network = arm(network=PLAIN | {"depth": 20}, activation="relu", initialisation="gaussian-0.01").network
+    model = build(network, images.resolution, images.channels, images.classes, 0, torch.device("cpu"))
+    rows = probe(model, images, torch.arange(200), weighted_layers(model), trained=False)
+    # By hand and in float64.
+    values = images.normalised(images.images[:200]).flatten(1).double()
+    before, weights = [], [layer.weight.detach().double() for layer in model if hasattr(layer, "weight")]
+    for matrix in weights:
+        before.append(values @ matrix.T)
+        values = before[-1].relu()
+    delta = before[-1].softmax(1) - functional.one_hot(images.labels[:200], 10)
+    norms = []
+    for place in range(20, -1, -1):
+        norms.append(float(delta.norm(dim=1).square().mean().sqrt()))
+        if place:
+            delta = delta @ weights[place] * (before[place - 1] > 0)
+    assert 0 < norms[-1] < 1e-23
+    assert [row["gradient_norm"] for row in reversed(rows)] == pytest.approx(norms, rel=1e-3, abs=0)
+
+
 def test_saturation_and_change_are_what_they_say(images: Resident, arm: Callable[..., Arm]) -> None:
     relu = looked_at(images, arm(network=PLAIN, activation="relu"))
     assert all(0.2 < row["saturated"] < 0.8 for row in relu[:-1])  # half of He's pre-activations are negative

@@ -120,10 +120,12 @@ def draw_layers(study: Study, tables: Tables) -> tuple[Figure, pd.DataFrame]:
         for norm, line in own.groupby("norm", sort=False):
             _line(column[0], line, "saturated", kind, str(norm))
             _line(column[1], line, "weight_change", kind, str(norm))
-            ratio = change[_of(change, kind) & (change["norm"] == norm)]["ratio"]
-            name = "batch norm" if norm == "batch" else "no norm"
-            still = change[_of(change, kind) & (change["norm"] == norm)]["first_still"].astype(bool).any()
-            words.append(f"{name}: first/last {'≤ ' if still else ''}{np.exp(np.log(ratio).mean()):.2g}×")
+            words.append(_ratio_words(str(norm), change[_of(change, kind) & (change["norm"] == norm)]))
+        if (own["weight_change"] < STILL).all():
+            column[1].text(
+                0.5, 0.5, "below 10⁻⁷ in every layer:\nfloat32 sees no change", color=MUTED, fontsize=8,
+                ha="center", transform=column[1].transAxes,
+            )  # fmt: skip
         column[0].set_title(words[0])
         column[1].set_title("\n".join(words[1:]), fontsize=8.5, fontweight="normal")
         column[0].set_ylim(-0.03, 1.03)
@@ -134,6 +136,16 @@ def draw_layers(study: Study, tables: Tables) -> tuple[Figure, pd.DataFrame]:
     grid[0, 0].set_ylabel("saturated (of ReLU: inactive)")
     grid[1, 0].set_ylabel("relative change of weights")
     return figure, table
+
+
+def _ratio_words(norm: str, change: pd.DataFrame) -> str:
+    """How much more the first hidden layer's weights changed than the last one's, as far as one can tell."""
+    name = "batch norm" if norm == "batch" else "no norm"
+    first, last = (bool(change[f"{layer}_still"].astype(bool).any()) for layer in ("first", "last"))
+    if first and last:
+        return f"{name}: neither first nor last changes"
+    bound = "≤ " * first + "≥ " * last
+    return f"{name}: first/last {bound}{np.exp(np.log(change['ratio']).mean()):.2g}×"
 
 
 @styled

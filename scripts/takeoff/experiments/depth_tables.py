@@ -12,8 +12,8 @@ from takeoff.statistics.intervals import mean_interval
 from takeoff.study.arms import Arm
 from takeoff.study.model import Study
 
-LEAST = 1e-30
-"""What a gradient's norm of 0, below what float32 can hold, counts as in logarithms."""
+LEAST = 1e-38
+"""What a gradient's norm of 0 counts as in logarithms: about the least that float32 holds in full."""
 STILL = 1e-7
 """What a relative change of weights below float32's rounding counts as."""
 DESCRIPTION = ["activation", "norm", "initialisation", "depth"]

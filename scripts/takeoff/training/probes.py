@@ -49,7 +49,10 @@ def probe(
             {
                 "layer": place + 1,
                 "hidden": hidden,
-                "gradient_norm": float(gradients[place].flatten(1).norm(dim=1).square().mean().sqrt()),
+                # In float64: the square of 1e-20 is nothing in float32.
+                "gradient_norm": float(
+                    gradients[place].double().flatten(1).square().sum(dim=1).mean().sqrt()
+                ),
                 "saturated": None if slope is None else float(slope.float().mean()),
                 "dead": None if slope is None else float(slope.all(dim=0).float().mean()),
                 "weight_change": float((weights - first).norm() / first.norm()) if trained else None,
