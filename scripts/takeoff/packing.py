@@ -1,7 +1,8 @@
 """Which arms share a job: small ones until they are worth its start-up, those that take another's choice in jobs of
 their own.
 
-Every part of a workflow packs alike, on any machine: it asks neither how fast this one is, nor what is prepared.
+Every part of a workflow packs alike, on any machine: what an arm takes is estimated at one rate for all, from what the
+catalogue tells of its images.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,30 +16,34 @@ from takeoff.study.model import Study
 T = TypeVar("T", Arm, ClassicalArm)
 MOST_PACKS = 1000
 """Jobs that train, about, at most: Snakemake's own work, and a cluster's, grow with them."""
-LEAST_ARMS = 4
-"""Arms of a job at least, where the configuration leaves it to their size."""
+ARMS = 4
+"""Of a job, where nobody knows how long they take; of older methods at least, which share features."""
 WORTH = 60.0
 """Seconds of such a job at least, of which importing torch takes three to five."""
-FLOPS_PER_SECOND = 5e10
-"""Of one thread, so that a minute here is one or two on most machines."""
+FLOPS_PER_SECOND = {"cpu": 5e10, "auto": 5e10, "cuda": 5e13}
+"""Of that estimate, by the configured device: of one thread, so that its minute is one or two on most CPUs, and of a
+GPU. Whether `auto` finds one may differ between the machine that plans and those that train."""
 FIT_SECONDS = 1.5e-5
 """An older method's time per image and pixel on its side squared, tuning included: that of the default study."""
 
 
-def packs_of(arms: Sequence[T], per_job: int | None, seconds: Callable[[T], float]) -> list[list[T]]:
+def packs_of(
+    arms: Sequence[T], per_job: int | None, seconds: Callable[[T], float], least: int = 1
+) -> list[list[T]]:
     """The arms in their order, in groups that share a job, those without a lender first.
 
     Args:
         arms: of a study.
-        per_job: how many share one; None: `LEAST_ARMS` or more, as many as it takes to train for `WORTH` seconds. Of
-            very many arms more do.
+        per_job: how many share one; None: `least` or more, as many as it takes to be worth a job. Of very many arms
+            more do.
         seconds: about what an arm takes.
+        least: see `per_job`.
 
     """
-    least = ceil(len(arms) / MOST_PACKS)
-    size = max(LEAST_ARMS if per_job is None else per_job, least)
+    crowded = ceil(len(arms) / MOST_PACKS)
+    size = max(least if per_job is None else per_job, crowded)
     # Where the number of jobs is bounded anyhow, no arm needs its estimate.
-    worth = WORTH if per_job is None and least <= LEAST_ARMS else 0.0
+    worth = WORTH if per_job is None and crowded <= ARMS else 0.0
     packs: list[list[T]] = []
     for group in ([a for a in arms if a.lender is None], [a for a in arms if a.lender is not None]):
         packs += _in_order(group, size, worth, seconds)
@@ -61,17 +66,18 @@ def _in_order(arms: Sequence[T], size: int, worth: float, seconds: Callable[[T],
     return packs
 
 
-def training_seconds(study: Study, shape: Shape | None) -> Callable[[Arm], float]:
-    """About what an arm of networks takes; for ever where nobody knows how many images there are."""
-    return lambda arm: inf if shape is None else expected_seconds(study, arm, shape, FLOPS_PER_SECOND)
+def training_seconds(study: Study, shape: Shape | None, device: str) -> Callable[[Arm], float]:
+    """About what an arm of networks takes; where nobody knows how many images there are, a part of a job's worth."""
+    rate = FLOPS_PER_SECOND[device]
+    return lambda arm: WORTH / ARMS if shape is None else expected_seconds(study, arm, shape, rate)
 
 
 def fitting_seconds(study: Study, shape: Shape | None) -> Callable[[ClassicalArm], float]:
-    """About what an arm of an older method takes: images, times their pixels, times seeds."""
+    """About what an arm of an older method takes: images, times their pixels, times seeds; as above where unknown."""
 
     def seconds(arm: ClassicalArm) -> float:
         if shape is None:
-            return inf
+            return WORTH / ARMS
         images = (arm.train_samples or shape.train) * len(seeds_of(study, arm))
         return FIT_SECONDS * images * study.dataset.resolution**2
 

@@ -13,7 +13,7 @@ from takeoff.digests import ENGINE, PACKAGE, code_digest
 from takeoff.errors import TakeoffError, choices
 from takeoff.experiments import registry
 from takeoff.files import digest_of
-from takeoff.packing import fitting_seconds, packs_of, training_seconds
+from takeoff.packing import ARMS, fitting_seconds, packs_of, training_seconds
 from takeoff.planning import Shape, shape_of
 from takeoff.study.arms import AnyArm, Arm, ClassicalArm, distinct
 from takeoff.study.configuration import Configuration
@@ -85,7 +85,7 @@ class Project:
     @cached_property
     def packs(self) -> list[list[Arm]]:
         """The networks' arms, in the groups that share a job."""
-        seconds = training_seconds(self.study, self.shape)
+        seconds = training_seconds(self.study, self.shape, self.configuration.device)
         return packs_of(self.network_arms, self.configuration.arms_per_job, seconds)
 
     @cached_property
@@ -93,7 +93,8 @@ class Project:
         """The older methods' arms, likewise; those with the same features together, which are computed once."""
         arms = [arm for arm in self.all_arms if isinstance(arm, ClassicalArm)]
         arms.sort(key=lambda arm: arm.method)
-        return packs_of(arms, self.configuration.arms_per_job, fitting_seconds(self.study, self.shape))
+        seconds = fitting_seconds(self.study, self.shape)
+        return packs_of(arms, self.configuration.arms_per_job, seconds, ARMS)
 
     def lends(self, pack: Sequence[AnyArm]) -> bool:
         """Whether another pack waits for a choice that this one makes."""

@@ -67,6 +67,11 @@ def test_a_fractions_effects_name_their_aliases(command: Command, tmp_path: Path
     means = table.groupby("a")["y"].mean()
     assert effects.loc["a", "estimate"] == pytest.approx(means[1] - means[0])
 
+    alike = written(table[table["a"] == table["b"]].assign(c=table["a"]), tmp_path / "alike.csv")
+    confounded = command("analyse", "effects", "--runs", alike, *options, "--fraction")
+    assert confounded.returncode != 0
+    assert "a and b change only together, so that no run tells their effects apart" in confounded.stderr
+
     three = written(table[table["a"] + table["b"] < 2], tmp_path / "three.csv")
     broken = command("analyse", "effects", "--runs", three, *options, "--fraction")
     assert broken.returncode != 0
@@ -98,12 +103,26 @@ def test_a_ratio_of_errors_pairs_seeds_and_images(command: Command, tmp_path: Pa
     options = ("--errors", path, "--response", "wrong", "--out", tmp_path / "out.csv")
     done = command("analyse", "ratio", *options, "--of", "network", "--over", "rival")
     assert done.returncode == 0, done.stderr
-    assert "1 seeds of only one of network and rival: left out" in done.stderr
+    assert "1 seed of only one of network and rival: left out" in done.stderr
     row = pd.read_csv(tmp_path / "out.csv").iloc[0]
     means = table.groupby("arm")["wrong"].mean()
     assert row["ratio"] == pytest.approx(means["network"] / means["rival"])
     assert (row["n_seeds"], row["n_images"]) == (4, 200)
-    assert row["ci_low"] < row["ratio"] < row["ci_high"] < 1
+    # By hand: an image counts as its error over the mean, and errors vary over seeds and images.
+    wide = {
+        name: own.pivot(index="seed", columns="image", values="wrong") for name, own in table.groupby("arm")
+    }
+    one, other = wide["network"].to_numpy(), wide["rival"].to_numpy()
+    linear = one / one.mean() - other / other.mean()
+    by_seed, by_image = linear.mean(axis=1), linear.mean(axis=0)
+    parts = np.array([by_seed.var(ddof=1) / 4, by_image.var(ddof=1) / 200])
+    rest = linear - by_seed[:, None] - by_image + linear.mean()
+    variance = max(parts.sum() - (rest**2).sum() / (3 * 199) / 800, parts.max())
+    freedom = parts.sum() ** 2 / (parts**2 / [3, 199]).sum()
+    half = stats.t.isf(0.025, freedom) * np.sqrt(variance)
+    assert np.log([row["ci_low"], row["ci_high"]]) == pytest.approx(
+        np.log(row["ratio"]) + np.array([-half, half])
+    )
     wrong = command("analyse", "ratio", *options, "--of", "networks", "--over", "rival")
     assert wrong.returncode != 0
     assert "did you mean network?" in wrong.stderr
@@ -135,7 +154,7 @@ def test_verdicts_of_any_table_follow_the_rule(command: Command, values: Path, t
     assert sooner["supports"] == "(2, inf)"
 
 
-def test_a_lower_bound_cannot_contradict(command: Command, tmp_path: Path) -> None:
+def test_a_lower_bound_cannot_contradict_what_is_to_be_larger(command: Command, tmp_path: Path) -> None:
     rows = [("sooner", value, value > 1.4) for value in (1.1, 1.2, 1.3, 1.25, 1.15, 1.5)]
     table = written(pd.DataFrame(rows, columns=["part", "value", "never"]), tmp_path / "values.csv")
     criteria = written(pd.DataFrame({"part": ["sooner"], "above": [2]}), tmp_path / "criteria.csv")
@@ -159,6 +178,11 @@ def test_a_lower_bound_cannot_contradict(command: Command, tmp_path: Path) -> No
             "row 1: sooner: (1, inf) both supports and contradicts",
         ),
         ({"part": ["sooner", "sooner"], "above": [2, 0]}, "two rows with part sooner"),
+        ({"part": ["sooner", "better"], "above": ["inf", 0]}, "column above: row 1: inf is no end"),
+        (
+            {"part": ["sooner", "better"], "above": [2, 0], "ratio": [True, True]},
+            "is no ratio, and {criteria}",
+        ),
     ],
 )
 def test_a_wrong_criterion_is_named(
@@ -170,3 +194,21 @@ def test_a_wrong_criterion_is_named(
     assert done.returncode != 0
     assert message.format(criteria=path) in done.stderr
     assert not out.exists()
+
+
+def test_a_value_counts_once_for_each_seed(command: Command, tmp_path: Path) -> None:
+    copies = pd.DataFrame({"part": ["sooner"] * 3, "value": [3.0, 3.1, 3.2], "seed": [0, 0, 1]})
+    criteria = written(pd.DataFrame({"part": ["sooner"], "above": [2]}), tmp_path / "criteria.csv")
+    options = ("--criteria", criteria, "--out", tmp_path / "out.csv")
+    done = command("analyse", "verdicts", "--values", written(copies, tmp_path / "values.csv"), *options)
+    assert done.returncode != 0
+    assert "two rows with part sooner, seed 0; valid: one" in done.stderr
+
+
+def test_a_row_longer_than_the_header_is_refused(command: Command, tmp_path: Path) -> None:
+    path = tmp_path / "ragged.csv"
+    path.write_text("y,z\n1,2,3\n4,5\n")
+    done = command("analyse", "search", "--runs", path, "--response", "y", "--out", tmp_path / "out.csv")
+    assert done.returncode != 0
+    assert f"{path}: not a table" in done.stderr
+    assert not (tmp_path / "out.csv").exists()

@@ -22,10 +22,10 @@ for number, pack in enumerate(PROJECT.classical_packs):
             f"{STUDY}/logs/fit-classical-{number}.log",
         benchmark:
             f"{STUDY}/benchmarks/fit-classical-{number}.tsv"
+        priority: 1
         conda:
             "../../envs/classical.yaml"
         threads: CONFIG.threads
-        priority: 1
         resources:
             mem_mb=PROJECT.training_mb,
             runtime="12h",

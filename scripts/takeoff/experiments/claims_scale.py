@@ -68,14 +68,20 @@ def bounded(part: Part, end: float) -> float:
     """An interval's end on the estimate's scale; infinite where a ratio is as good as 0 or infinite."""
     if part.ratio and not NEARLY_NONE <= end <= 1 / NEARLY_NONE and not np.isnan(end):
         return np.inf if end > 1 else -np.inf
-    return part.scaled(end)
+    return part.scaled(_possible(part, end))
+
+
+def _possible(part: Part, end: float) -> float:
+    """An interval's end as far as there is such a value: percentages differ by 100 points at most."""
+    return float(np.clip(end, -100, 100)) if part.unit == "points" and np.isfinite(end) else end
 
 
 def number_words(judgement: Judgement) -> tuple[str, str]:
     """Estimate with its unit, and interval, both to the digits that the interval's width allows; and on how many values
     they rest, where that is a whole number.
     """
-    low, high, estimate = judgement.low, judgement.high, judgement.estimate
+    low, high = (_possible(judgement.part, end) for end in (judgement.low, judgement.high))
+    estimate = judgement.estimate
     unit = "×" if judgement.part.ratio else f" {judgement.part.unit}".rstrip()
     if np.isnan(estimate):
         return "–", "not measured"

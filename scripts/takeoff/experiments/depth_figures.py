@@ -52,9 +52,9 @@ def draw_gradients(study: Study, tables: Tables) -> tuple[Figure, pd.DataFrame]:
         f"{depth} hidden layers · geometric mean of {seeds} seed{'s' * (seeds > 1)} · solid: no norm, "
         "dashed: batch norm · slope: change of ln gradient per layer towards the images",
     )
-    grid = figure.subplots(2, len(kinds), sharex=True, sharey=True, squeeze=False)
+    grid = figure.subplots(2, max(1, len(kinds)), sharex=True, sharey=True, squeeze=False)
     for row, moment in zip(grid, MOMENTS, strict=True):
-        for axes, kind in zip(row, kinds, strict=True):
+        for axes, kind in zip(row, kinds, strict=False):
             own = table[_of(table, kind) & (table["moment"] == moment) & table["hidden"].astype(bool)]
             words = [_panel_words(kind) if moment == "start" else ""]
             for norm, line in own.groupby("norm", sort=False):
@@ -203,14 +203,14 @@ def draw_accuracy(study: Study, tables: Tables) -> tuple[Figure, pd.DataFrame]:
 
 @styled
 def draw_mends(study: Study, mends: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
-    """What each change of one setting adds to training accuracy at the greatest depth, with its interval."""
+    """What each change adds to training accuracy at the greatest depth, with its interval."""
     table = mends.sort_values("change", kind="stable", key=lambda names: names.map(list(CHANGES).index))
     figure = new_figure(
         7.2,
         1.5 + 0.32 * len(table),
         f"{study.title}: what mends a deep network?",
-        "points of training accuracy that one change adds at the greatest depth, all else equal · 95% t interval "
-        "over paired seeds",
+        "points of training accuracy that a change adds at the greatest depth, each network at its own rate · 95% t "
+        "interval over paired seeds",
     )
     axes = figure.subplots()
     gains = 100 * table[["gain", "ci_low", "ci_high"]].astype(float)

@@ -147,8 +147,8 @@ def final_runs(arms: pd.DataFrame, runs: pd.DataFrame, deepest: int, majority: f
 def mends(runs: pd.DataFrame) -> pd.DataFrame:
     """What batch norm, ReLU and the initialisation each add to training accuracy at the greatest depth.
 
-    A row per change of one setting: what it is, in which network, and the mean difference over paired seeds with its
-    t interval; intervals are not adjusted for their number.
+    A row per change: what it is, in which network, and the mean difference over paired seeds with its t interval, not
+    adjusted for their number. Each network has its own rate, and each activation the initialisation that suits it.
     """
     by_network = {
         key: group.set_index("seed")["train_accuracy"]

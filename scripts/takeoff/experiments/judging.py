@@ -100,7 +100,7 @@ def judge_study(
 
 
 def claims_table(judged: Sequence[JudgedClaim]) -> pd.DataFrame:
-    """`claims.csv`: a row per claim; estimate and interval in the quantity's own units."""
+    """`claims.csv`: a row per claim; estimate and interval in units that `claims_parts.csv` names."""
     rows = []
     for one in judged:
         row: dict[str, Any] = {name: getattr(one.claim, name) for name in COLUMNS[1:4]}

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from takeoff.errors import TakeoffError, choices
 from takeoff.statistics.contrasts import Floats
-from takeoff.statistics.tables import check_once, first_rows, level_texts, numbers
+from takeoff.statistics.tables import check_once, column, first_rows, level_texts, numbers
 
 COLUMNS = (
     "of",
@@ -108,6 +108,8 @@ def wide_errors(
 
     """
     texts = pd.DataFrame({name: level_texts(table, name, source) for name in keys})
+    for name in keys[1:]:  # as they stand: image 007 is not image 7
+        texts[name] = column(table, name, source).astype(str).str.strip().to_numpy()
     values = numbers(table, response, source)
     check_once(texts, source)
     wrong = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
@@ -131,13 +133,21 @@ def wide_errors(
             "under each seed"
         )
     notes = [
-        f"{source}: {dropped} {what} of only one of {arms[0]} and {arms[1]}: left out"
+        f"{source}: {dropped} {what}{'s' * (dropped > 1)} of only one of {arms[0]} and {arms[1]}: left out"
         for what, dropped in (
-            ("seeds", len(one.index.union(other.index)) - len(seeds)),
-            ("images", len(one.columns.union(other.columns)) - len(images)),
+            ("seed", len(one.index.union(other.index)) - len(seeds)),
+            ("image", len(one.columns.union(other.columns)) - len(images)),
         )
         if dropped
     ]
+    notes += [
+        f"{source}: {name} never errs, so that there is no ratio"
+        for name, errors in zip(arms, both, strict=True)
+        if not errors.any()
+    ]
+    notes += [f"{source}: one seed or image tells nothing of how they vary: no interval"] * (
+        min(len(seeds), len(images)) < 2
+    )
     return both[0], both[1], notes
 
 

@@ -25,9 +25,12 @@ def _adjust(p_values: ArrayLike, method: str) -> Floats:
     known = np.isfinite(adjusted)
     if known.any():
         # It collects garbage first, a tenth of a second for nothing: of what is frozen there is none to look through.
-        gc.freeze()
+        ours = not gc.get_freeze_count()
+        if ours:
+            gc.freeze()
         try:
             adjusted[known] = multipletests(adjusted[known], method=method)[1]
         finally:
-            gc.unfreeze()
+            if ours:
+                gc.unfreeze()
     return adjusted

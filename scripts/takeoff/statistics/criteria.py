@@ -48,12 +48,15 @@ def parts_of(
             raise TakeoffError(
                 f"{of}: column part: no criterion in {by} for {label}; {choices(label, names)}"
             )
+    if "seed" in values:
+        check_once(pd.DataFrame({"part": labels, "seed": level_texts(values, "seed", of)}), of)
     numbers_of, bounds = _finite(values, of), np.zeros(len(values), dtype=bool)
     if censored is not None:
         column(values, censored, of)
         bounds = flags(values, censored, of)
-    ends = {name: numbers(criteria, name, by) for name in ENDS if name in criteria}
-    ratios = flags(criteria, "ratio", by)
+    ends = {name: _ends(criteria, name, by) for name in ENDS if name in criteria}
+    stated = _texts(criteria, "ratio", by, ["false"] * len(names))
+    ratios = flags(pd.DataFrame({"ratio": stated}), "ratio", by)
     claims = _texts(criteria, "claim", by, names)
     units = _texts(criteria, "unit", by, [""] * len(names))
     parts = []
@@ -62,6 +65,11 @@ def parts_of(
         if not own.any():
             raise TakeoffError(f"{of}: no row of part {label}, which {by} has a criterion for")
         limits = {name: float(found[row]) for name, found in ends.items() if np.isfinite(found[row])}
+        if ratios[row] and (wrong := np.flatnonzero(own & (numbers_of <= 0))).size:
+            raise TakeoffError(
+                f"{of}: column value: {first_rows(wrong)}: {numbers_of[wrong[0]]:g} is no ratio, and {by} takes "
+                f"{label} for one; valid: above 0"
+            )
         slack = (0.0, np.inf if bounds[own].any() else 0.0)
         try:
             supports, contradicts = _regions(limits)
@@ -120,6 +128,18 @@ def _finite(values: pd.DataFrame, source: str) -> np.ndarray:
     if wrong.size:
         raise TakeoffError(
             f"{source}: column value: {first_rows(wrong)}: no finite number; valid: one in each row"
+        )
+    return found
+
+
+def _ends(criteria: pd.DataFrame, name: str, source: str) -> np.ndarray:
+    """The ends of criteria's sides; NaN where open."""
+    found = numbers(criteria, name, source)
+    wrong = np.flatnonzero(np.isinf(found))
+    if wrong.size:
+        raise TakeoffError(
+            f"{source}: column {name}: {first_rows(wrong)}: {found[wrong[0]]:g} is no end; valid: a number, or nothing "
+            "where that side is open"
         )
     return found
 

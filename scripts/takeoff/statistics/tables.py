@@ -1,5 +1,6 @@
 """Reading tables of runs, CSV or parquet, with one clear error for what is wrong in them; writing CSV."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,8 +26,16 @@ def read_table(path: Path) -> pd.DataFrame:
         if path.suffix in {".parquet", ".pq"}:
             table = pd.read_parquet(path)
         else:
-            table = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False)
-    except (OSError, ValueError) as error:  # pandas' and pyarrow's own errors are ValueErrors
+            with warnings.catch_warnings():
+                warnings.simplefilter(
+                    "error", pd.errors.ParserWarning
+                )  # a row longer than the header loses cells
+                table = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False)
+    except (
+        OSError,
+        ValueError,
+        pd.errors.ParserWarning,
+    ) as error:  # pandas' and pyarrow's own errors are ValueErrors
         raise TakeoffError(f"{path}: not a table: {' '.join(str(error).split())}") from None
     if table.empty:
         raise TakeoffError(f"{path}: no row; valid: a header and a row per run")
@@ -147,7 +156,7 @@ def flags(table: pd.DataFrame, name: str, source: str) -> np.ndarray:
     for row, text in enumerate(texts):
         if text not in words:
             raise TakeoffError(
-                f"{source}: column {name}: row {row + 1}: {text!r} is not valid; Valid: True, False"
+                f"{source}: column {name}: row {row + 1}: {text!r} is not valid; valid: True, False"
             )
     return np.array([words[text] for text in texts], dtype=bool)
 

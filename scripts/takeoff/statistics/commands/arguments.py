@@ -12,7 +12,7 @@ def add_runs(parser: argparse.ArgumentParser) -> None:
     """Add a table of runs, and what a diverged one counts as."""
     add_table(parser, "--runs", "a row per run")
     parser.add_argument(
-        "--chance", type=float, metavar="RATE", help="what a diverged run without an accuracy counts as"
+        "--chance", type=rate, metavar="RATE", help="what a diverged run without an accuracy counts as"
     )
 
 

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from takeoff.statistics.effects import Contrast
 
 
+CONFOUNDED = 2
+"""Factors of a word of the defining relation that leaves main effects mixed up with each other."""
+
+
 class Asked(NamedTuple):
     """What a command is about."""
 
@@ -87,6 +91,7 @@ def _effects(arguments: argparse.Namespace) -> None:
     from takeoff.statistics.effects import effects_table
 
     asked = _asked(arguments)
+    shared.note(asked.design.unpaired())
     censored = None if asked.censored is None else dict.fromkeys(asked.responses, asked.censored)
     found = effects_table(
         asked.design, asked.responses, asked.diverged, contrasts=asked.contrasts, censored=censored
@@ -105,12 +110,13 @@ def _equivalence(arguments: argparse.Namespace) -> None:
     from takeoff.statistics.equivalence import equivalence_table
 
     asked = _asked(arguments)
+    shared.note(asked.design.unpaired())
     found = equivalence_table(asked.design, asked.responses, arguments.margin, asked.contrasts)
     _write(found, asked, arguments)
 
 
 def _asked(arguments: argparse.Namespace) -> Asked:
-    """The design, effects, responses, diverged and censored runs; says which seeds are left out."""
+    """The design, effects, responses, diverged and censored runs."""
     from takeoff.statistics.design import design_of
     from takeoff.statistics.effects import contrasts_of
     from takeoff.statistics.responses import responses_of, with_log_odds
@@ -130,20 +136,27 @@ def _asked(arguments: argparse.Namespace) -> Asked:
     if arguments.censored:
         column(runs, arguments.censored, source)
         censored = flags(runs, arguments.censored, source)
-    shared.note(design.unpaired())
     return Asked(design, contrasts, responses, flags(runs, "diverged", source), censored)
 
 
 def _of_fraction(design: "Design") -> "list[Contrast]":
-    from takeoff.statistics.fractional import fraction_contrasts, is_regular
+    from takeoff.statistics.fractional import defining_relation, fraction_contrasts, is_regular
 
-    rows = design.rows
+    rows, factors = design.rows, list(design.levels)
+    mixed = [word for word in defining_relation(rows) if len(word) <= CONFOUNDED]
+    if mixed:
+        names = " and ".join(factors[place] for place in mixed[0])
+        what = "changes nowhere" if len(mixed[0]) == 1 else "change only together"
+        raise TakeoffError(
+            f"{design.source}: {names} {what}, so that no run tells their effects apart; valid: a fraction of "
+            "resolution III or more"
+        )
     if not is_regular(rows):
         raise TakeoffError(
             f"{design.source}: {len(rows)} of the {2**design.k} combinations of levels are there, which are no "
-            "regular fraction; valid: half of them, a quarter, …, as `cifar10-extended` trains"
+            "regular fraction; valid: half of them, a quarter, …, as a fractional design chooses them"
         )
-    return fraction_contrasts(list(design.levels), rows)
+    return fraction_contrasts(factors, rows)
 
 
 def _write(table: "pd.DataFrame", asked: Asked, arguments: argparse.Namespace) -> None:

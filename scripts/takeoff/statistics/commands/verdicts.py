@@ -15,8 +15,8 @@ def add(commands: Any) -> None:
         "--criteria",
         type=shared.Path,
         required=True,
-        help="CSV or parquet, a row per part: part, above, below, and if you like claim, ratio, "
-        "contradicted_below, contradicted_above",
+        help="CSV or parquet, a row per part: part, above, below, and if you like claim, unit, ratio (True where "
+        "values are ratios), contradicted_below, contradicted_above; an end that is empty is open",
     )
     verdicts.add_argument("--censored", metavar="COLUMN", help="true where a value is a lower bound")
     verdicts.add_argument(
