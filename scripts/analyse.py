@@ -2,12 +2,14 @@
 
 python scripts/analyse.py effects --runs RUNS --factors a,b --response test_accuracy --out FILE
 python scripts/analyse.py pooled --runs RUNS --factors a,b --response test_accuracy --out FILE
+python scripts/analyse.py pairing --runs RUNS --factors a,b --response test_accuracy --out FILE
 python scripts/analyse.py equivalence --runs RUNS --factors a,b --response test_accuracy --margin 0.01 --out FILE
 python scripts/analyse.py collapse --runs RUNS --group arm --response test_accuracy --chance 0.1 --images N --out FILE
 python scripts/analyse.py search --runs RUNS --response validation_accuracy --out FILE
 python scripts/analyse.py ratio --errors ERRORS --of network --over rival --response wrong --out FILE
 python scripts/analyse.py scaling --runs RUNS --group method --size train_samples --response NAME --out FILE
 python scripts/analyse.py agreement --runs RUNS --methods method --size train_samples --response NAME --out FILE
+python scripts/analyse.py curves --curves CURVES --arm a --value train_accuracy --out FILE
 python scripts/analyse.py crossings --curves CURVES --arm a --value train_accuracy --threshold 0.75 --out FILE
 python scripts/analyse.py verdicts --values VALUES --criteria CRITERIA --out FILE
 python scripts/analyse.py coverage --seeds 6 --factors 3

@@ -212,3 +212,35 @@ def test_a_row_longer_than_the_header_is_refused(command: Command, tmp_path: Pat
     assert done.returncode != 0
     assert f"{path}: not a table" in done.stderr
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_what_pairing_bought(command: Command, tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    shared = rng.normal(size=8)  # what a seed does to both cells
+    values = {level: shared + 0.3 * rng.normal(size=8) for level in (0, 1)}
+    rows = [(level, seed, y) for level, found in values.items() for seed, y in enumerate(found)]
+    path = written(pd.DataFrame(rows, columns=["a", "seed", "y"]), tmp_path / "runs.csv")
+    options = ("--factors", "a", "--response", "y", "--out", tmp_path / "out.csv")
+    done = command("analyse", "pairing", "--runs", path, *options)
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(tmp_path / "out.csv").set_index("quantity")["value"]
+    assert table["mean_correlation"] == pytest.approx(np.corrcoef(values[0], values[1])[0, 1])
+    apart = np.var(values[0], ddof=1) + np.var(values[1], ddof=1)
+    assert table["variance_ratio"] == pytest.approx(np.var(values[1] - values[0], ddof=1) / apart)
+
+
+def test_curves_have_student_bands(command: Command, tmp_path: Path) -> None:
+    rows = [(seed, epoch, seed + epoch**2, "x") for seed in range(4) for epoch in (1, 2)]
+    table = pd.DataFrame([*rows, (4, 1, None, "x")], columns=["seed", "epoch", "loss", "arm"])
+    options = ("--arm", "arm", "--value", "loss", "--out", tmp_path / "out.csv")
+    done = command("analyse", "curves", "--curves", written(table, tmp_path / "curves.csv"), *options)
+    assert done.returncode == 0, done.stderr
+    first, second = pd.read_csv(tmp_path / "out.csv").to_dict("records")
+    interval = stats.ttest_1samp([1, 2, 3, 4], 0).confidence_interval()
+    assert (first["position"], first["mean"], first["n_seeds"]) == (
+        1,
+        2.5,
+        4,
+    )  # an empty value counts nowhere
+    assert (first["ci_low"], first["ci_high"]) == pytest.approx(tuple(interval))
+    assert second["mean"] == 5.5

@@ -13,7 +13,7 @@ from takeoff.statistics.effects import Contrast, contrasts_of, effects_table, po
 from takeoff.statistics.equivalence import equivalence_table
 from takeoff.statistics.fractional import fraction_contrasts
 from takeoff.statistics.intervals import mean_band, mean_interval
-from takeoff.statistics.pairing import mean_correlation, variance_ratio
+from takeoff.statistics.pairing import pairing_table
 from takeoff.statistics.responses import responses_of
 from takeoff.statistics.tables import level_text
 from takeoff.study.model import Level, Study
@@ -143,16 +143,8 @@ def cells(study: Study, runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def pairing(design: Design, contrasts: Sequence[Contrast], runs: pd.DataFrame) -> pd.DataFrame:
-    """Tidy: `response`, `quantity` (`mean_correlation`, `variance_ratio`), `term` (of a ratio), `value`."""
-    rows = []
-    for response in RESPONSES:
-        matrix = design.matrix(runs[response])[:, design.present]
-        rows.append((response, "mean_correlation", "", mean_correlation(matrix)))
-        for contrast in contrasts:
-            if contrast.kind == "main":
-                ratio = variance_ratio(matrix, contrast.weights[design.present])
-                rows.append((response, "variance_ratio", contrast.term, ratio))
-    return pd.DataFrame(rows, columns=["response", "quantity", "term", "value"])
+    """What pairing by seed bought, of each of `RESPONSES`."""
+    return pairing_table(design, {name: runs[name] for name in RESPONSES}, contrasts)
 
 
 def mean_curves(runs: pd.DataFrame, curves: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

@@ -1,7 +1,15 @@
 """What common random numbers bought: how alike the same seeds make the cells, and what that saves."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
+
+from takeoff.statistics.design import Design
+from takeoff.statistics.effects import Contrast, contrasts_of
+
+COLUMNS = ("response", "quantity", "term", "value")
 
 
 def mean_correlation(responses: ArrayLike) -> float:
@@ -34,3 +42,25 @@ def variance_ratio(responses: ArrayLike, weights: ArrayLike) -> float:
         return float("nan")
     unpaired = float((weight**2 * values.var(axis=0, ddof=1)).sum())
     return float((values @ weight).var(ddof=1)) / unpaired if unpaired > 0 else float("nan")
+
+
+def pairing_table(
+    design: Design, responses: Mapping[str, ArrayLike], contrasts: Sequence[Contrast] | None = None
+) -> pd.DataFrame:
+    """Tidy: `response`, `quantity` (`mean_correlation`, `variance_ratio`), `term` (of a ratio: a main effect), `value`.
+
+    Args:
+        design: of the table that the responses are from.
+        responses: name → values, (rows,), finite.
+        contrasts: which effects; left out, all those of the full design.
+
+    """
+    rows = []
+    for response, values in responses.items():
+        matrix = design.matrix(values)[:, design.present]
+        rows.append((response, "mean_correlation", "", mean_correlation(matrix)))
+        for contrast in contrasts_of(design.levels) if contrasts is None else contrasts:
+            if contrast.kind == "main":
+                ratio = variance_ratio(matrix, contrast.weights[design.present])
+                rows.append((response, "variance_ratio", contrast.term, ratio))
+    return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -1,4 +1,4 @@
-"""`effects`, `pooled` and `equivalence`: tables of any 2^k design, or of a regular fraction of one."""
+"""`effects`, `pooled`, `pairing` and `equivalence`: tables of any 2^k design, or of a regular fraction of one."""
 
 import argparse
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -30,7 +30,7 @@ class Asked(NamedTuple):
 
 
 def add(commands: Any) -> None:
-    """Add the three to an argument parser's `commands`."""
+    """Add the four to an argument parser's `commands`."""
     effects = commands.add_parser("effects", help="the effects of any 2^k table of runs")
     effects.set_defaults(do=_effects)
     _add_design(effects)
@@ -46,6 +46,12 @@ def add(commands: Any) -> None:
     )
     pooled.set_defaults(do=_pooled, log_odds=False, censored=None)
     _add_design(pooled)
+
+    pairing = commands.add_parser(
+        "pairing", help="how alike the same seeds make the cells, and what that saves"
+    )
+    pairing.set_defaults(do=_pairing, log_odds=False, censored=None)
+    _add_design(pairing)
 
     equivalence = commands.add_parser("equivalence", help="which of those effects are shown to be small")
     equivalence.set_defaults(do=_equivalence, log_odds=False, censored=None)
@@ -104,6 +110,14 @@ def _pooled(arguments: argparse.Namespace) -> None:
 
     asked = _asked(arguments)
     _write(pooled_table(asked.design, asked.responses, asked.contrasts), asked, arguments)
+
+
+def _pairing(arguments: argparse.Namespace) -> None:
+    from takeoff.statistics.pairing import pairing_table
+    from takeoff.statistics.tables import write_csv
+
+    asked = _asked(arguments)
+    write_csv(pairing_table(asked.design, asked.responses, asked.contrasts), arguments.out)
 
 
 def _equivalence(arguments: argparse.Namespace) -> None:

@@ -6,26 +6,13 @@ from typing import Any
 
 from takeoff.errors import TakeoffError
 from takeoff.statistics.commands import arguments as shared
-from takeoff.statistics.commands import arms, designs, sizes, verdicts
+from takeoff.statistics.commands import arms, curves, designs, sizes, verdicts
 
 
 def add_statistics(commands: Any) -> None:
     """Add to an argument parser's `commands` one per statistic, each with what to `do`."""
-    for module in (designs, arms, sizes):
+    for module in (designs, arms, sizes, curves, verdicts):
         module.add(commands)
-
-    crossings = commands.add_parser("crossings", help="how much sooner curves reach a threshold")
-    crossings.set_defaults(do=_crossings)
-    shared.add_table(crossings, "--curves", "a row per point")
-    crossings.add_argument(
-        "--arm", required=True, metavar="COLUMN", help="tells arms apart; the first met is the baseline"
-    )
-    crossings.add_argument("--position", default="epoch", metavar="COLUMN", help="along the curve: epoch")
-    crossings.add_argument("--value", required=True, metavar="COLUMN", help="what rises to the threshold")
-    crossings.add_argument("--threshold", type=float, required=True)
-    crossings.add_argument("--horizon", type=shared.above_zero, help="else the last position in the table")
-
-    verdicts.add(commands)
 
     coverage = commands.add_parser("coverage", help="how often the effects' intervals hold the truth")
     coverage.set_defaults(do=_coverage)
@@ -35,17 +22,6 @@ def add_statistics(commands: Any) -> None:
         "--simulations", type=shared.positive, default=20000, help="of each scenario: 20000"
     )
     coverage.add_argument("--out", type=Path, help="a CSV file to write too")
-
-
-def _crossings(arguments: argparse.Namespace) -> None:
-    from takeoff.statistics.censoring import crossings_table
-    from takeoff.statistics.tables import read_table, write_csv
-
-    columns = (arguments.arm, arguments.position, arguments.value)
-    table = crossings_table(
-        read_table(arguments.curves), *columns, arguments.threshold, arguments.horizon, str(arguments.curves)
-    )
-    write_csv(table, arguments.out)
 
 
 def _coverage(arguments: argparse.Namespace) -> None:
