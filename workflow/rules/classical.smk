@@ -22,7 +22,7 @@ for number, pack in enumerate(PROJECT.classical_packs):
             f"{STUDY}/logs/fit-classical-{number}.log",
         benchmark:
             f"{STUDY}/benchmarks/fit-classical-{number}.tsv"
-        priority: 1
+        priority: 1 + PROJECT.lends(pack)
         conda:
             "../../envs/classical.yaml"
         threads: CONFIG.threads
