@@ -1,8 +1,8 @@
 """Which arms share a job: small ones until they are worth its start-up, those that take another's choice in jobs of
 their own.
 
-Every part of a workflow packs alike, on any machine: what an arm takes is estimated at one rate for all, from what the
-catalogue tells of its images.
+Every part of a workflow packs alike, on any machine: what an arm takes is estimated from what the catalogue tells of
+its images, at a rate that the configured device alone decides.
 """
 
 from collections.abc import Callable, Sequence

@@ -64,6 +64,13 @@ def resolution_of(rows: ArrayLike) -> int | None:
     return min(map(len, defining_relation(rows)), default=None)
 
 
+def confounded(rows: ArrayLike) -> Word | None:
+    """Factors whose effects no cell tells apart: one that never changes, or two that change together; None where the
+    resolution is III or more.
+    """
+    return next((word for word in defining_relation(rows) if len(word) < 3), None)
+
+
 def aliases_of(relation: dict[Word, int], members: Iterable[int]) -> dict[Word, int]:
     """What the contrast of the factors `members` takes in besides their own effect, each with its sign.
 

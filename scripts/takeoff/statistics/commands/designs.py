@@ -15,10 +15,6 @@ if TYPE_CHECKING:
     from takeoff.statistics.effects import Contrast
 
 
-CONFOUNDED = 2
-"""Factors of a word of the defining relation that leaves main effects mixed up with each other."""
-
-
 class Asked(NamedTuple):
     """What a command is about."""
 
@@ -154,13 +150,13 @@ def _asked(arguments: argparse.Namespace) -> Asked:
 
 
 def _of_fraction(design: "Design") -> "list[Contrast]":
-    from takeoff.statistics.fractional import defining_relation, fraction_contrasts, is_regular
+    from takeoff.statistics.fractional import confounded, fraction_contrasts, is_regular
 
     rows, factors = design.rows, list(design.levels)
-    mixed = [word for word in defining_relation(rows) if len(word) <= CONFOUNDED]
+    mixed = confounded(rows)
     if mixed:
-        names = " and ".join(factors[place] for place in mixed[0])
-        what = "changes nowhere" if len(mixed[0]) == 1 else "change only together"
+        names = " and ".join(factors[place] for place in mixed)
+        what = "changes nowhere" if len(mixed) == 1 else "change only together"
         raise TakeoffError(
             f"{design.source}: {names} {what}, so that no run tells their effects apart; valid: a fraction of "
             "resolution III or more"
