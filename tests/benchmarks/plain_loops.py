@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from takeoff.models.network import SeededDropout, build
+from takeoff.models.network import MONOTONE, SeededDropout, build
 from takeoff.models.small_maps import SmallMapConv2d
 from takeoff.study.settings import Network
 from torch import Tensor, nn
@@ -164,7 +164,9 @@ def flip_and_crop(images: Tensor) -> Tensor:
 
 
 def network_of(task: Task) -> nn.Sequential:
-    """The study's network from the study's draw, with torch's own dropout and convolutions in place of the study's."""
+    """The study's network from the study's draw, with torch's own dropout and convolutions in place of the study's,
+    and each pooling behind its activation, as everyone writes it.
+    """
     _, channels, side, _ = task.images.shape
     model = build(task.network, side, channels, task.classes, task.seed, task.device)
     for place, module in enumerate(model):
@@ -176,6 +178,8 @@ def network_of(task: Task) -> nn.Sequential:
             )
             own.weight, own.bias = module.weight, module.bias
             model[place] = own
+        elif isinstance(module, MONOTONE) and isinstance(model[place - 1], nn.MaxPool2d):
+            model[place - 1], model[place] = module, model[place - 1]
     return model
 
 

@@ -15,10 +15,14 @@ from takeoff.training.fused import _blocks
 from torch import nn
 
 
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
 @pytest.mark.parametrize(("momentum", "weight_decay"), [(0.9, 0.0005), (0.5, 0.1), (0.0, 0.01), (0.9, 0.0)])
-def test_steps_are_those_of_torchs_own_class(momentum: float, weight_decay: float) -> None:
+def test_steps_are_those_of_torchs_own_class(
+    momentum: float, weight_decay: float, layout: torch.memory_format
+) -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(144, 5))
+    model = model.to(memory_format=layout)
     other = copy.deepcopy(model)
     recipe = Recipe(momentum=momentum, weight_decay=weight_decay)
     descent = Descent.of(model, recipe)
@@ -39,6 +43,16 @@ def test_steps_are_those_of_torchs_own_class(momentum: float, weight_decay: floa
         theirs.step()
     for own, expected in zip(model.parameters(), other.parameters(), strict=True):
         torch.testing.assert_close(own, expected)
+
+
+def test_a_gradient_may_lie_in_memory_as_its_weights_do_not() -> None:
+    """Torch's fused function alone would pair the numbers wrongly."""
+    layer = nn.Conv2d(3, 4, 3, bias=False).to(memory_format=torch.channels_last)
+    descent = Descent.of(layer, Recipe(momentum=0.0, weight_decay=0.0))
+    gradient = torch.randn(4, 3, 3, 3)
+    expected = layer.weight.detach() - 0.1 * gradient
+    descent.step([gradient], 0.1)
+    torch.testing.assert_close(layer.weight.detach(), expected)
 
 
 def test_a_parameter_that_no_loss_reaches_is_an_error() -> None:

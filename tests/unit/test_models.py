@@ -1,14 +1,17 @@
 """The AlexNet family against torchvision's own AlexNet, torch's counter, and the formulas of the papers."""
 
+import copy
 import math
 from typing import Any
 
 import pytest
 import torch
 from takeoff.models import architecture
+from takeoff.models.batched import batched_linear
+from takeoff.models.masks import draw_mask
 from takeoff.models.network import LocalResponseNorm, SeededDropout, build, standard_deviation
 from takeoff.models.small_maps import SmallMapConv2d, small_map_convolution
-from takeoff.study.settings import Network
+from takeoff.study.settings import Activation, Network, Norm
 from torch import nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
@@ -89,6 +92,55 @@ def test_convolutions_of_small_maps_are_torchs(runs: int, bias: bool) -> None:
         strict=True,
     ):
         torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid", "gelu"])
+@pytest.mark.parametrize("norm", ["none", "batch"])
+def test_pooling_before_the_activation_changes_nothing(activation: Activation, norm: Norm) -> None:
+    """Against the layers in the order in which the paper, and the list of layers, has them."""
+    network = Network(activation=activation, norm=norm)
+    model = build(network, 32, 3, 10, 0, CPU).double().train()
+    kinds = [type(layer) for layer in architecture.layers(network, 32, 3, 10)]
+    reordered = copy.deepcopy(model)
+    for place, kind in enumerate(kinds):
+        if kind is architecture.Nonlinearity and kinds[place + 1] is architecture.MaxPool:
+            pooled_first = isinstance(model[place], nn.MaxPool2d)
+            assert pooled_first == (activation != "gelu")
+            if pooled_first:
+                reordered[place], reordered[place + 1] = reordered[place + 1], reordered[place]
+    images = torch.randn(4, 3, 32, 32, dtype=torch.float64)
+    mine, theirs = model(images), reordered(images)
+    torch.testing.assert_close(mine, theirs)
+    for own, expected in zip(
+        torch.autograd.grad(mine.square().sum(), list(model.parameters())),
+        torch.autograd.grad(theirs.square().sum(), list(reordered.parameters())),
+        strict=True,
+    ):
+        torch.testing.assert_close(own, expected)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("autocast", [True, False])
+def test_batched_layers_are_each_runs_own(bias: bool, autocast: bool) -> None:
+    draw = torch.Generator().manual_seed(0)
+    values = torch.randn(3, 5, 7, generator=draw).requires_grad_()
+    weight = torch.randn(3, 4, 7, generator=draw).requires_grad_()
+    biases = torch.randn(3, 4, generator=draw).requires_grad_() if bias else None
+    given = [tensor for tensor in (values, weight, biases) if tensor is not None]
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        found = batched_linear(values, weight, biases)
+        apart = [
+            functional.linear(values[r], weight[r], None if biases is None else biases[r]) for r in range(3)
+        ]
+    expected = torch.stack(apart)
+    assert found.dtype == expected.dtype
+    near = {"rtol": 0.02, "atol": 0.05} if autocast else {"rtol": 1e-5, "atol": 1e-5}
+    torch.testing.assert_close(found, expected, **near)
+    upstream = torch.randn(expected.shape, generator=draw).to(expected.dtype)
+    mine, theirs = (torch.autograd.grad(made, given, upstream) for made in (found, expected))
+    for tensor, own, other in zip(given, mine, theirs, strict=True):
+        assert own.stride() == tensor.stride()
+        torch.testing.assert_close(own, other, **near)
 
 
 def test_small_maps_are_those_of_8_pixels_alone() -> None:
@@ -185,6 +237,15 @@ def test_local_response_norm_follows_the_first_two_activations() -> None:
     assert len(places) == 2
     assert all(isinstance(layers[i - 1], architecture.Nonlinearity) for i in places)
     assert all(isinstance(layers[i + 1], architecture.MaxPool) for i in places)
+
+
+@pytest.mark.parametrize("rate", [0.2, 0.5, 0.9])
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_masks_are_what_torch_draws(rate: float, kind: torch.dtype) -> None:
+    mine, theirs = (torch.Generator().manual_seed(3) for _ in range(2))
+    expected = torch.empty(64, 300, dtype=kind).bernoulli_(1 - rate, generator=theirs) / (1 - rate)
+    assert torch.equal(draw_mask(torch.empty(64, 300, dtype=kind), rate, mine), expected)
+    assert torch.equal(mine.get_state(), theirs.get_state())
 
 
 def test_dropout_keeps_the_mean_and_follows_its_own_stream() -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -10,6 +11,7 @@ from torch.nn import functional
 
 from takeoff.models import architecture
 from takeoff.models.architecture import Layer
+from takeoff.models.masks import draw_mask
 from takeoff.models.small_maps import SmallMapConv2d
 from takeoff.models.streams import stream
 from takeoff.study.settings import Activation, Network
@@ -25,19 +27,29 @@ def build(
     layers = architecture.layers(network, resolution, channels, classes)
     # A mask belongs to its place among the dropouts, so that a norm in between does not change it.
     masks = itertools.count()
-    model = nn.Sequential(
-        *(
-            SeededDropout(layer.rate, seed, next(masks))
-            if isinstance(layer, architecture.Dropout)
-            else _module(layer)
-            for layer in layers
-        )
-    )
+    modules = [
+        SeededDropout(layer.rate, seed, next(masks))
+        if isinstance(layer, architecture.Dropout)
+        else _module(layer)
+        for layer in layers
+    ]
+    model = nn.Sequential(*_pooled_first(modules))
     initialise(model, network, seed)
     for module in model:
         if isinstance(module, SeededDropout):
             module.follow(device)
     return model.to(memory_format=torch.channels_last).to(device)
+
+
+def _pooled_first(modules: Sequence[nn.Module]) -> list[nn.Module]:
+    """The modules, each max pooling before the activation that it follows, where that never falls: the greatest of
+    its values is its value of the greatest, and the pooled map has a quarter of the places.
+    """
+    ordered = list(modules)
+    for place, (one, following) in enumerate(itertools.pairwise(modules)):
+        if isinstance(one, MONOTONE) and isinstance(following, nn.MaxPool2d):
+            ordered[place : place + 2] = following, one
+    return ordered
 
 
 def initialise(model: nn.Sequential, network: Network, seed: int) -> None:
@@ -97,8 +109,7 @@ class SeededDropout(nn.Module):
         """Inputs of any shape; the same shape."""
         if not self.training:
             return inputs
-        kept = torch.empty_like(inputs).bernoulli_(1 - self.rate, generator=self.generator)
-        return inputs * kept.div_(1 - self.rate)
+        return inputs * draw_mask(torch.empty_like(inputs), self.rate, self.generator)
 
     def follow(self, device: torch.device) -> None:
         """Draw masks on `device` from now on: generators do not move with a module."""
@@ -120,6 +131,8 @@ _ACTIVATIONS: dict[Activation, type[nn.Module]] = {
     "relu": nn.ReLU,
     "gelu": nn.GELU,
 }
+MONOTONE = (nn.Sigmoid, nn.Tanh, nn.ReLU)
+"""Activations that nowhere fall; GELU falls below −0.75."""
 _IN_PLACE: Literal["relu"] = "relu"
 
 

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from takeoff.models.batched import batched_linear
+
 SIDE, KERNEL = 2, 3
 """Of the maps and of the kernels, in pixels; maps are padded by one (see `Convolution.small` in `architecture`)."""
 
@@ -43,7 +45,7 @@ def small_map_convolution(inputs: Tensor, weight: Tensor, bias: Tensor | None, r
     if runs == 1:
         made = functional.linear(values.reshape(batch, -1), dense[0])[None]
     else:
-        made = torch.bmm(values.permute(2, 0, 1, 3).reshape(runs, batch, -1), dense.transpose(1, 2))
+        made = batched_linear(values.permute(2, 0, 1, 3).reshape(runs, batch, -1), dense)
     made = made.view(runs, batch, places, outputs).permute(1, 2, 0, 3).reshape(batch, SIDE, SIDE, -1)
     if bias is not None:
         made = made + bias.to(made.dtype)

@@ -1,6 +1,6 @@
 """Stochastic gradient descent with momentum, of one run's weights or of what several runs share."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
 
@@ -40,11 +40,12 @@ class Descent:
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor], rate: float | Tensor) -> None:
         """Let the momenta take in the gradients, and change the weights by `rate` times the momenta."""
+        gradients = [_as_weights(own, g) for own, g in zip(self.parameters, gradients, strict=True)]
         for members, weight_decay in self._groups:
             sgd(
-                list(compress(self.parameters, members)),
-                list(compress(gradients, members)),
-                list(compress(self.momenta, members)),
+                _in_memory_order(compress(self.parameters, members)),
+                _in_memory_order(compress(gradients, members)),
+                [*_in_memory_order(compress(self.momenta, members))],
                 fused=True,
                 weight_decay=weight_decay,
                 momentum=self.recipe.momentum,
@@ -53,6 +54,20 @@ class Descent:
                 nesterov=False,
                 maximize=False,
             )
+
+
+def _as_weights(weights: Tensor, gradient: Tensor) -> Tensor:
+    """The gradient, in memory as the weights are: torch's function pairs numbers by their place there."""
+    if gradient.stride() == weights.stride():
+        return gradient
+    return torch.empty_like(weights).copy_(gradient)
+
+
+def _in_memory_order(tensors: Iterable[Tensor]) -> list[Tensor]:
+    """Kernels as they lie in memory, pixel by pixel: of others than contiguous tensors torch makes copies on a CPU,
+    which take longer than the step itself.
+    """
+    return [tensor.permute(0, 2, 3, 1) if tensor.ndim == 4 else tensor for tensor in tensors]
 
 
 def gradients_of(parameters: Sequence[Tensor]) -> list[Tensor]:

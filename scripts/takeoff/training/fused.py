@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from takeoff.models.batched import batched_linear
+from takeoff.models.masks import draw_mask
 from takeoff.models.network import LocalResponseNorm, SeededDropout
 from takeoff.models.small_maps import SmallMapConv2d, small_map_convolution
 from takeoff.training.descent import Descent, gradients_of
@@ -97,13 +99,7 @@ class FusedStep:
                     groups=self.runs,
                 )
             case nn.Linear():
-                weight, bias = tensors["weight"], tensors.get("bias")
-                turned = weight.transpose(1, 2)
-                return (
-                    torch.bmm(values, turned)
-                    if bias is None
-                    else torch.baddbmm(bias[:, None], values, turned)
-                )
+                return batched_linear(values, tensors["weight"], tensors.get("bias"))
             case nn.BatchNorm2d():
                 return self._norm(module, tensors, values)
             case nn.BatchNorm1d():
@@ -138,8 +134,8 @@ class FusedStep:
         """What runs × B × units are multiplied by: each run's own mask, scaled."""
         kept = torch.empty_like(values, memory_format=torch.contiguous_format)
         for r, training in enumerate(self.trainings):
-            kept[r].bernoulli_(1 - module.rate, generator=training.masks()[place])
-        return kept.div_(1 - module.rate)
+            draw_mask(kept[r], module.rate, training.masks()[place])
+        return kept
 
     def _share(self, place: int) -> dict[str, Tensor]:
         """Put the runs' tensors of one layer side by side, and leave each run a view of its part."""
