@@ -77,7 +77,19 @@ def test_alexnet_at_224_px_is_0_71_gmac_and_as_torchvision_counts(monkeypatch) -
 )
 def test_torch_counts_what_the_plan_counts_forward_and_backward(network: Network) -> None:
     layers = architecture.layers(network, 8, 1, 10)
-    assert Passes(network, made_up(), 12, HARDWARE).flops() == 12 * architecture.training_flops(layers)
+    passes = Passes(network, made_up(), 12, HARDWARE)
+    with FlopCounterMode(display=False) as counter:
+        passes()
+    assert passes.flops() == counter.get_total_flops() == 12 * architecture.training_flops(layers)
+
+
+def test_torch_counts_what_is_counted_of_a_step(study) -> None:
+    arm = make_arm(study, {"norm": "batch"})
+    steps = Stepping(made_up(), arm, Run(0, 0.01, final=False), HARDWARE)
+    steps.ready()
+    with FlopCounterMode(display=False) as counter:
+        steps()
+    assert steps.flops() == counter.get_total_flops() > 0
 
 
 def test_a_product_is_two_operations_per_term() -> None:

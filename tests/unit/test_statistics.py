@@ -9,6 +9,7 @@ from scipy import stats
 from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
+from takeoff.statistics import student
 from takeoff.statistics.censoring import first_crossing
 from takeoff.statistics.chance import chance_line, collapsed, majority_rate
 from takeoff.statistics.contrasts import cells, interaction_weights, simple_weights
@@ -132,6 +133,21 @@ def test_interval_of_one_value_and_of_equal_ones():
     for wrong in ([], [1.0, np.nan]):
         with pytest.raises(ValueError, match="finite"):
             mean_interval(wrong)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e300])
+def test_interval_of_values_whose_squares_no_number_holds(scale):
+    plain, scaled = mean_interval([1.0, 2.0, 3.5]), mean_interval([scale, 2 * scale, 3.5 * scale])
+    assert (scaled.low / scale, scaled.high / scale) == pytest.approx((plain.low, plain.high))
+    assert scaled.p_value == pytest.approx(plain.p_value)
+
+
+def test_students_distribution_is_scipys():
+    freedom = np.array([1.0, 2.0, 5.5, 30.0, 1e6, np.inf])
+    for share in (1e-12, 0.025, 0.5, 0.975):
+        assert np.array_equal(student.quantile(share, freedom), stats.t.ppf(share, freedom))
+    for t in (-np.inf, -3.0, 0.0, 2.5, 60.0, np.inf):
+        assert np.array_equal(student.tail(t, freedom), stats.t.sf(t, freedom))
 
 
 def test_band_is_the_interval_at_every_point():

@@ -12,6 +12,7 @@ from takeoff.experiments.factorial_cells import Options, tuned_arms
 from takeoff.experiments.factorial_claims import RESPONSES, by_norm, quartet, seconds_part
 from takeoff.experiments.factorial_forest import PUBLISHED, Tables, seeds_words
 from takeoff.experiments.plotting import COLOURS, INK, MUTED, level_words, new_figure, styled
+from takeoff.statistics import student
 from takeoff.statistics.intervals import mean_interval
 from takeoff.statistics.verdicts import Part
 from takeoff.study.model import Study
@@ -63,8 +64,6 @@ def draw_speed_up(study: Study, tables: Tables) -> tuple[Figure, pd.DataFrame]:
 
 def _ratios(crossings: pd.DataFrame, steps: pd.DataFrame) -> pd.DataFrame:
     """Epochs, seconds per step and seconds, plain over batch norm: `ratio`, its unadjusted 95% interval, `bound`."""
-    from scipy import stats
-
     found: list[tuple[str, Part | None]] = []
     seen = crossings["ratio"].dropna()
     epochs = Part.of("epochs", seen, (1, np.inf), ratio=True) if len(seen) else None
@@ -78,7 +77,7 @@ def _ratios(crossings: pd.DataFrame, steps: pd.DataFrame) -> pd.DataFrame:
     for name, part in found:
         if part is None:
             continue
-        half = stats.t.ppf(0.975, part.freedom) * part.error if part.freedom > 0 else nan
+        half = student.quantile(0.975, part.freedom) * part.error if part.freedom > 0 else nan
         ends = [float(np.exp(value)) for value in (part.estimate, part.estimate - half, part.estimate + half)]
         bound = {(0, 0): "none", (1, 0): "lower", (0, 1): "upper", (1, 1): "unknown"}[above, below]
         rows.append((name, *ends, "none" if name == "seconds per step" else bound))

@@ -8,6 +8,7 @@ import pandas as pd
 
 from takeoff.data.splits import van_der_corput
 from takeoff.errors import TakeoffError
+from takeoff.statistics import student
 from takeoff.statistics.agreement import agreement_table, jackknife_interval, mean_rank_correlation
 from takeoff.statistics.contrasts import Floats
 from takeoff.study.model import Study
@@ -95,8 +96,6 @@ def order_table(runs: pd.DataFrame) -> pd.DataFrame:
     Both over the draws that have every method at both sizes. `error` and `freedom` are the jackknife's; an interval
     without width says only that the draws are few, and is left out.
     """
-    from scipy import stats
-
     names = "n_draws n_methods smallest_agreement largest_agreement difference error freedom ci_low ci_high".split()
     row: dict[str, object] = dict.fromkeys(names, np.nan)
     found = {size: common_scores(part[part["disjoint"]])[0] for size, part in runs.groupby("train_samples")}
@@ -116,7 +115,7 @@ def order_table(runs: pd.DataFrame) -> pd.DataFrame:
     first, last = (mean_rank_correlation(both[:, place]) for place in (0, 1))
     row |= {"smallest_agreement": first, "largest_agreement": last}
     interval, freedom = jackknife_interval(_agreement_lost, both), len(seeds) - 1
-    error = (interval.high - interval.low) / 2 / float(stats.t.ppf(0.975, freedom))
+    error = (interval.high - interval.low) / 2 / float(student.quantile(0.975, freedom))
     row |= {"difference": interval.estimate, "freedom": freedom}
     if error > 0:
         row |= {"error": error, "ci_low": interval.low, "ci_high": interval.high}

@@ -1,7 +1,6 @@
 """Seconds per training step of arms, side by side, with the engine's own code."""
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from takeoff.models import architecture
 from takeoff.probing.clock import interleaved
@@ -50,12 +49,11 @@ class Stepping:
             self.training = None
 
     def flops(self) -> int:
-        """Floating-point operations of one step, counted by torch while it is made."""
-        self.ready()
-        with FlopCounterMode(display=False) as counter:
-            self()
-        self.release()
-        return int(counter.get_total_flops())
+        """Floating-point operations of one step."""
+        batch = min(
+            self.arm.recipe.batch_size, len(self.data.split(self.arm.train_samples, self.run.seed)[0])
+        )
+        return batch * architecture.training_flops(_layers(self.arm, self.data))
 
     def _reshuffle(self) -> None:
         assert self.training is not None
@@ -78,12 +76,7 @@ def time_steps(
         seconds: of all blocks of one arm together, about.
 
     """
-    parameters = sum(
-        architecture.parameters(
-            architecture.layers(arm.network, data.resolution, data.channels, data.classes)
-        )
-        for arm in arms
-    )
+    parameters = sum(architecture.parameters(_layers(arm, data)) for arm in arms)
     stepping = [
         Stepping(data, arm, _run(study, arm), hardware, keep=parameters <= MOST_PARAMETERS) for arm in arms
     ]
@@ -104,6 +97,10 @@ def time_steps(
         for steps, count, blocks in zip(stepping, flops, timed, strict=True)
         for block, spent in enumerate(blocks)
     ]
+
+
+def _layers(arm: Arm, data: Resident) -> list[architecture.Layer]:
+    return architecture.layers(arm.network, data.resolution, data.channels, data.classes)
 
 
 def _run(study: Study, arm: Arm) -> Run:

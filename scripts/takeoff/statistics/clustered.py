@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from takeoff.errors import TakeoffError, choices
+from takeoff.statistics import student
 from takeoff.statistics.contrasts import Floats
 from takeoff.statistics.tables import check_once, column, first_rows, level_texts, numbers
 
@@ -41,11 +42,9 @@ class Estimate(NamedTuple):
 
     def interval(self, confidence: float = 0.95) -> tuple[float, float]:
         """Student's t interval; NaN without an error."""
-        from scipy import stats
-
         if not self.freedom > 0:
             return float("nan"), float("nan")
-        half = float(stats.t.ppf((1 + confidence) / 2, self.freedom)) * self.error
+        half = float(student.quantile((1 + confidence) / 2, self.freedom)) * self.error
         return self.value - half, self.value + half
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from takeoff.statistics import student
 from takeoff.statistics.contrasts import Floats, cells
 from takeoff.statistics.effects import contrasts_of
 from takeoff.statistics.intervals import mean_band
@@ -67,12 +68,10 @@ def coverages(scenario: Scenario, contrasts: Mapping[str, Floats]) -> dict[str, 
         contrasts: term → weights, (cells,).
 
     """
-    from scipy import stats
-
     seeds, number = scenario.responses.shape[1:]
     freedom = number * (seeds - 1)
     variance = scenario.responses.var(axis=1, ddof=1).mean(axis=1)
-    margin = stats.t.ppf((1 + CONFIDENCE) / 2, freedom) * np.sqrt(variance / seeds)
+    margin = student.quantile((1 + CONFIDENCE) / 2, freedom) * np.sqrt(variance / seeds)
     found = {}
     for term, weights in contrasts.items():
         true = scenario.truth @ weights

@@ -61,13 +61,13 @@ def beta_profile_interval(
         ValueError: as `fit_power_law`, or there are fewer than four errors.
 
     """
-    from scipy import optimize, stats
+    from scipy import optimize, special
 
     points, best = _Points(sizes, errors, None), fit_power_law(sizes, errors)
     freedom = len(np.asarray(sizes)) - 3
     if freedom < 1:
         raise ValueError("an interval needs four errors or more")
-    most = best.squares * (1 + stats.f.ppf(confidence, 1, freedom) / freedom)
+    most = best.squares * (1 + special.fdtri(1, freedom, confidence) / freedom)
 
     def excess(log_beta: float) -> float:
         return points.profile(float(np.exp(log_beta))) - most

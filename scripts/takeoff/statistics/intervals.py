@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from takeoff.statistics import student
 from takeoff.statistics.contrasts import Floats
 
 ROUNDING = 1e-12
@@ -51,7 +52,10 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95, size: float | Non
         return Interval(mean, np.nan, np.nan, np.nan)
     if np.ptp(sample) <= nothing:
         return Interval(mean, mean, mean, 1.0 if mean == 0 else float(sign_test(sample.size)))
-    return _student(mean, float(sample.std(ddof=1) / np.sqrt(sample.size)), sample.size - 1, confidence)
+    # By a power of two, which rounds nothing: the squares of very small values would be 0.
+    exponent = np.frexp(np.abs(sample).max())[1]
+    deviation = np.ldexp(np.ldexp(sample, -exponent).std(ddof=1), exponent)
+    return _student(mean, float(deviation / np.sqrt(sample.size)), sample.size - 1, confidence)
 
 
 def sign_test(n: ArrayLike) -> Floats:
@@ -61,8 +65,6 @@ def sign_test(n: ArrayLike) -> Floats:
 
 def mean_band(samples: ArrayLike, confidence: float = 0.95) -> Band:
     """Student t intervals of the mean at each point of `samples`, (points, n), over what is finite there."""
-    from scipy import stats
-
     values = np.asarray(samples, dtype=float)
     finite = np.isfinite(values)
     n = finite.sum(axis=1)
@@ -70,7 +72,7 @@ def mean_band(samples: ArrayLike, confidence: float = 0.95) -> Band:
         mean = np.where(finite, values, 0).sum(axis=1) / n
         squares = np.where(finite, values - mean[:, None], 0) ** 2
         error = np.sqrt(squares.sum(axis=1) / (n - 1) / n)
-        half = np.where(n > 1, stats.t.ppf((1 + confidence) / 2, np.maximum(n - 1, 1)) * error, np.nan)
+        half = np.where(n > 1, student.quantile((1 + confidence) / 2, np.maximum(n - 1, 1)) * error, np.nan)
     return Band(mean, mean - half, mean + half, n)
 
 
@@ -118,8 +120,6 @@ def proportion_interval(successes: int, trials: int, confidence: float = 0.95) -
 
 
 def _student(estimate: float, error: float, freedom: int, confidence: float) -> Interval:
-    from scipy import stats
-
-    half = float(stats.t.ppf((1 + confidence) / 2, freedom)) * error
-    p_value = 2 * float(stats.t.sf(abs(estimate) / error, freedom))
+    half = float(student.quantile((1 + confidence) / 2, freedom)) * error
+    p_value = 2 * float(student.tail(abs(estimate) / error, freedom))
     return Interval(estimate, estimate - half, estimate + half, p_value)

@@ -27,6 +27,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from takeoff.statistics import student
 from takeoff.statistics.contrasts import Floats
 from takeoff.statistics.corrections import holm
 from takeoff.statistics.intervals import ROUNDING, mean_interval, sign_test
@@ -213,8 +214,6 @@ def _p_values(parts: Sequence[Part]) -> Floats:
 
     The tests of a region's two ends share an error, so the larger p-value is that of the nearer end.
     """
-    from scipy import stats
-
     margins = np.array(
         [
             (_margin(part, part.supports), max((_margin(part, r) for r in part.against), default=-np.inf))
@@ -228,7 +227,7 @@ def _p_values(parts: Sequence[Part]) -> Floats:
     p_values = np.ones((len(parts), 2))
     p_values[equal] = np.where(margins[equal] > 0, sign_test(freedoms[equal] + 1).reshape(-1, 1), 1.0)
     if noisy.any():
-        p_values[noisy] = 2 * stats.t.sf(margins[noisy] / errors[noisy, None], freedoms[noisy])
+        p_values[noisy] = 2 * student.tail(margins[noisy] / errors[noisy, None], freedoms[noisy])
     return p_values
 
 
@@ -260,13 +259,11 @@ def _intervals(parts: Sequence[Part], levels: Floats) -> Floats:
     """(parts, 2): intervals with slack, on the estimates' scale: Student's t, or where all values are equal that of
     the sign test; NaN where there is no error.
     """
-    from scipy import stats
-
     centres = np.array([part.estimate if part.testable else np.nan for part in parts])
     errors = np.array([part.error for part in parts])
     slack = np.array([part.slack for part in parts], dtype=float).reshape(-1, 2)
     freedoms = np.array([max(part.freedom, 1) for part in parts])
-    half = stats.t.isf(levels / 2, freedoms) * errors
+    half = -student.quantile(levels / 2, freedoms) * errors
     half[(errors == 0) & (sign_test(freedoms + 1) >= levels)] = np.inf
     return np.column_stack([centres - half - slack[:, 0], centres + half + slack[:, 1]])
 
