@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 
 import pytest
 import torch
+from records import RUNS, assert_same, records
 from takeoff.models.network import SeededDropout
 from takeoff.study.arms import Arm, Run
 from takeoff.training import choosing, trials
@@ -17,7 +19,6 @@ from takeoff.training.resident import Resident
 from takeoff.training.state import Training
 from takeoff.training.ways import ONE_AFTER_ANOTHER, Way
 
-RUNS = [Run(0, 0.05), Run(3, 0.05), Run(1_000_000, 0.1, final=False)]
 NETWORKS = [
     {"norm": "batch", "dropout": 0.5, "augmentation": "flip-crop-colour"},
     {"activation": "tanh", "response_norm": "local", "pooling": "plain"},
@@ -32,34 +33,6 @@ WORDS = [
     "plain with norm",
     "less than a batch",
 ]
-
-
-def records(
-    images: Resident, arm: Arm, hardware: Hardware, way: Way, **more: object
-) -> dict[Run, list[Record]]:
-    """By run, in the order told."""
-    found: dict[Run, list[Record]] = {}
-    for record in train(
-        images, arm, more.pop("runs", RUNS), hardware, more.pop("checkpoints", Checkpoints()), way
-    ):
-        found.setdefault(record.run, []).append(record)
-    return found
-
-
-def assert_same(found: dict[Run, list[Record]], expected: dict[Run, list[Record]], within: float) -> None:
-    assert set(found) == set(expected)
-    for run, theirs in expected.items():
-        for own, other in zip(found[run], theirs, strict=True):
-            assert type(own) is type(other)
-            for key, value in other.values.items():
-                if key in {"seconds", "images_per_second"} or isinstance(value, bytes):
-                    continue
-                # An image on the line between two classes may fall on either side.
-                slack = 0.01 if "accuracy" in key else 0.0
-                words = f"{run}, {key}"
-                assert own.values[key] == pytest.approx(value, rel=within, abs=slack + 1e-9, nan_ok=True), (
-                    words
-                )
 
 
 @pytest.mark.parametrize("levels", NETWORKS, ids=WORDS)
@@ -111,7 +84,16 @@ def test_a_killed_group_goes_on_from_its_checkpoints(
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU here")
 @pytest.mark.parametrize("levels", NETWORKS, ids=WORDS)
 @pytest.mark.parametrize(
-    "way", [Way(graph=True), Way(3, graph=True), Way(3, fused=True), Way(3, fused=True, graph=True)], ids=str
+    "way",
+    [
+        Way(graph=True),
+        Way(3, graph=True),
+        Way(3, fused=True),
+        Way(3, fused=True, graph=True),
+        Way(compiled=True),
+        Way(3, fused=True, graph=True, compiled=True),
+    ],
+    ids=str,
 )
 def test_every_way_on_a_gpu_gives_what_one_after_another_gives(
     images: Resident, arm: Callable[..., Arm], levels: dict, way: Way
@@ -255,6 +237,25 @@ def test_all_runs_at_a_time_are_tried_too(
     assert [way.at_once for way in asked if way.fused] == [2, 4, 6]
 
 
+def test_the_fastest_way_of_a_long_job_is_tried_compiled(
+    images: Resident, arm: Callable[..., Arm], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """And only of a long one: what compiling takes counts against it."""
+    asked = rates(monkeypatch, lambda way: 100.0 * way.at_once * (2 if way.compiled else 1))
+    choices = []
+    for number, long in enumerate((math.inf, 0.0)):
+        monkeypatch.setattr(trials, "LONG", long)
+        choices.append(choosing.choose_way(images, arm(), RUNS, GPU, tmp_path / str(number)))
+        assert [way for way in asked if way.compiled] == [] if number == 0 else [choices[1]]
+    assert choices == [Way(3, fused=True, graph=True), Way(3, fused=True, graph=True, compiled=True)]
+    asked.clear()
+    assert choosing.choose_way(images, arm(), RUNS, GPU, tmp_path / "1") == choices[1]
+    assert not asked
+    slow = trials.images_of(images, arm(), RUNS) / 1.0
+    monkeypatch.setattr(trials.time, "perf_counter", count(step=slow).__next__)
+    assert choosing.choose_way(images, arm(), RUNS, GPU, tmp_path / "2") == choices[0]
+
+
 def test_where_graphs_do_not_run_fused_runs_do(
     images: Resident, arm: Callable[..., Arm], hardware: Hardware
 ) -> None:
@@ -297,8 +298,8 @@ def test_a_way_whose_steps_are_others_is_left_out(
     """A recipe whose warm-up hides what a step does, and faults that the loss of a few steps would not show."""
     rightly = FusedStep.__init__
 
-    def wrongly(step: FusedStep, trainings: Sequence[Training]) -> None:
-        rightly(step, trainings)
+    def wrongly(step: FusedStep, trainings: Sequence[Training], compiled: bool) -> None:
+        rightly(step, trainings, compiled)
         fault(step)
 
     monkeypatch.setattr(FusedStep, "__init__", wrongly)

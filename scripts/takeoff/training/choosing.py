@@ -6,6 +6,7 @@ small there does not depend much on the CPU; so a rule gives the same groups eac
 """
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +19,7 @@ from takeoff.models import architecture
 from takeoff.study.arms import Arm, Run
 from takeoff.training.hardware import Hardware
 from takeoff.training.resident import Resident
-from takeoff.training.trials import measured
+from takeoff.training.trials import is_long, measured
 from takeoff.training.ways import ONE_AFTER_ANOTHER, Way
 
 SMALL_SIDE, SMALL_STEP = 8, 3e8
@@ -51,7 +52,9 @@ def choose_way(
         return ONE_AFTER_ANOTHER
     if hardware.device.type == "cpu":
         return _on_a_cpu(data, arm, len(runs))
-    path = memory / f"{_key(data, arm, len(runs), hardware)}.json"
+    # What torch compiles is kept beside the choices, for the next job.
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(memory.absolute() / "compiled"))
+    path = memory / f"{_key(data, arm, runs, hardware)}.json"
     if known := _remembered(path):
         return known
     rates = measured(data, arm, runs, hardware, say)
@@ -73,7 +76,7 @@ def _on_a_cpu(data: Resident, arm: Arm, runs: int) -> Way:
     return Way(at_once, fused=at_once > 1)
 
 
-def _key(data: Resident, arm: Arm, runs: int, hardware: Hardware) -> str:
+def _key(data: Resident, arm: Arm, runs: Sequence[Run], hardware: Hardware) -> str:
     """What speed depends on; activations cost the same, and so does any rate of dropout."""
     network = arm.network.model_dump(exclude={"activation", "initialisation", "dropout"})
     batch = min(arm.recipe.batch_size, len(data.split(arm.train_samples, seed=0)[0]))
@@ -83,7 +86,7 @@ def _key(data: Resident, arm: Arm, runs: int, hardware: Hardware) -> str:
             "network": network | {"dropout": arm.network.dropout > 0},
             "batch": [batch, arm.recipe.augmentation],
             "images": [data.resolution, data.channels, data.classes],
-            "runs": runs,
+            "runs": [len(runs), is_long(data, arm, runs)],
             "hardware": [hardware.name, hardware.precision],
         }
     )
@@ -93,6 +96,7 @@ def _remembered(path: Path) -> Way | None:
     """A choice kept; None where there is none, or it is damaged."""
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
-        return Way(int(kept["at_once"]), fused=bool(kept["fused"]), graph=bool(kept["graph"]))
+        flags = {flag: bool(kept[flag]) for flag in ("fused", "graph", "compiled")}
+        return Way(int(kept["at_once"]), **flags)
     except (OSError, KeyError, TypeError, ValueError):
         return None

@@ -5,7 +5,8 @@ element by element needs no change (as in HFTA, Wang et al. 2021, MLSys). A run'
 The runs' own networks keep views of the shared weights, so that they are scored, kept and optimised as ever.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import torch
@@ -16,26 +17,26 @@ from takeoff.models.batched import batched_linear
 from takeoff.models.masks import draw_mask
 from takeoff.models.network import LocalResponseNorm, SeededDropout
 from takeoff.models.small_maps import SmallMapConv2d, small_map_convolution
+from takeoff.training.compiling import compile_once
 from takeoff.training.descent import Descent, gradients_of
 from takeoff.training.state import Training
 from takeoff.training.steps import Rate
-
-Masks = Callable[[int, Tensor], Tensor]
-"""Of a dropout's place and its inputs: what they are multiplied by."""
 
 
 class FusedStep:
     """A step of several runs, whose sets have one size, in one network."""
 
-    def __init__(self, trainings: Sequence[Training]) -> None:
+    def __init__(self, trainings: Sequence[Training], compiled: bool = False) -> None:
         self.trainings = trainings
         self.runs = len(trainings)
         self.models = [training.model for training in trainings]
         # By layer and name: the tensor that the runs share, and each run's own part of it.
         self.shared = [self._share(place) for place in range(len(self.models[0]))]
         self.descent = self._share_momenta()
+        self.dropouts = list(_dropouts(self.models[0]))
         self.blocks: dict[tuple[int, int], Descent] = {}
         self.rates: Sequence[Rate] = [training.run.learning_rate for training in trainings]
+        self.losses = compile_once(self._losses) if compiled else self._losses
 
     def set_rates(self, rates: Sequence[Rate]) -> None:
         """Set each run's learning rate."""
@@ -44,17 +45,21 @@ class FusedStep:
     def __call__(self, chosen: Sequence[Tensor]) -> Tensor:
         """Make a step of each run; their losses."""
         pixels, labels = self._batch(chosen)
-        hardware = self.trainings[0].hardware
-        with torch.autocast(hardware.device.type, torch.bfloat16, enabled=hardware.half):
-            logits = self.logits(pixels)
-        # The sum leaves each run the gradient of its own mean loss.
-        losses = functional.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), reduction="none")
-        losses = losses.unflatten(0, (self.runs, -1)).mean(1)
+        losses = self.losses(pixels, labels, self._masks(len(pixels)))
         for shared in self.descent.parameters:
             shared.grad = None
         losses.sum().backward()
         self._descend()
         return losses.detach()
+
+    def _losses(self, pixels: Tensor, labels: Tensor, masks: Sequence[Tensor]) -> Tensor:
+        """Each run's mean loss."""
+        hardware = self.trainings[0].hardware
+        with torch.autocast(hardware.device.type, torch.bfloat16, enabled=hardware.half):
+            logits = self.logits(pixels, masks)
+        # Their sum leaves each run the gradient of its own mean loss.
+        losses = functional.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), reduction="none")
+        return losses.unflatten(0, (self.runs, -1)).mean(1)
 
     def _descend(self) -> None:
         """Change the weights of every run, neighbours with one rate at once."""
@@ -72,13 +77,12 @@ class FusedStep:
         pixels = torch.cat([pixels for pixels, _ in batches], dim=1)
         return pixels.contiguous(memory_format=torch.channels_last), torch.stack([own for _, own in batches])
 
-    def logits(self, pixels: Tensor) -> Tensor:
-        """From B × (runs · channels) × H × W to runs × B × classes."""
-        values, masked = pixels, 0
+    def logits(self, pixels: Tensor, masks: Sequence[Tensor]) -> Tensor:
+        """From B × (runs · channels) × H × W to runs × B × classes; `masks` are those of the dropouts, in turn."""
+        values, left = pixels, iter(masks)
         for module, tensors in zip(self.models[0], self.shared, strict=True):
             if isinstance(module, SeededDropout):
-                values = values * self._mask(module, masked, values)
-                masked += 1
+                values = values * next(left).to(values.dtype)
             else:
                 values = self._layer(module, tensors, values)
         return values
@@ -130,12 +134,15 @@ class FusedStep:
             eps=module.eps,
         )
 
-    def _mask(self, module: SeededDropout, place: int, values: Tensor) -> Tensor:
-        """What runs × B × units are multiplied by: each run's own mask, scaled."""
-        kept = torch.empty_like(values, memory_format=torch.contiguous_format)
-        for r, training in enumerate(self.trainings):
-            draw_mask(kept[r], module.rate, training.masks()[place])
-        return kept
+    def _masks(self, batch: int) -> list[Tensor]:
+        """What the inputs of each dropout are multiplied by, runs × B × units: each run's own mask, scaled."""
+        masks = []
+        for place, (rate, units) in enumerate(self.dropouts):
+            mask = torch.empty(self.runs, batch, units, device=self.trainings[0].hardware.device)
+            for own, training in zip(mask, self.trainings, strict=True):
+                draw_mask(own, rate, training.masks()[place])
+            masks.append(mask)
+        return masks
 
     def _share(self, place: int) -> dict[str, Tensor]:
         """Put the runs' tensors of one layer side by side, and leave each run a view of its part."""
@@ -188,6 +195,13 @@ class FusedStep:
         """The parts of the runs from `first` to before `last`."""
         rows = len(shared) // self.runs
         return shared.detach()[first * rows : last * rows]
+
+
+def _dropouts(model: nn.Sequential) -> Iterator[tuple[float, int]]:
+    """The rate of each dropout and its units, which are those of the linear layer behind it."""
+    for module, following in itertools.pairwise(model):
+        if isinstance(module, SeededDropout) and isinstance(following, nn.Linear):
+            yield module.rate, following.in_features
 
 
 def _blocks(rates: Sequence[Rate]) -> Iterator[tuple[int, int]]:

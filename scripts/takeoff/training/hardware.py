@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from takeoff.errors import TakeoffError
+from takeoff.training.devices import take_gpu
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ def choose(device: str = "auto", precision: str = "auto", threads: int = 1) -> H
         torch.backends.cudnn.deterministic = True
         # Deterministic products in cuBLAS need a fixed workspace.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        take_gpu()
         name, half = torch.cuda.get_device_name(), torch.cuda.is_bf16_supported(including_emulation=False)
     else:
         torch.set_num_threads(threads)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from takeoff.models import architecture
 from takeoff.study.arms import Arm, Run
 from takeoff.training.hardware import Hardware, out_of_memory
 from takeoff.training.resident import Resident
@@ -20,6 +21,8 @@ RATES = (0.01, 0.02, 0.005)
 """Of the runs of a trial, in turn, from the first step: a schedule's warm-up would hide what a step does."""
 GAIN = 1.05
 """A doubling of the runs at a time that makes training less than so much faster gains nothing; two end a search."""
+LONG = 3e16
+"""Floating-point operations of a job that may be worth compiling for, a minute or so: ten minutes at 5e13 a second."""
 AGREE = 0.25
 """How far, relative to the way from its start, a run may end from where it ends alone: rounding brings it about a
 hundredth of that way off, other masks or another rate more than half."""
@@ -28,10 +31,13 @@ hundredth of that way off, other masks or another rate more than half."""
 def measured(
     data: Resident, arm: Arm, runs: Sequence[Run], hardware: Hardware, say: Callable[[str], None] = print
 ) -> dict[Way, float]:
-    """Images per second of one run after another, and of more at a time while that helps, fused and overlapped.
+    """Images per second of one run after another, and of more at a time while that helps, fused and overlapped; of a
+    long job the fastest of them also compiled, what compiling takes spread over the job's images.
 
     A way that fails here, or whose runs end elsewhere, counts as 0: a GPU or a driver may not do what another does.
     """
+    images = images_of(data, arm, runs)
+    compiles = is_long(data, arm, runs)
     arm, runs = _trial(arm, runs)
     rates: dict[Way, float] = {}
     try:
@@ -63,13 +69,30 @@ def measured(
     graph = measure(Way(graph=True)) > 0
     # Where nothing ran, for lack of memory perhaps, more at a time will not.
     for family in _families(len(runs), graph) if alone or graph else ():
-        best, misses = max(rates.values()), 0
+        most, misses = max(rates.values()), 0
         for way in family:
-            if measure(way) >= GAIN * best:
-                best, misses = rates[way], 0
+            if measure(way) >= GAIN * most:
+                most, misses = rates[way], 0
             elif (misses := misses + 1) == 2:
                 break
+    best = max(rates, key=lambda way: rates[way])
+    if compiles and rates[best]:
+        began = time.perf_counter()
+        if rate := measure(compiled := replace(best, compiled=True)):
+            rates[compiled] = images / (images / rate + time.perf_counter() - began)
     return rates
+
+
+def images_of(data: Resident, arm: Arm, runs: Sequence[Run]) -> int:
+    """Images that a job presents to all its runs together, about."""
+    each = arm.recipe.epoch_images or len(data.split(arm.train_samples, seed=0)[0])
+    return len(runs) * arm.recipe.epochs * each
+
+
+def is_long(data: Resident, arm: Arm, runs: Sequence[Run]) -> bool:
+    """Whether a job is so long that compiling may pay back."""
+    layers = architecture.layers(arm.network, data.resolution, data.channels, data.classes)
+    return architecture.training_flops(layers) * images_of(data, arm, runs) >= LONG
 
 
 def _trial(arm: Arm, runs: Sequence[Run]) -> tuple[Arm, list[Run]]:

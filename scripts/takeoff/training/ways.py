@@ -1,4 +1,4 @@
-"""Ways of making steps: one run after another or several in one network, step by step or as a CUDA graph."""
+"""Ways of making steps: one run after another or several in one network; step by step or as a CUDA graph; compiled."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,19 +19,23 @@ class Way:
     """Whether the group is one network."""
     graph: bool = False
     """Whether a step is a CUDA graph; those of runs that are not fused overlap."""
+    compiled: bool = False
+    """Whether forward and backward pass go through torch.compile."""
 
     @property
     def name(self) -> str:
         """As in `12 fused, graph`."""
         kind = "fused" if self.fused else "overlapped" if self.graph else "in turn"
         words = [f"{self.at_once} {kind}"] if self.at_once > 1 else ["one after another"]
-        return ", ".join(words + ["graph"] * self.graph)
+        return ", ".join(words + ["graph"] * self.graph + ["compiled"] * self.compiled)
 
     def stepper(self, trainings: Sequence[Training]) -> Stepper:
         """What trains a group of at most `at_once` runs, whose networks it may change the storage of."""
         steps: list[Step] = []
         if self.fused and len(trainings) > 1:
-            steps.append(FusedStep(trainings))
+            steps.append(FusedStep(trainings, self.compiled))
+        elif self.compiled:
+            steps += [FusedStep([training], compiled=True) for training in trainings]
         else:
             steps += [OneStep(training) for training in trainings]
         return Graphed(steps) if self.graph else Eager(steps)
