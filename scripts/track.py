@@ -5,6 +5,7 @@ One process writes; nothing else of this project does.
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -25,7 +26,11 @@ def main() -> None:
         "--results", type=Path, required=True, help="the study's results; its name is the study's"
     )
     parser.add_argument("--card", type=Path, required=True, help="the dataset's card.json")
-    parser.add_argument("--tracking-uri", required=True, help="database or server; empty: tracking is off")
+    parser.add_argument(
+        "--tracking-uri",
+        default=os.environ.get("MLFLOW_TRACKING_URI"),
+        help="database or server (default: MLFLOW_TRACKING_URI of the environment); empty: tracking is off",
+    )
     parser.add_argument(
         "--runs-only",
         action="store_true",
@@ -33,6 +38,8 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, required=True, help="a JSON file that says what was done")
     given = parser.parse_args()
+    if given.tracking_uri is None:
+        raise TakeoffError("say where to log to: --tracking-uri, or MLFLOW_TRACKING_URI in the environment")
     uri = given.tracking_uri.strip()
     if not uri:
         write_json(given.out, {"tracking": "off", "tracking_uri": ""})

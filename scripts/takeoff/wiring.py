@@ -41,3 +41,8 @@ def _first(files: Any) -> Path:
 def run_in_this_python() -> None:
     """Let jobs find the Python that runs the workflow, whether or not its environment is activated."""
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+
+
+def log_to(uri: str) -> None:
+    """Tell jobs of this machine where MLflow is; their command lines, which logs and reports show, tell no password."""
+    os.environ["MLFLOW_TRACKING_URI"] = uri

@@ -34,6 +34,7 @@ def measured(command, tmp_path_factory) -> Path:
     return home / "results" / "benchmark" / "cpu"
 
 
+@pytest.mark.slow
 def test_the_command_measures_every_loop_and_its_ratio(measured: Path) -> None:
     rows = rows_of(measured / "throughput.csv")
     names = "loop width batch threads precision images_per_second ratio_to_plain".split()
@@ -51,6 +52,7 @@ def test_the_command_measures_every_loop_and_its_ratio(measured: Path) -> None:
             assert "does not depend" in row["images"]
 
 
+@pytest.mark.slow
 def test_the_command_tells_of_starts_runs_and_the_machine(measured: Path) -> None:
     starts = {row["name"]: row for row in rows_of(measured / "startup.csv")}
     assert float(starts["train"]["seconds"]) > float(starts["python"]["seconds"]) > 0
@@ -65,6 +67,7 @@ def test_the_command_tells_of_starts_runs_and_the_machine(measured: Path) -> Non
     assert not [path for path in measured.iterdir() if path.name.startswith(".")]
 
 
+@pytest.mark.slow
 def test_the_figure_is_drawn_from_the_table(measured: Path, command) -> None:
     done = command("draw_benchmark", measured)
     assert done.returncode == 0, done.stderr

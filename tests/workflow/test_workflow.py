@@ -79,6 +79,7 @@ def jobs(done: subprocess.CompletedProcess[str]) -> set[str]:
     return set(re.findall(r"^(?:local)?rule (\w+):", done.stdout + done.stderr, re.MULTILINE))
 
 
+@pytest.mark.slow
 def test_from_images_to_a_report_and_nothing_again(finished: Finished) -> None:
     study = finished.study
     for name in ("effects", "cells", "curves"):
@@ -122,6 +123,7 @@ def test_raising_the_seeds_trains_only_the_new(finished: Finished) -> None:
     assert "was changed" in claims.loc["batch-norm-speeds-training", "reason"]
 
 
+@pytest.mark.slow
 def test_packing_arms_otherwise_does_nothing_again(finished: Finished) -> None:
     packs = {path.name for path in (finished.study / "logs").glob("train-*.log")}
     assert packs == {"train-0.log"}
@@ -198,6 +200,21 @@ def test_bad_configuration_is_one_line(tmp_path: Path, config: str, words: str) 
     assert "Traceback" not in done.stderr
     ours = [line for line in done.stderr.strip().splitlines() if not line.startswith("Config file")]
     assert len(ours) == 1
+
+
+def test_no_command_line_tells_the_tracking_servers_password(
+    tmp_path: Path, write_study: Callable[..., Path]
+) -> None:
+    """They stand in logs, in reports, and in every process list."""
+    (tmp_path / "more.yaml").write_text(
+        "tracking_uri: postgresql://me:s3cret@db:5432/runs?sslpassword=s3cret\n"
+    )
+    line = ("--cores", "1", "-n", "-p", "--configfile", str(tmp_path / "more.yaml"))
+    done = run_snakemake(tmp_path / "here", *line, config=(f"study={write_study()}",))
+    assert done.returncode == 0, done.stderr
+    told = done.stdout + done.stderr
+    assert "track.py" in told
+    assert "s3cret" not in told
 
 
 def test_a_plan_beyond_the_budget_trains_nothing(snakemake: Snakemake, tmp_path: Path) -> None:

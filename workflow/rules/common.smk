@@ -9,7 +9,14 @@ sys.path.insert(0, f"{workflow.basedir}/scripts")
 from takeoff.digests import code_digest
 from takeoff.errors import TakeoffError, collect_rarely
 from takeoff.project import load_project
-from takeoff.wiring import command, folder_of, option, run_in_this_python, script
+from takeoff.wiring import (
+    command,
+    folder_of,
+    log_to,
+    option,
+    run_in_this_python,
+    script,
+)
 
 run_in_this_python()
 collect_rarely()

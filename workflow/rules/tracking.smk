@@ -1,6 +1,10 @@
 """From files to MLflow: one importer, and a second import changes nothing."""
 
+from takeoff.tracking.server import without_secrets
+
 TRACKED_RUNS = f"{STUDY}/tracked_runs.json"
+
+log_to(PROJECT.tracking_uri)
 
 
 # Runs go beside the analysis, which takes as long; experiments, with their figures, follow.
@@ -28,13 +32,13 @@ rule track_runs:
         "../../envs/tracking.yaml"
     params:
         results=folder_of("study"),
-        uri=PROJECT.tracking_uri,
+        uri=without_secrets(PROJECT.tracking_uri),
         digest=code_digest("tracking"),
     shell:
         command(
             "track",
             "--study {input.study:q} --results {params.results:q} --card {input.card:q} "
-            "--tracking-uri {params.uri:q} --runs-only --out {output:q}",
+            "--runs-only --out {output:q}",
         )
 
 
@@ -56,11 +60,11 @@ rule track:
         "../../envs/tracking.yaml"
     params:
         results=folder_of("study"),
-        uri=PROJECT.tracking_uri,
+        uri=without_secrets(PROJECT.tracking_uri),
         digest=code_digest("tracking"),
     shell:
         command(
             "track",
             "--study {input.study:q} --results {params.results:q} --card {input.card:q} "
-            "--tracking-uri {params.uri:q} --out {output:q}",
+            "--out {output:q}",
         )
