@@ -14,7 +14,7 @@ from takeoff.study.arms import Arm, ClassicalArm, seeds_of
 from takeoff.study.model import Study
 
 T = TypeVar("T", Arm, ClassicalArm)
-MOST_PACKS = 1000
+MOST_PACKS = 500
 """Jobs that train, about, at most: Snakemake's own work, and a cluster's, grow with them."""
 ARMS = 4
 """Of a job, where nobody knows how long they take; of older methods at least, which share features."""

@@ -115,9 +115,13 @@ class Project:
     def _by_name(self) -> dict[str, AnyArm]:
         return {arm.name: arm for arm in self.all_arms}
 
-    def arm_folder(self, arm: AnyArm) -> Path:
+    def arm_folder(self, arm: AnyArm) -> str:
         """Where an arm's results go."""
-        return self.folder / "arms" / arm.name
+        return f"{self._arms_folder}/{arm.name}"
+
+    @cached_property
+    def _arms_folder(self) -> str:
+        return (self.folder / "arms").as_posix()
 
     @property
     def given_archive(self) -> str | None:
@@ -171,7 +175,7 @@ class Project:
         ]
         return digest_of(sorted(asked, key=lambda arm: str(arm["name"])))
 
-    @property
+    @cached_property
     def recipe_digest(self) -> str:
         """What every arm's results depend on besides its images: the engine, the settings, the seeds.
 
@@ -241,7 +245,7 @@ class Project:
     ) -> list[str]:
         """The folders of those of `arms` that are of a kind, once each."""
         return [
-            self.arm_folder(arm).as_posix()
+            self.arm_folder(arm)
             for arm in distinct(arms)
             if kind == "all"
             or kind == ("network" if isinstance(arm, Arm) else "classical")

@@ -2,8 +2,8 @@
 
 # As in training.smk, but for how results depend on code.
 for number, pack in enumerate(PROJECT.classical_packs):
-    folders = [PROJECT.arm_folder(arm).as_posix() for arm in pack]
-    lenders = [PROJECT.arm_folder(arm).as_posix() for arm in PROJECT.lenders(pack)]
+    folders = [PROJECT.arm_folder(arm) for arm in pack]
+    lenders = [PROJECT.arm_folder(arm) for arm in PROJECT.lenders(pack)]
 
     rule:
         name:

@@ -10,14 +10,8 @@ log_to(PROJECT.tracking_uri)
 # Runs go beside the analysis, which takes as long; experiments, with their figures, follow.
 rule track_runs:
     input:
-        runs=[
-            f"{PROJECT.arm_folder(arm).as_posix()}/runs.parquet"
-            for arm in PROJECT.all_arms
-        ],
-        curves=[
-            f"{PROJECT.arm_folder(arm).as_posix()}/curves.parquet"
-            for arm in PROJECT.network_arms
-        ],
+        # An arm's curves are written before its runs, and by the same job.
+        runs=[f"{PROJECT.arm_folder(arm)}/runs.parquet" for arm in PROJECT.all_arms],
         card=CARD,
         study=STUDY_FILE,
     output:

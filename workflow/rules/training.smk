@@ -46,9 +46,9 @@ rule plan:
 # otherwise trains nothing again. Jobs that give runs go before those that analyse some, and first of all those that
 # others wait for: what comes last of all, logging every run, waits for them.
 for number, pack in enumerate(PROJECT.packs):
-    folders = [PROJECT.arm_folder(arm).as_posix() for arm in pack]
-    probed = [PROJECT.arm_folder(arm).as_posix() for arm in pack if arm.probed]
-    lenders = [PROJECT.arm_folder(arm).as_posix() for arm in PROJECT.lenders(pack)]
+    folders = [PROJECT.arm_folder(arm) for arm in pack]
+    probed = [PROJECT.arm_folder(arm) for arm in pack if arm.probed]
+    lenders = [PROJECT.arm_folder(arm) for arm in PROJECT.lenders(pack)]
 
     rule:
         name:
