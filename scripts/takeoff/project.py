@@ -161,7 +161,7 @@ class Project:
         given = self.configuration.tracking_uri
         if given is None:
             return f"sqlite:///{self.configuration.results}/mlflow.db"
-        return "" if given == "off" else given
+        return "" if given == "off" else given.strip()
 
     @staticmethod
     def demands(pack: Sequence[AnyArm]) -> str:

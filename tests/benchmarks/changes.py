@@ -125,14 +125,6 @@ def channels_first(training: Training) -> None:
     training.model = nn.Sequential(ChannelsFirst(), *model)
 
 
-def activation_first(training: Training) -> None:
-    """Each activation before its pooling, as the paper has them."""
-    model = training.model
-    for place in range(1, len(model)):
-        if isinstance(model[place], network.MONOTONE) and isinstance(model[place - 1], nn.MaxPool2d):
-            model[place - 1], model[place] = model[place], model[place - 1]
-
-
 def kernels_as_they_are(training: Training) -> None:
     """Kernels channels last for torch's fused function, which copies them."""
     recipe, own = training.arm.recipe, training.descent
@@ -165,7 +157,7 @@ class ChannelsFirst(nn.Module):
 
 Change = Callable[[Training], None]
 UNDONE: dict[str, Change] = {
-    "activation before pooling": activation_first,
+    "activation before pooling": lambda training: network.activation_first(training.model),
     "kernels copied": kernels_as_they_are,
     "torch's dropout": without_seeds,
     "torch.optim.SGD": with_torchs_class,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from takeoff.models.network import MONOTONE, SeededDropout, build
+from takeoff.models.network import SeededDropout, activation_first, build
 from takeoff.models.small_maps import SmallMapConv2d
 from takeoff.study.settings import Network
 from torch import Tensor, nn
@@ -169,6 +169,7 @@ def network_of(task: Task) -> nn.Sequential:
     """
     _, channels, side, _ = task.images.shape
     model = build(task.network, side, channels, task.classes, task.seed, task.device)
+    activation_first(model)
     for place, module in enumerate(model):
         if isinstance(module, SeededDropout):
             model[place] = nn.Dropout(module.rate)
@@ -178,8 +179,6 @@ def network_of(task: Task) -> nn.Sequential:
             )
             own.weight, own.bias = module.weight, module.bias
             model[place] = own
-        elif isinstance(module, MONOTONE) and isinstance(model[place - 1], nn.MaxPool2d):
-            model[place - 1], model[place] = module, model[place - 1]
     return model
 
 

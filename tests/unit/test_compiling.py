@@ -6,10 +6,43 @@ from pathlib import Path
 
 import pytest
 from records import RUNS, assert_same, records
-from takeoff.study.arms import Arm
+from takeoff.study.arms import Arm, Run
+from takeoff.training import fused, trials
+from takeoff.training.checkpoints import Checkpoints
+from takeoff.training.engine import Record, train
 from takeoff.training.hardware import Hardware
 from takeoff.training.resident import Resident
 from takeoff.training.ways import ONE_AFTER_ANOTHER, Way
+
+
+def test_where_compiling_fails_runs_are_trained_uncompiled(
+    images: Resident, arm: Callable[..., Arm], hardware: Hardware, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A way remembered from another node, whose compiler this one lacks."""
+
+    def no_compiler(function: Callable) -> Callable:
+        raise FileNotFoundError("no compiler\nand much more")
+
+    monkeypatch.setattr(fused, "compile_once", no_compiler)
+    own, said = arm({"epochs": 2}), []
+    way = Way(3, fused=True, compiled=True)
+    told: dict[Run, list[Record]] = {}
+    for record in train(images, own, RUNS, hardware, Checkpoints(), way, said.append):
+        told.setdefault(record.run, []).append(record)
+    assert said == [f"{own.name}: no compiler; now without torch.compile"]
+    assert_same(told, records(images, own, hardware, Way(3, fused=True)), within=1e-6)
+
+
+def test_a_compiler_that_fails_leaves_its_way_out(
+    images: Resident, arm: Callable[..., Arm], hardware: Hardware, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trials, "LONG", 0)
+    monkeypatch.setattr(fused, "compile_once", lambda function: Path("/no/such/file").read_text())
+    said: list[str] = []
+    rates = trials.measured(images, arm(), RUNS, hardware, said.append)
+    (compiled,) = (way for way in rates if way.compiled)
+    assert rates[compiled] == 0
+    assert "compiled does not run here: [Errno 2]" in said[-1]
 
 
 @pytest.mark.slow  # a compiler takes its half a minute

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from conftest import SCRIPTS
 
 JOB = """
@@ -49,6 +50,32 @@ def test_each_job_has_a_gpu_of_its_own_as_long_as_there_are_any(tmp_path: Path) 
     for job in jobs:
         job.kill()
         job.communicate()
+
+
+def test_a_job_on_a_gpu_takes_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+    from takeoff.training import hardware
+
+    asked = []
+    monkeypatch.setattr(hardware, "take_gpu", lambda: asked.append("a GPU"))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "NVIDIA Made-up")
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
+    for setting in ("benchmark", "deterministic", "allow_tf32"):
+        monkeypatch.setattr(torch.backends.cudnn, setting, getattr(torch.backends.cudnn, setting))
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    assert hardware.choose("auto").name == "NVIDIA Made-up"
+    assert asked == ["a GPU"]
+    hardware.choose("cpu")
+    assert asked == ["a GPU"]
+
+
+def test_where_no_lock_can_be_had_jobs_share(tmp_path: Path) -> None:
+    jobs = [start(tmp_path / "missing", gpus=2) for _ in range(2)]
+    assert {job.stdout.readline().split()[0] for job in jobs} <= {"0", "1"}
+    for job in jobs:
+        _, told = job.communicate("")
+        assert job.returncode == 0, told
 
 
 def test_the_only_gpu_is_everyones(tmp_path: Path) -> None:

@@ -83,6 +83,15 @@ def test_torch_counts_what_the_plan_counts_forward_and_backward(network: Network
     assert passes.flops() == counter.get_total_flops() == 12 * architecture.training_flops(layers)
 
 
+def test_steps_are_timed_in_the_papers_order(study) -> None:
+    steps = Stepping(made_up(), make_arm(study, {}), Run(0, 0.01, final=False), HARDWARE)
+    steps.ready()
+    kinds = [type(module).__name__ for module in steps.training.model]
+    poolings = [place for place, kind in enumerate(kinds) if kind == "MaxPool2d"]
+    assert len(poolings) == 2
+    assert all(kinds[place - 1] in {"ReLU", "Tanh", "Sigmoid"} for place in poolings)
+
+
 def test_torch_counts_what_is_counted_of_a_step(study) -> None:
     arm = make_arm(study, {"norm": "batch"})
     steps = Stepping(made_up(), arm, Run(0, 0.01, final=False), HARDWARE)

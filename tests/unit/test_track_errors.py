@@ -1,7 +1,9 @@
 """The MLflow importer: what it says when it cannot, and the secrets that it keeps."""
 
 import json
+import os
 import socket
+import subprocess
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 from time import monotonic
@@ -73,6 +75,23 @@ def test_a_missing_table_names_the_file(fresh_results, monkeypatch):
     folder.runs("relu").unlink()
     with pytest.raises(SystemExit, match=r"arms/relu/runs\.parquet: there is no such file"):
         import_into_mlflow(folder, monkeypatch)
+
+
+def test_the_environments_address_is_the_default(fresh_results):
+    folder = fresh_results()
+    line = folder.command()
+    line = line[: line.index("--tracking-uri")]
+    bare = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
+    nowhere = subprocess.run(line, env=bare, capture_output=True, text=True, check=False)
+    assert nowhere.returncode == 1
+    assert nowhere.stderr == (
+        "error: say where to log to: --tracking-uri, or MLFLOW_TRACKING_URI in the environment\n"
+    )
+    wrong = subprocess.run(
+        line, env=bare | {"MLFLOW_TRACKING_URI": "nonsense"}, capture_output=True, text=True, check=False
+    )
+    assert "tracking_uri=nonsense: MLflow keeps no runs there" in wrong.stderr
+    assert not folder.out.exists()
 
 
 def test_a_table_without_a_column_names_it(fresh_results, monkeypatch):

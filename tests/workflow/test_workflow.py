@@ -191,6 +191,7 @@ def test_bare_cores_all_keeps_to_the_gpu_slots(
         ("study=digit", "study=digit: no such study; did you mean digits?"),
         ("stduy=digits", "stduy: no such key; did you mean study?"),
         ("device=gpu", "device: 'gpu' is not valid"),
+        ("tracking_uri=nonsense", "tracking_uri=nonsense: MLflow keeps no runs there. Valid: sqlite"),
     ],
 )
 def test_bad_configuration_is_one_line(tmp_path: Path, config: str, words: str) -> None:

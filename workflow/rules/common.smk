@@ -9,6 +9,7 @@ sys.path.insert(0, f"{workflow.basedir}/scripts")
 from takeoff.digests import code_digest
 from takeoff.errors import TakeoffError, collect_rarely
 from takeoff.project import load_project
+from takeoff.tracking.server import kind_of, without_secrets
 from takeoff.wiring import (
     command,
     folder_of,
@@ -23,6 +24,8 @@ collect_rarely()
 
 try:
     PROJECT = load_project(config, Path(workflow.basedir) / "config" / "studies")
+    if PROJECT.tracking_uri:
+        kind_of(PROJECT.tracking_uri)
 except TakeoffError as error:
     sys.exit(f"error: {error}")
 

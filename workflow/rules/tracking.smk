@@ -1,7 +1,5 @@
 """From files to MLflow: one importer, and a second import changes nothing."""
 
-from takeoff.tracking.server import without_secrets
-
 TRACKED_RUNS = f"{STUDY}/tracked_runs.json"
 
 log_to(PROJECT.tracking_uri)

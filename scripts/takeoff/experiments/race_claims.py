@@ -112,7 +112,6 @@ def _of_steps(steps: "pd.DataFrame") -> Finding:
     where = relu.iloc[0]
     threads = "" if where["threads"] != where["threads"] else f", {int(where['threads'])} threads"
     reason = f"on {where['device']}{threads.removesuffix('s') if threads == ', 1 threads' else threads}, "
-    # Of tanh that spares three quarters of what it costs.
-    reason += f"{where['precision']}; {len(ratios)} blocks; the engine pools before the activation"
+    reason += f"{where['precision']}; {len(ratios)} blocks"
     part = Part.of("seconds per step, ReLU over tanh", ratios, (0, 1), ratio=True)
     return Finding(name, (part,), reason, arms=())

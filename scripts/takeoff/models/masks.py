@@ -17,7 +17,7 @@ def draw_mask(mask: Tensor, rate: float, generator: torch.Generator) -> Tensor:
     if mask.is_cuda:
         mask.bernoulli_(keep, generator=generator)
     else:
-        # What `bernoulli_` draws on a CPU, number for number, in less than half the time.
+        # What torch 2.15's `bernoulli_` draws on a CPU, number for number, in less than half the time.
         drawn = torch.empty_like(mask, dtype=torch.float64).uniform_(generator=generator)
         torch.lt(drawn, keep, out=mask)
     return mask.div_(keep)

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 
 def quantile(probability: ArrayLike, freedom: ArrayLike) -> Any:
-    """The t below which a share `probability` lies; floats or arrays, which are broadcast."""
+    """The t below which a share `probability` lies, between 0 and 1; floats or arrays, which are broadcast."""
     from scipy import special
 
     return special.stdtrit(np.asarray(freedom, dtype=float), probability)

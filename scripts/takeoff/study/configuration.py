@@ -29,4 +29,5 @@ class Configuration(Settings):
     """A run longer than this keeps a checkpoint this often, and goes on from it after a kill."""
     tracking_uri: str | None = None
     """Where runs are logged: SQLite, PostgreSQL, or an MLflow server's address; null for `mlflow.db` (SQLite)
-    among the results, `off` for nowhere. A password in it stays out of command lines, logs and results."""
+    among the results, `off` for nowhere. A password in it stays out of jobs' command lines, logs
+    and results; give it in a file, since Snakemake shows what `--config` says."""

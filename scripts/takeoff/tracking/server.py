@@ -58,14 +58,23 @@ def _first_line(error: Exception, uri: str) -> str:
     return text[:300].rstrip(".")
 
 
+def kind_of(uri: str) -> str:
+    """What is at an address: `sqlite`, `http` and so on.
+
+    Raises TakeoffError for an address of no known kind.
+    """
+    kind = re.split(r"[+:]", uri)[0]
+    if "://" not in uri or kind not in (*DATABASES, "http", "https"):
+        raise TakeoffError(f"tracking_uri={without_secrets(uri)}: MLflow keeps no runs there. {VALID}")
+    return kind
+
+
 def connect(uri: str) -> "MlflowClient":
     """A client of the database or server at `uri`, once that has answered.
 
     Raises TakeoffError for an address of no known kind, or where nothing answers.
     """
-    kind = re.split(r"[+:]", uri)[0]
-    if "://" not in uri or kind not in (*DATABASES, "http", "https"):
-        raise TakeoffError(f"tracking_uri={without_secrets(uri)}: MLflow keeps no runs there. {VALID}")
+    kind = kind_of(uri)
     if kind in ("http", "https"):
         _await_server(uri)
     _settle_mlflow()

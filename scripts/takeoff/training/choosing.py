@@ -52,8 +52,8 @@ def choose_way(
         return ONE_AFTER_ANOTHER
     if hardware.device.type == "cpu":
         return _on_a_cpu(data, arm, len(runs))
-    # What torch compiles is kept beside the choices, for the next job.
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(memory.absolute() / "compiled"))
+    if is_long(data, arm, runs):  # what torch compiles is kept beside the choices, for the next job
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(memory.absolute() / "compiled"))
     path = memory / f"{_key(data, arm, runs, hardware)}.json"
     if known := _remembered(path):
         return known

@@ -9,7 +9,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 SHAPES = 256
-"""Groups of a job that are compiled, at most; torch would stop at eight, and go on uncompiled without a word."""
+"""Shapes and activations that a job compiles for, at most; torch's own limit is eight, beyond which it raises."""
 
 
 def compile_once(function: Callable[P, R]) -> Callable[P, R]:

@@ -1,11 +1,9 @@
 """Which GPU a job takes on a machine with several: the first that no other job has taken."""
 
-import fcntl
 import os
 import tempfile
 from functools import cache
 from pathlib import Path
-from typing import TextIO
 
 import torch
 
@@ -23,18 +21,23 @@ def take_gpu() -> int:
     return number
 
 
-_held: list[TextIO] = []
+_held: list[int] = []
 
 
 def _taken(number: int) -> bool:
     """Take a GPU by a lock that the system gives back when this process ends, however it ends."""
+    import fcntl  # Linux and macOS; jobs that see one GPU do not need it
+
     identity = torch.cuda.get_device_properties(number).uuid
     path = Path(tempfile.gettempdir()) / f"takeoff-{os.getuid()}-gpu-{identity}.lock"
-    lock = path.open("a", encoding="utf-8")
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return False  # no lock can be had there: share
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        lock.close()
+        os.close(lock)
         return False
     _held.append(lock)
     return True

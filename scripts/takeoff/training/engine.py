@@ -3,14 +3,14 @@
 import gc
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import compress
 
 import torch
 
 from takeoff.study.arms import Arm, Run
 from takeoff.training.checkpoints import Checkpoints
-from takeoff.training.hardware import Hardware, out_of_memory
+from takeoff.training.hardware import Hardware, first_line, out_of_memory
 from takeoff.training.outcomes import Epoch, Finished, Record
 from takeoff.training.resident import Resident
 from takeoff.training.state import Training
@@ -27,7 +27,8 @@ def train(
     way: Way = ONE_AFTER_ANOTHER,
     say: Callable[[str], None] = print,
 ) -> Iterator[Record]:
-    """Train the runs, as many at a time as the way takes; half as many where the device has no memory for them.
+    """Train the runs, as many at a time as the way takes; half as many where the device has no memory for them, and
+    uncompiled where compiling fails.
 
     Args:
         data: the images, on the hardware's device.
@@ -53,11 +54,16 @@ def train(
         try:
             trainings = [Training(data, arm, run, hardware) for run in group]
             yield from told.only_new(_together(trainings, way, checkpoints))
-        except RuntimeError as error:
-            if len(group) == 1 or not out_of_memory(error):
+        except Exception as error:
+            if out_of_memory(error) and len(group) > 1:
+                at_once = len(group) // 2
+                say(f"{arm.name}: no memory for {len(group)} runs at a time; now {at_once}")
+            elif way.compiled and not out_of_memory(error):
+                # What compiled where the way was chosen need not here: a node without a compiler, a full disk.
+                way = replace(way, compiled=False)
+                say(f"{arm.name}: {first_line(error)}; now without torch.compile")
+            else:
                 raise
-            at_once = len(group) // 2
-            say(f"{arm.name}: no memory for {len(group)} runs at a time; now {at_once}")
         # Outside the handler, which would keep all that the failed group holds; so would its name.
         trainings = []
         if hardware.device.type == "cuda":

@@ -200,7 +200,9 @@ class FusedStep:
 def _dropouts(model: nn.Sequential) -> Iterator[tuple[float, int]]:
     """The rate of each dropout and its units, which are those of the linear layer behind it."""
     for module, following in itertools.pairwise(model):
-        if isinstance(module, SeededDropout) and isinstance(following, nn.Linear):
+        if isinstance(module, SeededDropout):
+            if not isinstance(following, nn.Linear):
+                raise TypeError("a dropout that no linear layer follows")
             yield module.rate, following.in_features
 
 

@@ -54,7 +54,12 @@ def choose(device: str = "auto", precision: str = "auto", threads: int = 1) -> H
     return Hardware(torch.device("cuda" if cuda else "cpu"), precision, name, None if cuda else threads)
 
 
-def out_of_memory(error: RuntimeError) -> bool:
+def first_line(error: Exception) -> str:
+    """What an error says, in a line."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def out_of_memory(error: Exception) -> bool:
     """Whether a device had no memory left: torch's own error, or that of a driver or a library
     which asks for memory itself.
     """

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from takeoff.models import architecture
 from takeoff.study.arms import Arm, Run
-from takeoff.training.hardware import Hardware, out_of_memory
+from takeoff.training.hardware import Hardware, first_line, out_of_memory
 from takeoff.training.resident import Resident
 from takeoff.training.state import Training
 from takeoff.training.ways import ONE_AFTER_ANOTHER, Way
@@ -51,9 +51,12 @@ def measured(
         rates[way] = 0.0
         try:
             rate, moves = timed(way, data, arm, runs, hardware)
-        except RuntimeError as error:
+        except Exception as error:
+            # A compiler fails in many ways: none is installed, no disk is left, a limit is hit.
+            if not (way.compiled or isinstance(error, RuntimeError)):
+                raise
             if not out_of_memory(error):
-                say(f"{arm.name}: {way.name} does not run here: {str(error).splitlines()[0]}")
+                say(f"{arm.name}: {way.name} does not run here: {first_line(error)}")
         else:
             off = max(distance(*pair) for pair in zip(moves, expected, strict=False))
             if off > AGREE:
