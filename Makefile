@@ -39,7 +39,7 @@ test: $(VENV)/ready ## every test and check
 	$(MAKE) lint
 	$(RUN) pytest $(PARALLEL) --cov --cov-report=term --cov-report=html:.cache/coverage
 
-test-quick: $(VENV)/ready ## the tests without whole studies, under 5 minutes
+test-quick: $(VENV)/ready ## the tests without whole studies and benchmarks, about 5 minutes
 	$(RUN) pytest $(PARALLEL) -m "not slow"
 
 lint: $(VENV)/ready ## style, types and workflow checks

@@ -151,6 +151,7 @@ def test_settings_have_both_widths_all_batches_and_threads(quick: bool) -> None:
     assert throughput.worker_counts(Setting(32, 0.25, 64, 2), "cpu", 2) == (0, 2)
 
 
+@pytest.mark.slow
 def test_another_way_of_the_engine_is_another_row(monkeypatch) -> None:
     monkeypatch.setattr(throughput, "WAYS", (*WAYS, EngineWay("engine, once more", WAYS[0].way)))
     monkeypatch.setattr("takeoff.probing.rates.SIDES", {"cpu": (64,)})
@@ -258,6 +259,7 @@ def test_the_short_table_takes_the_fastest_way_and_names_it() -> None:
     assert table.setting_words(rows[0]) == "32 px, width 0.25, batch 10, 1 thread"
 
 
+@pytest.mark.slow
 def test_made_up_studies_are_as_large_as_they_say(tmp_path: Path) -> None:
     large.write_many_arms(tmp_path / "arms.json")
     arms = arms_of(load_study(tmp_path / "arms.json"), "arms.json")["dropout"]

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from snakemake_command import run_snakemake
 
+pytestmark = pytest.mark.slow
+
 FOLDER = Path("here") / "results" / "benchmark" / "cpu"
 TABLE = """loop,width,batch,threads,precision,images_per_second,ratio_to_plain,ratio_low,ratio_high,low,high,processes,\
 resolution,comparison,device
