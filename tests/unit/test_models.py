@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from takeoff.models import architecture
-from takeoff.models.batched import batched_linear
+from takeoff.models.batched import batched_linear, flattened_apart
 from takeoff.models.masks import draw_mask
 from takeoff.models.network import LocalResponseNorm, SeededDropout, build, standard_deviation
 from takeoff.models.small_maps import SmallMapConv2d, small_map_convolution
@@ -141,6 +141,21 @@ def test_batched_layers_are_each_runs_own(bias: bool, autocast: bool) -> None:
     for tensor, own, other in zip(given, mine, theirs, strict=True):
         assert own.stride() == tensor.stride()
         torch.testing.assert_close(own, other, **near)
+
+
+@pytest.mark.parametrize("runs", [1, 3])
+def test_what_layers_send_back_lies_in_memory_as_their_maps_do(runs: int) -> None:
+    inputs = torch.randn(5, 4 * runs, 2, 2).to(memory_format=torch.channels_last).requires_grad_()
+    maps = small_map_convolution(inputs, torch.randn(6 * runs, 4, 3, 3), torch.randn(6 * runs), runs)
+    active = functional.relu_(maps)  # of a view it would send its gradient back in another order
+    flat = flattened_apart(active, runs)
+    assert torch.equal(flat[-1], active[:, -6:].flatten(1))
+    upstream = torch.randn_like(flat)
+    of_inputs, of_active = torch.autograd.grad(flat, (inputs, active), upstream)
+    assert torch.equal(of_active[:, -6:].flatten(1), upstream[-1])
+    for gradient in (of_inputs, of_active):
+        assert gradient.is_contiguous(memory_format=torch.channels_last)
+        assert not gradient.is_contiguous()
 
 
 def test_small_maps_are_those_of_8_pixels_alone() -> None:

@@ -1,6 +1,10 @@
 """The engine: splits, augmentation, schedules, and runs that repeat to the bit."""
 
+import ctypes
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +28,7 @@ from takeoff.training.schedule import learning_rate_at
 from takeoff.training.state import Training
 
 LABELS = np.repeat(np.arange(10), 100)
+SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 
 # Splits ----------------------------------------------------------------------------------------------
@@ -340,3 +345,27 @@ def test_asking_for_a_gpu_where_there_is_none_says_so() -> None:
         pytest.skip("there is a GPU here")
     with pytest.raises(TakeoffError, match="sees no GPU"):
         choose("cuda")
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="another C library than glibc")
+def test_what_a_step_frees_the_next_one_has_without_asking_the_system() -> None:
+    script = """
+import resource, sys, torch
+from takeoff.training.hardware import choose
+if sys.argv[1] == "keep":
+    choose("cpu")
+for step in range(40):
+    if step == 20:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    parts = [torch.ones(2**20 + 2**18 * (step % 2)) for _ in range(3)]
+    del parts
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+    faults = {}
+    for mode in ("keep", "as torch comes"):
+        command = [sys.executable, "-c", script, mode]
+        # What glibc does by itself depends on where things lie; with this it hands all of it back.
+        environment = {**os.environ, "PYTHONPATH": str(SCRIPTS), "MALLOC_MMAP_THRESHOLD_": "131072"}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        faults[mode] = int(done.stdout)
+    assert faults["keep"] < 100 < faults["as torch comes"], faults

@@ -1,10 +1,11 @@
 """Convolutions of maps of 2 × 2 pixels, as one matrix product: where maps are so small, a CPU's take twice as long."""
 
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+from torch.autograd.function import once_differentiable
 
 from takeoff.models.batched import batched_linear
 
@@ -37,19 +38,68 @@ def small_map_convolution(inputs: Tensor, weight: Tensor, bias: Tensor | None, r
         N × (runs · outputs) × 2 × 2, channels last.
 
     """
-    batch, places = len(inputs), SIDE * SIDE
+    places = SIDE * SIDE
     outputs, channels = len(weight) // runs, weight.shape[1]
     taps = weight.permute(0, 2, 3, 1).reshape(-1, channels)
     dense = taps.index_select(0, _rows(runs, outputs)).view(runs, places * outputs, places * channels)
-    values = inputs.permute(0, 2, 3, 1).reshape(batch, places, runs, channels)
-    if runs == 1:
-        made = functional.linear(values.reshape(batch, -1), dense[0])[None]
-    else:
-        made = batched_linear(values.permute(2, 0, 1, 3).reshape(runs, batch, -1), dense)
-    made = made.view(runs, batch, places, outputs).permute(1, 2, 0, 3).reshape(batch, SIDE, SIDE, -1)
-    if bias is not None:
-        made = made + bias.to(made.dtype)
-    return made.permute(0, 3, 1, 2)
+    everywhere = None if bias is None else bias.view(runs, 1, outputs).expand(-1, places, -1).flatten(1)
+    made: Tensor = _Together.apply(batched_linear(_Apart.apply(inputs, runs), dense, everywhere))
+    return made
+
+
+class _Apart(torch.autograd.Function):
+    """From maps B × (runs · C) × 2 × 2 in channels-last order to runs × B × (places · C), and back."""
+
+    @staticmethod
+    def forward(ctx: Any, maps: Tensor, runs: int) -> Tensor:
+        return _apart(maps, runs)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None]:
+        return _together(upstream), None
+
+
+class _Together(torch.autograd.Function):
+    """From runs × B × (places · C) to maps B × (runs · C) × 2 × 2 in channels-last order, and back.
+
+    The maps are memory of their own, and so are their gradients: of views, what works in place would send gradients
+    back in another order than the maps', and the next layer would take ten times as long.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        ctx.runs = len(values)
+        return _together(values)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> Tensor:
+        return _apart(upstream, ctx.runs)
+
+
+def _apart(maps: Tensor, runs: int) -> Tensor:
+    batch, channels = maps.shape[:2]
+    rows = maps.permute(0, 2, 3, 1).reshape(batch, SIDE * SIDE, runs, channels // runs)
+    return rows.permute(2, 0, 1, 3).reshape(runs, batch, -1)
+
+
+def _empty_maps(like: Tensor, batch: int, channels: int) -> Tensor:
+    return torch.empty(
+        (batch, channels, SIDE, SIDE),
+        dtype=like.dtype,
+        device=like.device,
+        memory_format=torch.channels_last,
+    )
+
+
+def _together(values: Tensor) -> Tensor:
+    runs, batch, wide = values.shape
+    channels = wide // (SIDE * SIDE)
+    maps = _empty_maps(values, batch, runs * channels)
+    rows = maps.permute(0, 2, 3, 1).view(batch, SIDE, SIDE, runs, channels)
+    rows.copy_(values.view(runs, batch, SIDE, SIDE, channels).permute(1, 2, 3, 0, 4))
+    return maps
 
 
 @cache

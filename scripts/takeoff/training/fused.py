@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from takeoff.models.batched import batched_linear
+from takeoff.models.batched import batched_linear, flattened_apart
 from takeoff.models.masks import draw_mask
 from takeoff.models.network import LocalResponseNorm, SeededDropout
 from takeoff.models.small_maps import SmallMapConv2d, small_map_convolution
@@ -110,7 +110,7 @@ class FusedStep:
                 wide = self._norm(module, tensors, values.transpose(0, 1).flatten(1))
                 return wide.unflatten(1, (self.runs, -1)).transpose(0, 1)
             case nn.Flatten():
-                return values.unflatten(1, (self.runs, -1)).flatten(2).transpose(0, 1)
+                return flattened_apart(values, self.runs)
             case LocalResponseNorm():
                 apart = values.unflatten(1, (self.runs, -1)).flatten(0, 1)
                 normed: Tensor = module(apart)

@@ -1,5 +1,6 @@
 """Where and in which precision a job trains."""
 
+import ctypes
 import os
 from dataclasses import dataclass
 
@@ -7,6 +8,11 @@ import torch
 
 from takeoff.errors import TakeoffError
 from takeoff.training.devices import take_gpu
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""Of `mallopt`, as in glibc's malloc.h."""
+KEPT_BYTES, LARGE_BYTES = 2**30, 2**25
+"""Free memory that a process keeps; and the size from which it asks the system for each piece apart, glibc's most."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,7 @@ def choose(device: str = "auto", precision: str = "auto", threads: int = 1) -> H
     else:
         torch.set_num_threads(threads)
         torch.set_flush_denormal(True)
+        _keep_freed_memory()
         name, half = "cpu", _cpu_computes_bfloat16()
     if precision == "auto":
         precision = "bfloat16" if half else "float32"
@@ -52,6 +59,16 @@ def choose(device: str = "auto", precision: str = "auto", threads: int = 1) -> H
         # torch would convolve float32 in TensorFloat-32, whose ten bits are another precision than the one recorded.
         torch.backends.cudnn.allow_tf32 = precision != "float32"
     return Hardware(torch.device("cuda" if cuda else "cpu"), precision, name, None if cuda else threads)
+
+
+def _keep_freed_memory() -> None:
+    """Let the C library keep what a step frees for the next one: what it hands back to the system comes again page by
+    page, each a fault. Elsewhere than in glibc, which has `mallopt`, all stays as it is.
+    """
+    keep = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
+    if keep is not None:
+        keep(M_TRIM_THRESHOLD, KEPT_BYTES)
+        keep(M_MMAP_THRESHOLD, LARGE_BYTES)
 
 
 def first_line(error: Exception) -> str:
