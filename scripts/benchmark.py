@@ -49,8 +49,8 @@ def main() -> None:
         for base in busy_settings():
             rows += measure_processes(base, images[base.resolution], threads, seconds, _say)
     write_rows(out / "throughput.csv", Row, rows)
-    hardware = choose(arguments.device, "auto", 1)
-    write_rows(out / "runs.csv", GrowthRow, measure_growth(images[8], hardware, quick, _say))
+    small = choose(arguments.device, "auto", 1, side=8)
+    write_rows(out / "runs.csv", GrowthRow, measure_growth(images[8], small, quick, _say))
     write_rows(out / "startup.csv", StartRow, measure_startup(quick, Path.cwd(), _say))
     write_json(out / "machine.json", about | {"precision": hardware.precision, "load_after": load()})
     write_text(out / "throughput.md", markdown(rows, about))

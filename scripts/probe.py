@@ -30,7 +30,7 @@ def main() -> None:
 
     study = load_study(arguments.study)
     arms = timed_arms(study, str(arguments.study))
-    hardware = choose(arguments.device, arguments.precision, arguments.step_threads)
+    hardware = choose(arguments.device, arguments.precision, arguments.step_threads, study.dataset.resolution)
     data = load(arguments.data, study.dataset, hardware.device)
     rows = time_steps(study, arms, data, hardware, arguments.seconds)
     cuda = arguments.device != "cpu" and torch.cuda.is_available()

@@ -347,6 +347,23 @@ def test_asking_for_a_gpu_where_there_is_none_says_so() -> None:
         choose("cuda")
 
 
+@pytest.mark.parametrize(
+    ("computes", "side", "asked", "found"),
+    [
+        (True, None, "auto", "bfloat16"),
+        (True, 32, "auto", "bfloat16"),
+        (True, 8, "auto", "float32"),
+        (True, 8, "bfloat16", "bfloat16"),
+        (False, 32, "auto", "float32"),
+    ],
+)
+def test_small_images_are_trained_on_in_float32_on_every_machine(
+    monkeypatch, computes: bool, side: int | None, asked: str, found: str
+) -> None:
+    monkeypatch.setattr("takeoff.training.hardware._cpu_computes_bfloat16", lambda: computes)
+    assert choose("cpu", asked, side=side).precision == found
+
+
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="another C library than glibc")
 def test_what_a_step_frees_the_next_one_has_without_asking_the_system() -> None:
     script = """

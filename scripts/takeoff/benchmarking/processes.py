@@ -104,7 +104,9 @@ class Together:
 
 def _train(pipe: Connection, setting: Setting, images: Images, case: Case) -> None:
     """Make a call whenever `pipe` asks, until it is closed."""
-    half, full = (choose("cpu", precision, case.threads) for precision in ("auto", "float32"))
+    half, full = (
+        choose("cpu", precision, case.threads, setting.resolution) for precision in ("auto", "float32")
+    )
     loops = loops_of(replace(setting, threads=case.threads), images, half, full, (case.workers,))
     action = next(action for row, action in loops if row.loop == case.loop)
     action.ready()
@@ -131,7 +133,7 @@ def measure_processes(
         say: takes a line for each row.
 
     """
-    half, full = (choose("cpu", precision, 1) for precision in ("auto", "float32"))
+    half, full = (choose("cpu", precision, 1, setting.resolution) for precision in ("auto", "float32"))
     cases = cases_of(setting)
     rows = [
         row_of(

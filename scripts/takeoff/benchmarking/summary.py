@@ -68,14 +68,17 @@ def _speed(row: Row) -> str:
 
 def _where(rows: Sequence[Row], facts: Mapping[str, Any]) -> list[str]:
     """The machine, the versions, and how busy it was."""
-    precisions = {row.loop: row.precision for row in rows}
+    precisions: dict[str, list[str]] = {}
+    for row in rows:  # small images may be trained on in another one
+        if row.precision not in precisions.setdefault(row.loop, []):
+            precisions[row.loop].append(row.precision)
     gpu = "" if facts["device"] == "cpu" else f"{facts['device']}, "
     words = [
         f"{gpu}{facts['cores']} cores of {facts['cpu']}",
         f"Python {facts['python']}",
         f"torch {facts['torch']}",
         f"commit {facts['commit'] or 'unknown'} (engine {facts['engine']})",
-        ", ".join(f"{loop} in {precision}" for loop, precision in precisions.items()),
+        ", ".join(f"{loop} in {' and '.join(found)}" for loop, found in precisions.items()),
         f"{rows[0].images} images",
     ]
     if facts["load_before"] is not None:

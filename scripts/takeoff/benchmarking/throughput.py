@@ -63,7 +63,9 @@ def measure(
         say: takes a line for each row.
 
     """
-    half, full = (choose(device, precision, setting.threads) for precision in ("auto", "float32"))
+    half, full = (
+        choose(device, precision, setting.threads, setting.resolution) for precision in ("auto", "float32")
+    )
     loops = loops_of(setting, images, half, full, worker_counts(setting, device, cores))
     slow = setting.flops(images) * setting.batch / (4e10 * setting.threads) > SLOW and device == "cpu"
     products = [

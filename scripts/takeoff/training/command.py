@@ -52,7 +52,7 @@ def jobs(arguments: argparse.Namespace, study: Study, arms: list[AnyArm]) -> Ite
             raise TakeoffError(
                 f"{folder}: {arguments.study} has no such arm; {choices(folder.name, by_name)}"
             )
-    hardware = choose(arguments.device, arguments.precision, arguments.threads)
+    hardware = choose(arguments.device, arguments.precision, arguments.threads, study.dataset.resolution)
     data = load(arguments.data, study.dataset, hardware.device)
     for folder in folders:
         # Beside all studies: a device is as fast for the next one.

@@ -9,6 +9,9 @@ import torch
 from takeoff.errors import TakeoffError
 from takeoff.training.devices import take_gpu
 
+SMALL_SIDE = 8
+"""Pixels of images whose networks are so small that bfloat16 gains little: the same study then finds the same, within
+rounding, on every machine."""
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Of `mallopt`, as in glibc's malloc.h."""
 KEPT_BYTES, LARGE_BYTES = 2**30, 2**25
@@ -31,8 +34,16 @@ class Hardware:
         return self.precision == "bfloat16"
 
 
-def choose(device: str = "auto", precision: str = "auto", threads: int = 1) -> Hardware:
+def choose(
+    device: str = "auto", precision: str = "auto", threads: int = 1, side: int | None = None
+) -> Hardware:
     """The hardware that `device`, `precision` and `threads` of the configuration ask for.
+
+    Args:
+        device: `auto`, `cpu` or `cuda`.
+        precision: `float32` or `bfloat16`; `auto` is bfloat16 where the device multiplies in it, but for small images.
+        threads: of a CPU.
+        side: of the images, in pixels, where they are known.
 
     Raises:
         TakeoffError: CUDA is asked for and there is none.
@@ -54,7 +65,8 @@ def choose(device: str = "auto", precision: str = "auto", threads: int = 1) -> H
         _keep_freed_memory()
         name, half = "cpu", _cpu_computes_bfloat16()
     if precision == "auto":
-        precision = "bfloat16" if half else "float32"
+        small = side is not None and side <= SMALL_SIDE
+        precision = "bfloat16" if half and not small else "float32"
     if cuda:
         # torch would convolve float32 in TensorFloat-32, whose ten bits are another precision than the one recorded.
         torch.backends.cudnn.allow_tf32 = precision != "float32"
