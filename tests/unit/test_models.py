@@ -147,13 +147,15 @@ def test_batched_layers_are_each_runs_own(bias: bool, autocast: bool) -> None:
 def test_what_layers_send_back_lies_in_memory_as_their_maps_do(runs: int) -> None:
     inputs = torch.randn(5, 4 * runs, 2, 2).to(memory_format=torch.channels_last).requires_grad_()
     maps = small_map_convolution(inputs, torch.randn(6 * runs, 4, 3, 3), torch.randn(6 * runs), runs)
+    sent: list[torch.Tensor] = []
+    maps.register_hook(sent.append)
     active = functional.relu_(maps)  # of a view it would send its gradient back in another order
     flat = flattened_apart(active, runs)
     assert torch.equal(flat[-1], active[:, -6:].flatten(1))
     upstream = torch.randn_like(flat)
     of_inputs, of_active = torch.autograd.grad(flat, (inputs, active), upstream)
     assert torch.equal(of_active[:, -6:].flatten(1), upstream[-1])
-    for gradient in (of_inputs, of_active):
+    for gradient in (of_inputs, of_active, *sent):
         assert gradient.is_contiguous(memory_format=torch.channels_last)
         assert not gradient.is_contiguous()
 

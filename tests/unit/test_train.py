@@ -47,8 +47,9 @@ def trained(runs: pd.DataFrame) -> int:
 
 
 def test_the_tables_have_the_columns_of_the_design(
-    train: Callable[..., pd.DataFrame], write_study: Callable[..., Path], tmp_path: Path
+    train: Callable[..., pd.DataFrame], write_study: Callable[..., Path], tmp_path: Path, monkeypatch
 ) -> None:
+    monkeypatch.setattr("takeoff.training.hardware._cpu_computes_bfloat16", lambda: True)
     runs = train(write_study(), "relu+batch")
     folder = tmp_path / "arms" / "relu+batch"
     assert set(DESIGN) <= set(runs.columns)
@@ -60,6 +61,7 @@ def test_the_tables_have_the_columns_of_the_design(
     )
     assert runs["test_accuracy"].between(0, 1).all()
     assert (runs["device"] == "cpu").all()
+    assert (runs["precision"] == "float32").all()  # images of 8 px, whatever the CPU multiplies in
     curves = pd.read_parquet(folder / "curves.parquet")
     assert curves.groupby("seed")["epoch"].apply(list).tolist() == [[0, 1, 2]] * 2
     assert set(curves["run_key"]) == set(runs["run_key"])

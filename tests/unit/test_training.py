@@ -1,8 +1,8 @@
 """The engine: splits, augmentation, schedules, and runs that repeat to the bit."""
 
-import ctypes
 import math
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Callable
@@ -364,13 +364,13 @@ def test_small_images_are_trained_on_in_float32_on_every_machine(
     assert choose("cpu", asked, side=side).precision == found
 
 
-@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="another C library than glibc")
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library than glibc")
 def test_what_a_step_frees_the_next_one_has_without_asking_the_system() -> None:
     script = """
 import resource, sys, torch
-from takeoff.training.hardware import choose
+from takeoff.training.hardware import keep_freed_memory
 if sys.argv[1] == "keep":
-    choose("cpu")
+    keep_freed_memory()
 for step in range(40):
     if step == 20:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -386,3 +386,12 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
         faults[mode] = int(done.stdout)
     assert faults["keep"] < 100 < faults["as torch comes"], faults
+
+
+def test_training_on_a_cpu_keeps_freed_memory(
+    images: Resident, arm: Callable[..., Arm], hardware: Hardware, monkeypatch
+) -> None:
+    kept: list[bool] = []
+    monkeypatch.setattr("takeoff.training.engine.keep_freed_memory", lambda: kept.append(True))
+    list(train_runs(images, arm({"epochs": 1}), [Run(0, 0.05)], hardware, Checkpoints()))
+    assert kept == [True]

@@ -197,6 +197,8 @@ class Plain:
 def set_up(hardware: Hardware, deterministic: bool, search: bool = False) -> None:
     """Set what torch holds for a whole process: a CPU's threads; how cuDNN chooses algorithms.
 
+    That memory is kept, as the engine has it on a CPU, cannot be undone: plain loops in its process gain from it too.
+
     Args:
         hardware: gives the threads.
         deterministic: only algorithms that give the same bits each time, as a study wants.

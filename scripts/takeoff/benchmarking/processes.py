@@ -13,9 +13,8 @@ import torch
 from takeoff.benchmarking.images import Images
 from takeoff.benchmarking.loops import WAYS, Setting
 from takeoff.benchmarking.table import MEMORY, PLAIN, Row, Timed, line, summarised
-from takeoff.benchmarking.throughput import BLOCKS, loops_of, row_of
+from takeoff.benchmarking.throughput import BLOCKS, hardware_of, loops_of, row_of
 from takeoff.probing.clock import interleaved
-from takeoff.training.hardware import choose
 
 TOGETHER = 2
 """Processes at the same time; and threads of the one that they are compared with."""
@@ -104,10 +103,8 @@ class Together:
 
 def _train(pipe: Connection, setting: Setting, images: Images, case: Case) -> None:
     """Make a call whenever `pipe` asks, until it is closed."""
-    half, full = (
-        choose("cpu", precision, case.threads, setting.resolution) for precision in ("auto", "float32")
-    )
-    loops = loops_of(replace(setting, threads=case.threads), images, half, full, (case.workers,))
+    setting = replace(setting, threads=case.threads)
+    loops = loops_of(setting, images, hardware_of(setting, "cpu"), (case.workers,))
     action = next(action for row, action in loops if row.loop == case.loop)
     action.ready()
     pipe.send(action.images_per_call)
@@ -133,14 +130,14 @@ def measure_processes(
         say: takes a line for each row.
 
     """
-    half, full = (choose("cpu", precision, 1, setting.resolution) for precision in ("auto", "float32"))
+    own, half, full = hardware_of(setting, "cpu")
     cases = cases_of(setting)
     rows = [
         row_of(
             case.loop,
             replace(setting, threads=case.threads),
             images,
-            full if case.loop == PLAIN else half,
+            {PLAIN: full, MEMORY: half}.get(case.loop, own),
             processes=case.processes,
             workers=case.workers if case.loop == PLAIN else None,
             comparison="processes",

@@ -69,9 +69,10 @@ def _speed(row: Row) -> str:
 def _where(rows: Sequence[Row], facts: Mapping[str, Any]) -> list[str]:
     """The machine, the versions, and how busy it was."""
     precisions: dict[str, list[str]] = {}
-    for row in rows:  # small images may be trained on in another one
-        if row.precision not in precisions.setdefault(row.loop, []):
-            precisions[row.loop].append(row.precision)
+    for row in rows:
+        found = precisions.setdefault(row.loop, [])
+        if not any(word.startswith(row.precision) for word in found):
+            found.append(row.precision + f" with {row.resolution} px" * bool(found))
     gpu = "" if facts["device"] == "cpu" else f"{facts['device']}, "
     words = [
         f"{gpu}{facts['cores']} cores of {facts['cpu']}",

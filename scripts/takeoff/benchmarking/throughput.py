@@ -63,14 +63,12 @@ def measure(
         say: takes a line for each row.
 
     """
-    half, full = (
-        choose(device, precision, setting.threads, setting.resolution) for precision in ("auto", "float32")
-    )
-    loops = loops_of(setting, images, half, full, worker_counts(setting, device, cores))
+    hardware = hardware_of(setting, device)
+    loops = loops_of(setting, images, hardware, worker_counts(setting, device, cores))
     slow = setting.flops(images) * setting.batch / (4e10 * setting.threads) > SLOW and device == "cpu"
     products = [
-        fastest_product(hardware, seconds / 4).action
-        for hardware in ([full] if half.precision == full.precision else [full, half])
+        fastest_product(one, seconds / 4).action
+        for one in {each.precision: each for each in hardware}.values()
     ]
     actions = [action for _, action in loops]
     try:
@@ -93,10 +91,20 @@ def measure(
     return rows
 
 
+def hardware_of(setting: Setting, device: str) -> tuple[Hardware, Hardware, Hardware]:
+    """In what the engine trains such images, the loop in memory, which takes bfloat16 wherever it is fast, and the
+    plain loop, which knows float32.
+    """
+    threads = setting.threads
+    own = choose(device, "auto", threads, setting.resolution)
+    return own, choose(device, "auto", threads), choose(device, "float32", threads)
+
+
 def loops_of(
-    setting: Setting, images: Images, half: Hardware, full: Hardware, workers: Sequence[int]
+    setting: Setting, images: Images, hardware: tuple[Hardware, Hardware, Hardware], workers: Sequence[int]
 ) -> list[tuple[Row, Plain | Engine]]:
-    """Every loop of a setting, with what its row says before it is timed."""
+    """Every loop of a setting, with what its row says before it is timed; `hardware` as `hardware_of` gives it."""
+    own, half, full = hardware
     plain = plain_loops()
     pixels, labels = images.on_host()
     task = plain.Task(
@@ -110,10 +118,10 @@ def loops_of(
         device=half.device,
         learning_rate=LEARNING_RATE,
     )
-    own = "" if plain.has_torchvision() else "torchvision is missing: transforms written with torch alone"
+    note = "" if plain.has_torchvision() else "torchvision is missing: transforms written with torch alone"
     loops: list[tuple[Row, Plain | Engine]] = [
         (
-            row_of(PLAIN, setting, images, full, workers=count, note=own),
+            row_of(PLAIN, setting, images, full, workers=count, note=note),
             Plain(lambda n=count: plain.dataloader(task, n), setting.batch, full, count),  # type: ignore[misc]
         )
         for count in workers
@@ -127,8 +135,8 @@ def loops_of(
     data = images.resident(half.device)
     loops += [
         (
-            row_of(way.name, setting, images, half, runs=way.runs),
-            engine(way, setting, images, half, data),
+            row_of(way.name, setting, images, own, runs=way.runs),
+            engine(way, setting, images, own, data),
         )
         for way in WAYS
         if way.fits(half.device.type, setting.resolution)

@@ -20,7 +20,7 @@ class Configuration(Settings):
     """Where to train; `auto` is the GPU where there is one."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of matrix products and convolutions; `auto` is bfloat16 where the hardware computes in it, but float32 for images
-    of 8 px, so that the default study finds the same on every machine, within rounding."""
+    of 8 px, so that the default study has one precision on every machine."""
     threads: Count = 1
     """Threads of a training job on a CPU; sums are ordered by it, so another number rounds differently."""
     arms_per_job: Count | None = None

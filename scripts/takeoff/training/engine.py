@@ -10,7 +10,7 @@ import torch
 
 from takeoff.study.arms import Arm, Run
 from takeoff.training.checkpoints import Checkpoints
-from takeoff.training.hardware import Hardware, first_line, out_of_memory
+from takeoff.training.hardware import Hardware, first_line, keep_freed_memory, out_of_memory
 from takeoff.training.outcomes import Epoch, Finished, Record
 from takeoff.training.resident import Resident
 from takeoff.training.state import Training
@@ -47,6 +47,8 @@ def train(
         torch.OutOfMemoryError: not even one run fits.
 
     """
+    if hardware.device.type == "cpu":
+        keep_freed_memory()
     left, at_once, told = list(runs), way.at_once, _Told()
     trainings: list[Training] = []
     while left:
