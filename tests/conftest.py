@@ -33,7 +33,7 @@ def command() -> Command:
 
     def run(name: str, *arguments: object, cwd: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
         line = [sys.executable, str(SCRIPTS / f"{name}.py"), *map(str, arguments)]
-        return subprocess.run(line, cwd=cwd, capture_output=True, text=True, timeout=600, check=False)
+        return subprocess.run(line, cwd=cwd, capture_output=True, text=True, timeout=1800, check=False)
 
     return run
 

@@ -49,7 +49,7 @@ def mlflow_server(folder: Path, database: Path | None = None) -> Iterator[str]:
 
 
 def _await_health(uri: str, server: subprocess.Popen, log: Path) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while time.monotonic() < deadline and server.poll() is None:
         try:
             if requests.get(f"{uri}/health", timeout=2).ok:

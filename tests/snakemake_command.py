@@ -25,4 +25,4 @@ def run_snakemake(
     environment = os.environ | ({"PATH": path} if path else {})
     # Whole workflows are slow enough, and are not to hide what no test of a part of them covers.
     environment.pop("COVERAGE_PROCESS_CONFIG", None)
-    return subprocess.run(line, capture_output=True, text=True, env=environment, timeout=600, check=False)
+    return subprocess.run(line, capture_output=True, text=True, env=environment, timeout=1800, check=False)

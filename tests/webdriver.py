@@ -70,7 +70,7 @@ def chromium(folder: Path) -> Iterator[Browser]:
 
 
 def _await_driver(base: str, process: subprocess.Popen) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
         try:
             if requests.get(f"{base}/status", timeout=2).ok:

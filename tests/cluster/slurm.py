@@ -57,7 +57,7 @@ class Slurm:
     def __call__(self, *command: str) -> str:
         """What one of Slurm's commands answers."""
         done = subprocess.run(
-            command, env=self.environment, capture_output=True, text=True, timeout=60, check=True
+            command, env=self.environment, capture_output=True, text=True, timeout=300, check=True
         )
         return done.stdout.strip()
 

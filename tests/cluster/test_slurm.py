@@ -177,7 +177,7 @@ def test_a_lost_job_is_tried_again_and_trains_only_what_is_missing(finished: Fin
 def test_a_second_run_submits_nothing(cluster: Slurm, home: Path, finished: Finished) -> None:
     before = len(cluster.jobs(finished.folder))
     with snakemake(cluster, home, finished.folder, config=("device=cpu", "arms_per_job=1")) as running:
-        assert running.wait(timeout=60) == 0
+        assert running.wait(timeout=300) == 0
     assert "Nothing to be done" in finished.log
     assert len(cluster.jobs(finished.folder)) == before
 
@@ -202,7 +202,7 @@ def given(cluster: Slurm, folder: Path, jobs: int, *config: str) -> list[dict[st
         arguments += ("--until", *(f"train_{number}" for number in range(jobs)))
         config = (f"arms_per_job={2 // jobs}", *config)
         with snakemake(cluster, folder, folder, *arguments, config=config) as running:
-            assert running.wait(timeout=120) == 0, (folder / "log").read_text()
+            assert running.wait(timeout=300) == 0, (folder / "log").read_text()
     return [json.loads(path.read_text()) for path in sorted(folder.glob("results/small/arms/*/runs.parquet"))]
 
 
@@ -244,6 +244,6 @@ def test_the_profile_of_one_machine_is_taken(tmp_path: Path) -> None:
         "--workflow-profile", REPOSITORY / "workflow" / "profiles" / "gpu", "--dry-run",
         "--config", f"study={tmp_path / 'small.yaml'}", "device=cuda",
     ]  # fmt: skip
-    done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(line, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert "gpu=1" in done.stdout

@@ -17,7 +17,7 @@ def imported(tmp_path_factory):
     """Two arms of two seeds, one of which diverged, imported into a database that was not there."""
     folder = make_results(tmp_path_factory.mktemp("imported"))
     diverge(folder, "relu", seed=1, epoch=2)
-    done = subprocess.run(folder.command(), capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(folder.command(), capture_output=True, text=True, timeout=300, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "takeoff/digits: 7 created, 0 updated, 0 unchanged, 0 deleted\n"
     return Store(folder)
@@ -130,7 +130,7 @@ def test_second_import_changes_nothing(imported):
     ids, rows = imported.ids(), imported.rows()
     artifacts = [p for p in (imported.folder.database.parent / "mlartifacts").rglob("*") if p.is_file()]
     times = [path.stat().st_mtime_ns for path in artifacts]
-    done = subprocess.run(imported.folder.command(), capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(imported.folder.command(), capture_output=True, text=True, timeout=300, check=True)
     assert done.stdout == "takeoff/digits: 0 created, 0 updated, 7 unchanged, 0 deleted\n"
     assert imported.ids() == ids
     assert imported.rows() == rows

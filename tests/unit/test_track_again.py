@@ -115,7 +115,7 @@ def test_a_killed_import_is_repaired(fresh_results, monkeypatch):
     folder = fresh_results()
     env = os.environ | {"PYTHONPATH": str(SCRIPTS)}
     command = [sys.executable, "-c", KILL_AT_THIRD_RUN, *folder.command()[2:]]
-    killed = subprocess.run(command, env=env, capture_output=True, timeout=60, check=False)
+    killed = subprocess.run(command, env=env, capture_output=True, timeout=300, check=False)
     assert killed.returncode == -signal.SIGKILL
     assert not folder.out.exists()
     store = Store(folder)
