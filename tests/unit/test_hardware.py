@@ -1,4 +1,4 @@
-"""Where and in which precision a job trains, and what becomes of memory on a CPU."""
+"""Where and in which precision a job trains, and what becomes of memory that a CPU frees."""
 
 import os
 import platform
@@ -45,7 +45,7 @@ def test_small_images_are_trained_on_in_float32_on_every_machine(
 def test_what_a_step_frees_the_next_one_has_without_asking_the_system() -> None:
     script = """
 import resource, sys, torch
-from takeoff.training.hardware import keep_freed_memory
+from takeoff.training.memory import keep_freed_memory
 if sys.argv[1] == "keep":
     keep_freed_memory()
 for step in range(40):

@@ -197,7 +197,7 @@ class Plain:
 def set_up(hardware: Hardware, deterministic: bool, search: bool = False) -> None:
     """Set what torch holds for a whole process: a CPU's threads; how cuDNN chooses algorithms.
 
-    That memory is kept, as the engine has it on a CPU, cannot be undone: plain loops in its process gain from it too.
+    The engine also keeps freed memory on a CPU, which nothing undoes: plain loops in its process gain from that, too.
 
     Args:
         hardware: gives the threads.

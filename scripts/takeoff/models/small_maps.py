@@ -84,19 +84,11 @@ def _apart(maps: Tensor, runs: int) -> Tensor:
     return rows.permute(2, 0, 1, 3).reshape(runs, batch, -1)
 
 
-def _empty_maps(like: Tensor, batch: int, channels: int) -> Tensor:
-    return torch.empty(
-        (batch, channels, SIDE, SIDE),
-        dtype=like.dtype,
-        device=like.device,
-        memory_format=torch.channels_last,
-    )
-
-
 def _together(values: Tensor) -> Tensor:
     runs, batch, wide = values.shape
     channels = wide // (SIDE * SIDE)
-    maps = _empty_maps(values, batch, runs * channels)
+    shape = (batch, runs * channels, SIDE, SIDE)
+    maps = torch.empty(shape, dtype=values.dtype, device=values.device, memory_format=torch.channels_last)
     rows = maps.permute(0, 2, 3, 1).view(batch, SIDE, SIDE, runs, channels)
     rows.copy_(values.view(runs, batch, SIDE, SIDE, channels).permute(1, 2, 3, 0, 4))
     return maps

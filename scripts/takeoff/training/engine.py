@@ -10,7 +10,8 @@ import torch
 
 from takeoff.study.arms import Arm, Run
 from takeoff.training.checkpoints import Checkpoints
-from takeoff.training.hardware import Hardware, first_line, keep_freed_memory, out_of_memory
+from takeoff.training.hardware import Hardware, first_line, out_of_memory
+from takeoff.training.memory import keep_freed_memory
 from takeoff.training.outcomes import Epoch, Finished, Record
 from takeoff.training.resident import Resident
 from takeoff.training.state import Training

@@ -1,6 +1,5 @@
 """Where and in which precision a job trains."""
 
-import ctypes
 import os
 from dataclasses import dataclass
 
@@ -12,10 +11,6 @@ from takeoff.training.devices import take_gpu
 FULL_PRECISION_SIDE = 8
 """Pixels of images up to which `auto` is float32, so that precision is no difference between the machines that run the
 default study. Where a CPU multiplies in bfloat16 (AVX-512) its steps take 11% to 19% less time."""
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-"""Of `mallopt`, as in glibc's malloc.h."""
-KEPT_BYTES, LARGE_BYTES = 2**30, 2**25
-"""Free memory that a process keeps; and the size from which it asks the system for each piece apart, glibc's most."""
 
 
 @dataclass(frozen=True)
@@ -70,16 +65,6 @@ def choose(
         # torch would convolve float32 in TensorFloat-32, whose ten bits are another precision than the one recorded.
         torch.backends.cudnn.allow_tf32 = precision != "float32"
     return Hardware(torch.device("cuda" if cuda else "cpu"), precision, name, None if cuda else threads)
-
-
-def keep_freed_memory() -> None:
-    """Let the C library keep what a step frees for the next one: what it hands back to the system comes again page by
-    page, each a fault. Elsewhere than in glibc, which has `mallopt`, all stays as it is.
-    """
-    keep = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
-    # Either ends glibc's own choice of both: never the second alone.
-    if keep is not None and keep(M_MMAP_THRESHOLD, LARGE_BYTES):
-        keep(M_TRIM_THRESHOLD, KEPT_BYTES)
 
 
 def first_line(error: Exception) -> str:
