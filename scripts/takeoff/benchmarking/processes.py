@@ -14,6 +14,7 @@ from takeoff.benchmarking.images import Images
 from takeoff.benchmarking.loops import WAYS, Setting
 from takeoff.benchmarking.table import MEMORY, PLAIN, Row, Timed, line, summarised
 from takeoff.benchmarking.throughput import BLOCKS, hardware_of, loops_of, row_of
+from takeoff.errors import collect_rarely
 from takeoff.probing.clock import interleaved
 
 TOGETHER = 2
@@ -103,8 +104,10 @@ class Together:
 
 def _train(pipe: Connection, setting: Setting, images: Images, case: Case) -> None:
     """Make a call whenever `pipe` asks, until it is closed."""
+    collect_rarely()
     setting = replace(setting, threads=case.threads)
-    loops = loops_of(setting, images, hardware_of(setting, "cpu"), (case.workers,))
+    workers = (case.workers,) if case.loop == PLAIN else ()
+    loops = loops_of(setting, images, hardware_of(setting, "cpu"), workers)
     action = next(action for row, action in loops if row.loop == case.loop)
     action.ready()
     pipe.send(action.images_per_call)
