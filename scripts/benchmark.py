@@ -43,7 +43,7 @@ def main() -> None:
     about = facts(hardware.name)
     rows = []
     for setting in settings(device, threads, quick):
-        rows += measure(setting, images[setting.resolution], device, threads, seconds, _say)
+        rows += measure(setting, images[setting.resolution], device, threads, seconds, _say, quick)
         write_rows(out / "throughput.csv", Row, rows)  # what is measured stays, whatever the next one does
     if device == "cpu" and not quick:
         for base in busy_settings():

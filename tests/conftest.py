@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,24 @@ SCRIPTS = REPOSITORY / "scripts"
 ARCHIVES = os.environ.get("TAKEOFF_ARCHIVES")
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Slow tests count for no coverage: tracing makes them half as slow again, and a whole study would hide what no
+    test of a part covers.
+    """
+    coverage = getattr(item.config.pluginmanager.getplugin("_cov"), "cov_controller", None)
+    if coverage is None or item.get_closest_marker("slow") is None:
+        return (yield)
+    of_processes = os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
+    coverage.pause()
+    try:
+        return (yield)
+    finally:
+        coverage.resume()
+        if of_processes is not None:
+            os.environ["COVERAGE_PROCESS_CONFIG"] = of_processes
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from conftest import REPOSITORY, small_study
 from snakemake_command import run_snakemake
+from webdriver import chromium
 
 Snakemake = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -102,6 +103,30 @@ def test_from_images_to_a_report_and_nothing_again(finished: Finished) -> None:
     page = (study / "report.html").read_text()
     assert "factorial-effects" in page
     assert "Which factor made deep learning take off?" in page
+
+
+@pytest.mark.slow
+def test_a_figure_is_found_by_its_question_and_comes_with_its_caption(
+    finished: Finished, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """In the report, in a browser."""
+    found = "[...document.querySelectorAll('*')].find(e => !e.children.length && e.innerText?.trim() === arguments[0])"
+    with chromium(tmp_path_factory.mktemp("browser")) as browser:
+        report = finished.snakemake("--report", str(finished.study / "report.html"))
+        assert report.returncode == 0, report.stderr
+        browser.open((finished.study / "report.html").as_uri())
+        browser.wait_for(f"return Boolean({found})", "All claims, judged")
+        browser.wait_for(f"const e = {found}; e?.click(); return Boolean(e)", "Which factor mattered?")
+        effects = "Effects and Shapley shares"
+        for label in (effects, "Every combination", "Learning curves"):
+            browser.wait_for(f"return Boolean({found})", label)
+        browser.run(f"{found}.closest('tr').querySelector('a[iconname=eye]').click()", effects)
+        browser.wait_for(
+            "return [...document.images, ...document.querySelectorAll('svg, object, embed, iframe')]"
+            ".some(e => e.getBoundingClientRect().width > 300 && e.getBoundingClientRect().height > 80)"
+        )
+        browser.run(f"{found}.closest('tr').querySelector('a[iconname=information-circle]').click()", effects)
+        browser.wait_for("return document.body.innerText.includes('Student t over paired seeds')")
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from takeoff.probing.rates import Product, fastest_product
 from takeoff.training.hardware import Hardware, choose
 
 BLOCKS, FEW_BLOCKS = 5, 3
-"""Of every loop; the second where a step takes seconds."""
+"""Of every loop; the second where a step takes seconds, or time is short."""
 SLOW = 1.0
 """Seconds of a step, as expected from its operations, from which on there are few blocks."""
 AUGMENTATION = "flip-crop"
@@ -50,7 +50,13 @@ def worker_counts(setting: Setting, device: str, cores: int) -> tuple[int, ...]:
 
 
 def measure(
-    setting: Setting, images: Images, device: str, cores: int, seconds: float, say: Callable[[str], None]
+    setting: Setting,
+    images: Images,
+    device: str,
+    cores: int,
+    seconds: float,
+    say: Callable[[str], None],
+    quick: bool = False,
 ) -> list[Row]:
     """A row per loop in one setting.
 
@@ -61,6 +67,7 @@ def measure(
         cores: at hand.
         seconds: of all blocks of one loop together, about.
         say: takes a line for each row.
+        quick: few blocks of each loop, however short.
 
     """
     hardware = hardware_of(setting, device)
@@ -72,7 +79,7 @@ def measure(
     ]
     actions = [action for _, action in loops]
     try:
-        blocks = interleaved([*actions, *products], seconds, FEW_BLOCKS if slow else BLOCKS)
+        blocks = interleaved([*actions, *products], seconds, FEW_BLOCKS if slow or quick else BLOCKS)
     finally:
         for action in actions:
             action.close()
@@ -103,7 +110,15 @@ def hardware_of(setting: Setting, device: str) -> tuple[Hardware, Hardware, Hard
 def loops_of(
     setting: Setting, images: Images, hardware: tuple[Hardware, Hardware, Hardware], workers: Sequence[int]
 ) -> list[tuple[Row, Plain | Engine]]:
-    """Every loop of a setting, with what its row says before it is timed; `hardware` as `hardware_of` gives it."""
+    """Every loop of a setting, with what its row says before it is timed.
+
+    Args:
+        setting: what to train.
+        images: of the setting's resolution.
+        hardware: as `hardware_of` gives it.
+        workers: of the plain loop's DataLoader, a row each; none: no such loop, whose torchvision takes its time.
+
+    """
     own, half, full = hardware
     plain = plain_loops()
     pixels, labels = images.on_host()
@@ -118,7 +133,8 @@ def loops_of(
         device=half.device,
         learning_rate=LEARNING_RATE,
     )
-    note = "" if plain.has_torchvision() else "torchvision is missing: transforms written with torch alone"
+    transforms = not workers or plain.has_torchvision()
+    note = "" if transforms else "torchvision is missing: transforms written with torch alone"
     loops: list[tuple[Row, Plain | Engine]] = [
         (
             row_of(PLAIN, setting, images, full, workers=count, note=note),
