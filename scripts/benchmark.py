@@ -4,17 +4,23 @@ python scripts/benchmark.py --out results/benchmark/cpu
 """
 
 import argparse
+import math
+import time
 from pathlib import Path
 
 from takeoff.benchmarking.machine import cores_at_hand, facts, load
 from takeoff.errors import TakeoffError, run_command
 
 SECONDS, QUICK_SECONDS = 2.0, 0.5
+MINUTES = {"cpu": math.inf, "cuda": 4.0}
+"""After which no other setting begins, by default: of a GPU, so that all of it takes less than eight."""
+START_SECONDS = {"cpu": 120.0, "cuda": 60.0}
+"""Of all starts, about."""
 
 
 def main() -> None:
     """Parse the arguments, measure, write the tables one by one."""
-    arguments = _parser().parse_args()
+    began, arguments = time.perf_counter(), _parser().parse_args()
     quick, threads = arguments.quick, arguments.threads
     default = QUICK_SECONDS if quick else SECONDS
     seconds = default if arguments.seconds is None else arguments.seconds
@@ -22,6 +28,8 @@ def main() -> None:
         raise TakeoffError(f"--threads {threads}; valid: 1 or more")
     if not 0 < seconds <= 600:
         raise TakeoffError(f"--seconds {seconds:g}; valid: above 0, up to 600")
+    if arguments.minutes is not None and not arguments.minutes >= 0:
+        raise TakeoffError(f"--minutes {arguments.minutes:g}; valid: 0 or more")
     if arguments.out.is_file():
         raise TakeoffError(f"--out {arguments.out}: a file; valid: a folder")
 
@@ -33,7 +41,7 @@ def main() -> None:
     from takeoff.benchmarking.startup import measure_startup
     from takeoff.benchmarking.summary import markdown
     from takeoff.benchmarking.table import Row, write_rows
-    from takeoff.benchmarking.throughput import busy_settings, measure, settings
+    from takeoff.benchmarking.throughput import busy_settings, left_out, measure, settings
     from takeoff.files import write_json, write_text
     from takeoff.training.hardware import choose
 
@@ -41,9 +49,15 @@ def main() -> None:
     device, out = hardware.device.type, arguments.out
     images = {side: load_images(arguments.data, side) for side in (32, 8)}
     about = facts(hardware.name)
+    minutes = MINUTES[device] if arguments.minutes is None else arguments.minutes
     rows = []
     for setting in settings(device, threads, quick):
-        rows += measure(setting, images[setting.resolution], device, threads, seconds, _say, quick)
+        if rows and time.perf_counter() - began > 60 * minutes:
+            rows += [
+                left_out(setting, images[setting.resolution], device, f"{minutes:g} minutes were over", _say)
+            ]
+        else:
+            rows += measure(setting, images[setting.resolution], device, threads, seconds, _say, quick)
         write_rows(out / "throughput.csv", Row, rows)  # what is measured stays, whatever the next one does
     if device == "cpu" and not quick:
         for base in busy_settings():
@@ -51,7 +65,9 @@ def main() -> None:
     write_rows(out / "throughput.csv", Row, rows)
     small = choose(arguments.device, "auto", 1, side=8)
     write_rows(out / "runs.csv", GrowthRow, measure_growth(images[8], small, quick, _say))
-    write_rows(out / "startup.csv", StartRow, measure_startup(quick, Path.cwd(), _say))
+    write_rows(
+        out / "startup.csv", StartRow, measure_startup(quick, Path.cwd(), _say, most=START_SECONDS[device])
+    )
     write_json(out / "machine.json", about | {"precision": hardware.precision, "load_after": load()})
     write_text(out / "throughput.md", markdown(rows, about))
 
@@ -61,6 +77,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, required=True, help="the folder to write the tables to")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--quick", action="store_true", help="half a minute, one setting of each size")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        help=f"after which no other setting begins (default: no end; on a GPU {MINUTES['cuda']:g})",
+    )
     parser.add_argument(
         "--data",
         type=Path,

@@ -81,6 +81,7 @@ def test_the_figure_is_drawn_from_the_table(measured: Path, command) -> None:
         (["--seconds", 0], "--seconds 0; valid: above 0"),
         (["--seconds", -1], "--seconds -1; valid: above 0"),
         (["--threads", 0], "--threads 0; valid: 1 or more"),
+        (["--minutes", -1], "--minutes -1; valid: 0 or more"),
         (["--out", __file__], "a file; valid: a folder"),
     ],
 )

@@ -169,6 +169,34 @@ def test_another_way_of_the_engine_is_another_row(monkeypatch) -> None:
         assert (row.share_of_ceiling or 0) > 0
 
 
+def test_a_way_that_does_not_run_here_is_left_out_and_says_why(monkeypatch) -> None:
+    def no_compiler(function):
+        raise FileNotFoundError("no compiler\nand much more")
+
+    monkeypatch.setattr("takeoff.training.fused.compile_once", no_compiler)
+    compiled = next(way for way in WAYS if way.way.compiled)
+    assert compiled.fits("cpu", compiled.alone or TINY)
+    assert not compiled.fits("cpu", TINY)
+    images = made_up(8, 1, 200)
+    both = [
+        (throughput.row_of(way.name, TINY, images, HARDWARE), throughput.engine(way, TINY, images, HARDWARE))
+        for way in (WAYS[0], compiled)
+    ]
+    run, failed = throughput.runnable(both)
+    assert [row.loop for row, _ in run] == [WAYS[0].name]
+    assert [(row.loop, row.note) for row in failed] == [(compiled.name, "left out: no compiler")]
+
+
+def test_what_a_gpus_goals_are_about_is_measured_first() -> None:
+    first, *others = throughput.settings("cuda", 16, quick=False)
+    assert (first.resolution, first.width, first.batch) == (32, 1, 128)
+    assert len(others) == 6
+    lines: list[str] = []
+    row = throughput.left_out(TINY, made_up(8, 1, 200), "cpu", "4 minutes were over", lines.append)
+    assert row.images_per_second is None
+    assert lines == ["8 px, width 0.0625, batch 16, 1 thread: engine: left out: 4 minutes were over"]
+
+
 def timed(loop: str, blocks: list[float], workers: int | None = None, images: int = 10) -> Timed:
     return Timed(Row(loop, 0.25, 10, 1, "float32", workers=workers, device="cpu"), images, blocks)
 

@@ -1,5 +1,7 @@
 """The figure of throughput.csv: images per second of every loop in every setting, and the engine's ratio to plain."""
 
+import math
+
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
@@ -10,8 +12,11 @@ from takeoff.experiments.plotting import COLOURS, INK, MUTED, new_figure, styled
 WORDS = {PLAIN: "plain loop (DataLoader)", MEMORY: "plain loop, images in memory"}
 RATIOS = ("ratio_to_plain", "ratio_low", "ratio_high")
 MARKERS = "os^Dv*P"
-LINE, TOP, BOTTOM = 0.36, 0.56, 1.0
-"""In inches: the height of a row, and the space above and below the axes."""
+LINE, MARK, LEGEND, TOP, BOTTOM = 0.36, 0.1, 0.2, 0.56, 1.0
+"""In inches: the least height of a row, that of a mark in it, that of the legend's further lines, and the space above
+and below the axes."""
+COLUMNS = 4
+"""Of the legend, at most."""
 
 
 @styled
@@ -26,18 +31,20 @@ def draw_throughput(table: pd.DataFrame, machine: str) -> Figure:
     measured = table[table["images_per_second"].notna()]
     measured = measured.assign(label=[_label(row) for row in measured.to_dict("records")])
     places = {label: place for place, label in enumerate(measured["label"].unique())}
+    loops = list(measured["loop"].unique())
+    columns = min(len(loops), COLUMNS)
+    more = math.ceil(len(loops) / columns) - 1
     figure = new_figure(
         8.6,
-        TOP + LINE * len(places) + BOTTOM,
+        TOP + max(LINE, MARK * len(loops)) * len(places) + BOTTOM + LEGEND * more,
         "How fast does it train? The engine against plain loops",
         f"the same network, images, batches and steps, in interleaved blocks · {machine}",
     )
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
-    loops = list(measured["loop"].unique())
     for i, loop in enumerate(loops):
         rows = measured[measured["loop"] == loop]
-        # Beside each other, not on top.
-        aside = 0.22 * (i - (len(loops) - 1) / 2)
+        # Beside each other, not on top, and each nearer to its setting than to the next.
+        aside = min(0.22, 0.9 / len(loops)) * (i - (len(loops) - 1) / 2)
         y = rows["label"].map(places) + aside
         mark = {"fmt": MARKERS[i % len(MARKERS)], "color": COLOURS[i % len(COLOURS)], "ms": 5, "lw": 1.2}
         _marks(left, rows["images_per_second"], rows["low"], rows["high"], y, mark, WORDS.get(loop, loop))
@@ -54,7 +61,7 @@ def draw_throughput(table: pd.DataFrame, machine: str) -> Figure:
         axes.tick_params(axis="y", length=0)
     _plain_ticks(left, measured["low"].min(), measured["high"].max())
     _plain_ticks(right, min(1, table["ratio_low"].min()), max(2, table["ratio_high"].max()))
-    figure.legend(loc="outside lower center", ncols=len(loops), fontsize=8.5, labelcolor=INK)
+    figure.legend(loc="outside lower center", ncols=columns, fontsize=8.5, labelcolor=INK)
     return figure
 
 

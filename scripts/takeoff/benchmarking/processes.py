@@ -40,7 +40,7 @@ class Case:
 
 def cases_of(setting: Setting) -> list[Case]:
     """The engine in its last way for a CPU and such images, which is that of a study's jobs; and the plain loops."""
-    engine = [way.name for way in WAYS if way.fits("cpu", setting.resolution)][-1]
+    engine = [way.name for way in WAYS if way.fits("cpu", setting) and not way.alone][-1]
     return [
         Case(engine, TOGETHER),
         Case(engine, 1),

@@ -23,7 +23,7 @@ QUICK = ("plan", "train")
 PATIENCE = 300
 """Seconds that a start may take."""
 MOST_SECONDS = 120
-"""Of all rounds, about: where starts are slow, there are fewer rounds."""
+"""Of all rounds, about."""
 
 
 Kind = Literal["imports", "workflow", "analysis"]
@@ -55,7 +55,9 @@ class Start:
     note: str = ""
 
 
-def measure_startup(quick: bool, here: Path, say: Callable[[str], None], repeats: int = REPEATS) -> list[Row]:
+def measure_startup(
+    quick: bool, here: Path, say: Callable[[str], None], repeats: int = REPEATS, most: float = MOST_SECONDS
+) -> list[Row]:
     """A row per command, and per plan of Snakemake; they take turns, a round after the other.
 
     Args:
@@ -63,6 +65,7 @@ def measure_startup(quick: bool, here: Path, say: Callable[[str], None], repeats
         here: where the workflow runs, with its results, if there are any.
         say: takes a line for each row.
         repeats: rounds, at most.
+        most: seconds of all rounds, about; where starts are slow, there are fewer rounds.
 
     """
     repeats = 1 if quick else repeats
@@ -77,7 +80,7 @@ def measure_startup(quick: bool, here: Path, say: Callable[[str], None], repeats
         failed: dict[str, str] = {}
         began = perf_counter()
         for turn in range(repeats):
-            if turn and (perf_counter() - began) * (turn + 1) / turn > MOST_SECONDS:
+            if turn and (perf_counter() - began) * (turn + 1) / turn > most:
                 break
             for i in range(len(starts)):
                 start = starts[(i + turn) % len(starts)]

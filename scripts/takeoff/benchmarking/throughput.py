@@ -1,6 +1,7 @@
 """Images per second of the engine and of plain loops, side by side in interleaved blocks; and their ratios."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from statistics import median
 
 from takeoff.benchmarking.images import Images
@@ -8,13 +9,16 @@ from takeoff.benchmarking.loops import LEARNING_RATE, WAYS, Engine, EngineWay, P
 from takeoff.benchmarking.table import MEMORY, PLAIN, Row, Timed, line, summarised
 from takeoff.probing.clock import interleaved
 from takeoff.probing.rates import Product, fastest_product
-from takeoff.training.hardware import Hardware, choose
+from takeoff.training.hardware import Hardware, choose, first_line
 
 BLOCKS, FEW_BLOCKS = 5, 3
 """Of every loop; the second where a step takes seconds, or time is short."""
 SLOW = 1.0
 """Seconds of a step, as expected from its operations, from which on there are few blocks."""
 AUGMENTATION = "flip-crop"
+
+Loops = list[tuple[Row, Plain | Engine]]
+"""What is timed side by side, each with what its row says before."""
 
 
 def settings(device: str, threads: int, quick: bool) -> list[Setting]:
@@ -33,7 +37,9 @@ def settings(device: str, threads: int, quick: bool) -> list[Setting]:
     # At full width a step of a CPU takes seconds: one batch size tells all.
     wide = (64, 128, 256) if device == "cuda" else (128,)
     sizes = [(32, 0.25, batch) for batch in (64, 128, 256)] + [(32, 1.0, batch) for batch in wide]
-    return [Setting(*size, count) for size in [*sizes, (8, 0.25, 64)] for count in used]
+    chosen = [Setting(*size, count) for size in [*sizes, (8, 0.25, 64)] for count in used]
+    # A GPU's time is counted: what its goals are about goes first.
+    return sorted(chosen, key=lambda one: (one.batch != 128, -one.width)) if device == "cuda" else chosen
 
 
 def busy_settings() -> list[Setting]:
@@ -67,11 +73,12 @@ def measure(
         cores: at hand.
         seconds: of all blocks of one loop together, about.
         say: takes a line for each row.
-        quick: few blocks of each loop, however short.
+        quick: few blocks of each loop, however short, and nothing compiled.
 
     """
     hardware = hardware_of(setting, device)
-    loops = loops_of(setting, images, hardware, worker_counts(setting, device, cores))
+    workers = worker_counts(setting, device, cores)
+    loops, failed = runnable(loops_of(setting, images, hardware, workers, compiled=not quick))
     slow = setting.flops(images) * setting.batch / (4e10 * setting.threads) > SLOW and device == "cpu"
     products = [
         fastest_product(one, seconds / 4).action
@@ -92,10 +99,37 @@ def measure(
         for product, spent in zip(products, blocks[len(loops) :], strict=True)
         if isinstance(product, Product)
     }
-    rows = summarised(timed, setting.flops(images), ceilings)
+    rows = summarised(timed, setting.flops(images), ceilings) + failed
     for row in rows:
         say(line(row))
     return rows
+
+
+def left_out(setting: Setting, images: Images, device: str, why: str, say: Callable[[str], None]) -> Row:
+    """A row without numbers, for a setting that is not measured."""
+    row = row_of("engine", setting, images, hardware_of(setting, device)[0], note=f"left out: {why}")
+    say(line(row))
+    return row
+
+
+def runnable(loops: Loops) -> tuple[Loops, list[Row]]:
+    """The loops that run here, and rows without numbers for those that do not: a GPU, its driver or a compiler may not
+    do what another does. Only ways that rest on these are tried.
+    """
+    run: Loops = []
+    failed: list[Row] = []
+    for row, action in loops:
+        if isinstance(action, Engine) and (action.way.way.graph or action.way.way.compiled):
+            try:
+                action.ready()
+                action()
+            except Exception as error:  # compilers fail in many ways
+                action.close()
+                why = error.__context__ if isinstance(error.__context__, Exception) else error
+                failed.append(replace(row, note=f"left out: {first_line(why)}"))
+                continue
+        run.append((row, action))
+    return run, failed
 
 
 def hardware_of(setting: Setting, device: str) -> tuple[Hardware, Hardware, Hardware]:
@@ -108,8 +142,12 @@ def hardware_of(setting: Setting, device: str) -> tuple[Hardware, Hardware, Hard
 
 
 def loops_of(
-    setting: Setting, images: Images, hardware: tuple[Hardware, Hardware, Hardware], workers: Sequence[int]
-) -> list[tuple[Row, Plain | Engine]]:
+    setting: Setting,
+    images: Images,
+    hardware: tuple[Hardware, Hardware, Hardware],
+    workers: Sequence[int],
+    compiled: bool = False,
+) -> Loops:
     """Every loop of a setting, with what its row says before it is timed.
 
     Args:
@@ -117,6 +155,7 @@ def loops_of(
         images: of the setting's resolution.
         hardware: as `hardware_of` gives it.
         workers: of the plain loop's DataLoader, a row each; none: no such loop, whose torchvision takes its time.
+        compiled: whether to take compiled ways of the engine, too.
 
     """
     own, half, full = hardware
@@ -135,7 +174,7 @@ def loops_of(
     )
     transforms = not workers or plain.has_torchvision()
     note = "" if transforms else "torchvision is missing: transforms written with torch alone"
-    loops: list[tuple[Row, Plain | Engine]] = [
+    loops: Loops = [
         (
             row_of(PLAIN, setting, images, full, workers=count, note=note),
             Plain(lambda n=count: plain.dataloader(task, n), setting.batch, full, count),  # type: ignore[misc]
@@ -155,7 +194,7 @@ def loops_of(
             engine(way, setting, images, own, data),
         )
         for way in WAYS
-        if way.fits(half.device.type, setting.resolution)
+        if way.fits(half.device.type, setting) and (compiled or not way.way.compiled)
     ]
     return loops
 
