@@ -50,7 +50,7 @@ def main() -> None:
     images = {side: load_images(arguments.data, side) for side in (32, 8)}
     about = facts(hardware.name)
     minutes = MINUTES[device] if arguments.minutes is None else arguments.minutes
-    rows = []
+    rows: list[Row] = []
     for setting in settings(device, threads, quick):
         if rows and time.perf_counter() - began > 60 * minutes:
             rows += [

@@ -1,4 +1,6 @@
-"""torch.compile as a way to train: it gives what one run after another gives, within rounding."""
+"""torch.compile as a way to train: it gives what one run after another gives, and where it or a graph fails, it goes
+on without.
+"""
 
 import shutil
 from collections.abc import Callable
@@ -30,6 +32,20 @@ def test_where_compiling_fails_runs_are_trained_uncompiled(
     for record in train(images, own, RUNS, hardware, Checkpoints(), way, said.append):
         told.setdefault(record.run, []).append(record)
     assert said == [f"{own.name}: no compiler; now without torch.compile"]
+    assert_same(told, records(images, own, hardware, Way(3, fused=True)), within=1e-6)
+
+
+def test_where_a_capture_fails_runs_are_trained_without_graphs(
+    images: Resident, arm: Callable[..., Arm], hardware: Hardware
+) -> None:
+    """A way remembered from another GPU; a CPU captures no graph at all."""
+    own, said = arm({"epochs": 2}), []
+    told: dict[Run, list[Record]] = {}
+    for record in train(
+        images, own, RUNS, hardware, Checkpoints(), Way(3, fused=True, graph=True), said.append
+    ):
+        told.setdefault(record.run, []).append(record)
+    assert said == [f"{own.name}: only a GPU captures graphs; now without graphs"]
     assert_same(told, records(images, own, hardware, Way(3, fused=True)), within=1e-6)
 
 

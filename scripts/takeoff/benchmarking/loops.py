@@ -1,5 +1,6 @@
 """The loops that are compared, each as something to time: the plain ones, and the engine in each of its ways."""
 
+import gc
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -30,8 +31,8 @@ EPOCH_SECONDS = 0.5
 """Of an epoch of the engine, about: its scores, each of one image, then take 1% or 2% of it."""
 RATE = {"cpu": 4e10, "cuda": 2e14}
 """Floating-point operations per second, of a thread or a GPU, by which an epoch's steps are chosen; roughly."""
-MOST_STEPS = {"cpu": 64, "cuda": 256}
-"""Of an epoch: where steps wait for Python, that sets their pace."""
+MOST_STEPS, LEAST_STEPS = {"cpu": 64, "cuda": 1024}, {"cpu": 1, "cuda": 16}
+"""Of an epoch: where steps wait for Python, that sets their pace; and where a GPU's are many, their start."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,11 @@ class Setting:
         layers = architecture.layers(self.network, self.resolution, channels, images.classes)
         return architecture.training_flops(layers)
 
-    def epoch_steps(self, images: Images, device: str) -> int:
-        """Steps of an epoch of the engine that take about `EPOCH_SECONDS`."""
-        expected = self.flops(images) * self.batch / (RATE[device] * self.threads)
-        return min(MOST_STEPS[device], max(1, round(EPOCH_SECONDS / expected)))
+    def epoch_steps(self, images: Images, device: str, runs: int = 1) -> int:
+        """Steps of an epoch of the engine that take about `EPOCH_SECONDS`, on a GPU for all its runs together."""
+        at_once = runs if device == "cuda" else 1
+        expected = at_once * self.flops(images) * self.batch / (RATE[device] * self.threads)
+        return min(MOST_STEPS[device], max(LEAST_STEPS[device], round(EPOCH_SECONDS / expected)))
 
 
 @dataclass(frozen=True)
@@ -165,8 +167,11 @@ class Engine:
         """The network stays between blocks."""
 
     def close(self) -> None:
-        """Forget the network."""
+        """Forget the network, and give back its memory."""
         self.records = None
+        if self.device.type == "cuda":
+            gc.collect()
+            torch.cuda.empty_cache()
 
 
 class Plain:
@@ -215,7 +220,8 @@ class Plain:
 
 
 def set_up(hardware: Hardware, deterministic: bool, search: bool = False) -> None:
-    """Set what torch holds for a whole process: a CPU's threads; how cuDNN chooses algorithms.
+    """Set what torch holds for a whole process: a CPU's threads; how cuDNN chooses algorithms, and whether it convolves
+    float32 in TensorFloat-32, as torch comes.
 
     The engine also keeps freed memory on a CPU, which nothing undoes: plain loops in its process gain from that, too.
 
@@ -229,6 +235,10 @@ def set_up(hardware: Hardware, deterministic: bool, search: bool = False) -> Non
         torch.set_num_threads(hardware.threads)
     torch.backends.cudnn.deterministic = deterministic
     torch.backends.cudnn.benchmark = search
+    if deterministic:
+        hardware.keep_to_precision()
+    else:
+        torch.backends.cudnn.allow_tf32 = True
 
 
 def plain_loops() -> Any:

@@ -172,11 +172,12 @@ def loops_of(
         device=half.device,
         learning_rate=LEARNING_RATE,
     )
-    transforms = not workers or plain.has_torchvision()
-    note = "" if transforms else "torchvision is missing: transforms written with torch alone"
+    notes = ["convolutions in TensorFloat-32, as torch comes"] * (half.device.type == "cuda")
+    if workers and not plain.has_torchvision():
+        notes.append("torchvision is missing: transforms written with torch alone")
     loops: Loops = [
         (
-            row_of(PLAIN, setting, images, full, workers=count, note=note),
+            row_of(PLAIN, setting, images, full, workers=count, note="; ".join(notes)),
             Plain(lambda n=count: plain.dataloader(task, n), setting.batch, full, count),  # type: ignore[misc]
         )
         for count in workers
@@ -202,7 +203,7 @@ def loops_of(
 def engine(way: EngineWay, setting: Setting, images: Images, hardware: Hardware, data=None) -> Engine:
     """The engine in one setting."""
     recipe = {"batch_size": setting.batch, "augmentation": AUGMENTATION}
-    steps = setting.epoch_steps(images, hardware.device.type)
+    steps = setting.epoch_steps(images, hardware.device.type, way.runs)
     data = images.resident(hardware.device) if data is None else data
     return Engine(way, setting.network, recipe, data, steps, hardware)
 

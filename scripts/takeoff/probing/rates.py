@@ -26,7 +26,6 @@ BYTES = {"cpu": 1 << 30, "cuda": 8 << 30}
 TRIALS = 5
 """Calls by which sizes are compared, at most."""
 EMULATED = "left out: this device does not multiply in bfloat16, so that torch would only emulate it"
-TENSOR_FLOAT = "torch computes convolutions in TensorFloat-32 here, so that a share above 1 is possible"
 
 
 class Passes:
@@ -43,8 +42,8 @@ class Passes:
         self.model = build(network, *shape, 0, self.device).train()
 
     def ready(self) -> None:
-        """Set the threads."""
-        _set_threads(self.hardware)
+        """Set the threads, and the precision of a GPU's convolutions."""
+        _set_up(self.hardware)
 
     def __call__(self) -> None:
         """One forward and one backward pass."""
@@ -74,7 +73,7 @@ class Product:
 
     def ready(self) -> None:
         """Set the threads."""
-        _set_threads(self.hardware)
+        _set_up(self.hardware)
 
     def __call__(self) -> None:
         """One product."""
@@ -132,7 +131,6 @@ def measured_rates(study: Study, data: Resident, cuda: bool, threads: int, secon
                 block=block,
                 seconds=spent,
                 flops=candidate.flops,
-                note=_note(hardware) if isinstance(action, Passes) else "",
             )
             for block, spent in enumerate(blocks)
         ]
@@ -207,11 +205,7 @@ def _fastest(makers: Iterable[Callable[[], Passes | Product]], seconds: float) -
     return best
 
 
-def _set_threads(hardware: Hardware) -> None:
+def _set_up(hardware: Hardware) -> None:
     if hardware.threads is not None:
         torch.set_num_threads(hardware.threads)
-
-
-def _note(hardware: Hardware) -> str:
-    cudnn = hardware.device.type == "cuda" and hardware.precision == "float32"
-    return TENSOR_FLOAT if cudnn and torch.backends.cudnn.allow_tf32 else ""
+    hardware.keep_to_precision()

@@ -29,7 +29,7 @@ def train(
     say: Callable[[str], None] = print,
 ) -> Iterator[Record]:
     """Train the runs, as many at a time as the way takes; half as many where the device has no memory for them, and
-    uncompiled where compiling fails.
+    without torch.compile, or graphs, where these fail.
 
     Args:
         data: the images, on the hardware's device.
@@ -65,6 +65,9 @@ def train(
                 # What compiled where the way was chosen need not here: a node without a compiler, a full disk.
                 way = replace(way, compiled=False)
                 say(f"{arm.name}: {first_line(error)}; now without torch.compile")
+            elif way.graph and not out_of_memory(error):
+                way = replace(way, graph=False)  # nor need another GPU, or its driver, capture what one does
+                say(f"{arm.name}: {first_line(error)}; now without graphs")
             else:
                 raise
         # Outside the handler, which would keep all that the failed group holds; so would its name.

@@ -36,7 +36,8 @@ class FusedStep:
         self.dropouts = list(_dropouts(self.models[0]))
         self.blocks: dict[tuple[int, int], Descent] = {}
         self.rates: Sequence[Rate] = [training.run.learning_rate for training in trainings]
-        self.losses = compile_once(self._losses) if compiled else self._losses
+        # The step itself keeps no method of its own: a cycle would keep its memory, a GPU's graph's too.
+        self.compiled = compile_once(self._losses) if compiled else None
 
     def set_rates(self, rates: Sequence[Rate]) -> None:
         """Set each run's learning rate."""
@@ -45,7 +46,7 @@ class FusedStep:
     def __call__(self, chosen: Sequence[Tensor]) -> Tensor:
         """Make a step of each run; their losses."""
         pixels, labels = self._batch(chosen)
-        losses = self.losses(pixels, labels, self._masks(len(pixels)))
+        losses = (self.compiled or self._losses)(pixels, labels, self._masks(len(pixels)))
         for shared in self.descent.parameters:
             shared.grad = None
         losses.sum().backward()

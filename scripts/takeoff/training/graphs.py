@@ -12,8 +12,14 @@ from torch import Tensor
 from takeoff.training.state import Training
 from takeoff.training.steps import Step
 
+REGISTERS_ITSELF = (2, 14)
+"""The version of torch since which a capture finds the streams of random numbers that it draws from by itself."""
 WARM_UP = 3
 """Steps before a capture, in which kernels are chosen and memory is asked for; they are undone."""
+
+
+def _version() -> tuple[int, ...]:
+    return tuple(int(part) for part in torch.__version__.split(".")[:2])
 
 
 class Graphed:
@@ -85,8 +91,9 @@ class _Captured:
         torch.cuda.synchronize()
         self.number.zero_()
         self.graph = torch.cuda.CUDAGraph()
-        for generator in {id(g): g for t in self.trainings for g in t.streams()}.values():
-            self.graph.register_generator_state(generator)
+        if _version() < REGISTERS_ITSELF:
+            for generator in {id(g): g for t in self.trainings for g in t.streams()}.values():
+                self.graph.register_generator_state(generator)
         # Other threads of the process, a loader's that pins memory perhaps, do not disturb it.
         with torch.cuda.graph(self.graph, stream=self.stream, capture_error_mode="thread_local"):
             self._body()

@@ -28,6 +28,13 @@ class Hardware:
         """Whether products are in bfloat16."""
         return self.precision == "bfloat16"
 
+    def keep_to_precision(self) -> None:
+        """Set what torch holds for a whole process: on a GPU it would convolve float32 in TensorFloat-32, whose ten
+        bits are another precision than the one recorded.
+        """
+        if self.device.type == "cuda":
+            torch.backends.cudnn.allow_tf32 = self.precision != "float32"
+
 
 def choose(
     device: str = "auto", precision: str = "auto", threads: int = 1, side: int | None = None
@@ -61,10 +68,9 @@ def choose(
     if precision == "auto":
         small = side is not None and side <= FULL_PRECISION_SIDE
         precision = "bfloat16" if half and not small else "float32"
-    if cuda:
-        # torch would convolve float32 in TensorFloat-32, whose ten bits are another precision than the one recorded.
-        torch.backends.cudnn.allow_tf32 = precision != "float32"
-    return Hardware(torch.device("cuda" if cuda else "cpu"), precision, name, None if cuda else threads)
+    chosen = Hardware(torch.device("cuda" if cuda else "cpu"), precision, name, None if cuda else threads)
+    chosen.keep_to_precision()
+    return chosen
 
 
 def first_line(error: Exception) -> str:
@@ -76,7 +82,8 @@ def out_of_memory(error: Exception) -> bool:
     """Whether a device had no memory left: torch's own error, or that of a driver or a library
     which asks for memory itself.
     """
-    words = str(error).casefold()
+    # An error in a graph's capture can be told as that of the capture's end.
+    words = f"{error} {error.__context__ or ''}".casefold()
     # cuDNN tries every algorithm, and tells of a lack of memory only that none of them ran.
     signs = ("alloc_failed", "out of memory", "unable to find an engine")
     return isinstance(error, torch.OutOfMemoryError) or any(sign in words for sign in signs)

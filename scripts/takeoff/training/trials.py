@@ -15,10 +15,12 @@ from takeoff.training.resident import Resident
 from takeoff.training.state import Training
 from takeoff.training.ways import ONE_AFTER_ANOTHER, Way
 
-CHECKED, STEPS = 5, 30
-"""Steps whose outcome is compared, before the steps that are timed."""
+CHECKED, STEPS = 5, {"cpu": 30, "cuda": 150}
+"""Steps whose outcome is compared, before those that are timed: so many that an epoch's start counts little."""
 RATES = (0.01, 0.02, 0.005)
-"""Of the runs of a trial, in turn, from the first step: a schedule's warm-up would hide what a step does."""
+"""Of the first runs of a trial, from the first step: a schedule's warm-up would hide what a step does. Further ones
+have the last, as most runs of a job share theirs, and are changed at once.
+"""
 GAIN = 1.05
 """A doubling of the runs at a time that makes training less than so much faster gains nothing; two end a search."""
 LONG = 3e16
@@ -55,7 +57,7 @@ def measured(
             # A compiler fails in many ways: none is installed, no disk is left, a limit is hit.
             if not (way.compiled or isinstance(error, RuntimeError)):
                 raise
-            if not out_of_memory(error):
+            if not isinstance(error, torch.OutOfMemoryError):
                 say(f"{arm.name}: {way.name} does not run here: {first_line(error)}")
         else:
             off = max(distance(*pair) for pair in zip(moves, expected, strict=False))
@@ -101,7 +103,9 @@ def is_long(data: Resident, arm: Arm, runs: Sequence[Run]) -> bool:
 def _trial(arm: Arm, runs: Sequence[Run]) -> tuple[Arm, list[Run]]:
     """The arm and its runs at moderate rates, so that the outcome does not depend on which rates are asked for."""
     recipe = arm.recipe.model_copy(update={"schedule": "constant", "warmup_epochs": 0})
-    rated = [replace(run, learning_rate=RATES[number % len(RATES)]) for number, run in enumerate(runs)]
+    rated = [
+        replace(run, learning_rate=RATES[min(number, len(RATES) - 1)]) for number, run in enumerate(runs)
+    ]
     return arm.model_copy(update={"recipe": recipe}), rated
 
 
@@ -111,9 +115,10 @@ def reference(data: Resident, arm: Arm, runs: Sequence[Run], hardware: Hardware)
 
 
 def timed(
-    way: Way, data: Resident, arm: Arm, runs: Sequence[Run], hardware: Hardware, steps: int = STEPS
+    way: Way, data: Resident, arm: Arm, runs: Sequence[Run], hardware: Hardware, steps: int | None = None
 ) -> tuple[float, list[Tensor]]:
-    """Images per second, and how far each run's weights went in the steps before."""
+    """Images per second over so many steps, and how far each run's weights went in the steps before."""
+    steps = STEPS[hardware.device.type] if steps is None else steps
     trainings = [Training(data, arm, run, hardware) for run in runs[: way.at_once]]
     starts = [_weights(training) for training in trainings]
     stepper = way.stepper(trainings)
