@@ -13,7 +13,7 @@ from takeoff.errors import TakeoffError, run_command
 
 SECONDS, QUICK_SECONDS = 2.0, 0.5
 MINUTES = {"cpu": math.inf, "cuda": 4.0}
-"""After which no other setting begins, by default: of a GPU, so that all of it takes less than eight."""
+"""After which no other setting begins, by default: on a GPU all of it is meant to take less than eight."""
 START_SECONDS = {"cpu": 120.0, "cuda": 60.0}
 """Of all starts, about."""
 
@@ -51,18 +51,18 @@ def main() -> None:
     about = facts(hardware.name)
     minutes = MINUTES[device] if arguments.minutes is None else arguments.minutes
     rows: list[Row] = []
-    for setting in settings(device, threads, quick):
-        if rows and time.perf_counter() - began > 60 * minutes:
-            rows += [
-                left_out(setting, images[setting.resolution], device, f"{minutes:g} minutes were over", _say)
-            ]
-        else:
-            rows += measure(setting, images[setting.resolution], device, threads, seconds, _say, quick)
-        write_rows(out / "throughput.csv", Row, rows)  # what is measured stays, whatever the next one does
+    planned = [(setting, False) for setting in settings(device, threads, quick)]
     if device == "cpu" and not quick:
-        for base in busy_settings():
-            rows += measure_processes(base, images[base.resolution], threads, seconds, _say)
-    write_rows(out / "throughput.csv", Row, rows)
+        planned += [(setting, True) for setting in busy_settings()]
+    for setting, busy in planned:
+        shown = images[setting.resolution]
+        if rows and time.perf_counter() - began > 60 * minutes:
+            rows += [left_out(setting, shown, device, f"{minutes:g} minutes were over", _say)]
+        elif busy:
+            rows += measure_processes(setting, shown, threads, seconds, _say)
+        else:
+            rows += measure(setting, shown, device, threads, seconds, _say, quick)
+        write_rows(out / "throughput.csv", Row, rows)  # what is measured stays, whatever the next one does
     small = choose(arguments.device, "auto", 1, side=8)
     write_rows(out / "runs.csv", GrowthRow, measure_growth(images[8], small, quick, _say))
     write_rows(

@@ -30,7 +30,7 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Slow tests count for no coverage: tracing makes them half as slow again, and a whole study would hide what no
-    test of a part covers.
+    test of a part covers. Nor does what they set up first for all tests of a process.
     """
     coverage = getattr(item.config.pluginmanager.getplugin("_cov"), "cov_controller", None)
     if coverage is None or item.get_closest_marker("slow") is None:

@@ -36,7 +36,7 @@ def collect_rarely() -> None:
 
 
 def _spare_the_last() -> None:
-    # Triton, which compiling imports, reports whatever is left at the end as a leak, in a hundred lines.
+    # Triton, which compiling imports, reports whatever is left at the end as a leak, line after line.
     if "triton" not in sys.modules:
         gc.freeze()
 

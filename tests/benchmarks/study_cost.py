@@ -1,6 +1,8 @@
-"""What a study costs from an empty folder to its report: minutes, core-seconds, and how many of these train.
+"""What a study costs from an empty folder to its report: seconds, those of its cores, and how many of these train.
 
 python tests/benchmarks/study_cost.py --study digits
+
+Training is timed by the wall clock of each job's one thread, the rest by processor time.
 """
 
 import argparse
@@ -20,15 +22,16 @@ PROFILE = ROOT / "workflow" / "profiles" / "local"
 def main() -> None:
     """Run the study as `make study` does, in a folder of its own, and print a table in Markdown."""
     parser = argparse.ArgumentParser(description="What a study costs from an empty folder to its report.")
-    parser.add_argument("--study", default="digits", help="as snakemake takes it (default: %(default)s)")
+    parser.add_argument("--study", default="digits", help="its name, or its file (default: %(default)s)")
     parser.add_argument("--cores", default="all", help="as snakemake takes it (default: %(default)s)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        name = Path(arguments.study).stem
+        file = Path(arguments.study)
+        name, study = file.stem, file.resolve() if file.is_file() else arguments.study
         began, before = time.perf_counter(), core_seconds()
         line = [sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", "--directory", folder]
         line += ["--cores", arguments.cores, "--workflow-profile", PROFILE]
-        line += ["--config", f"study={arguments.study}"]
+        line += ["--config", f"study={study}"]
         line += ["--report", f"results/{name}/report.html", "--report-after-run"]
         done = subprocess.run([str(word) for word in line], stdout=sys.stderr, check=False)
         wall, spent = time.perf_counter() - began, core_seconds() - before

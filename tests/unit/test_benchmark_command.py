@@ -3,12 +3,16 @@
 import csv
 import json
 import shlex
+import sys
 from dataclasses import fields
 from pathlib import Path
 
+import benchmark
 import pytest
 from snakemake_command import run_snakemake
-from takeoff.benchmarking import growth
+from takeoff.benchmarking import figure, growth, startup, throughput
+from takeoff.benchmarking.loops import WAYS
+from takeoff.benchmarking.machine import cores_at_hand
 from takeoff.benchmarking.table import Row
 
 
@@ -75,6 +79,36 @@ def test_the_figure_is_drawn_from_the_table(measured: Path, command) -> None:
     assert (measured / "throughput.png").stat().st_size > 10_000
 
 
+def test_after_so_many_minutes_no_other_setting_begins(monkeypatch, tmp_path: Path) -> None:
+    measured = []
+
+    def measure(setting, images, device, *_) -> list[Row]:
+        measured.append(setting)
+        return [throughput.row_of("engine", setting, images, throughput.hardware_of(setting, device)[0])]
+
+    monkeypatch.setattr(throughput, "measure", measure)
+    monkeypatch.setattr(growth, "measure_growth", lambda *_: [])
+    monkeypatch.setattr(startup, "measure_startup", lambda *_, **__: [])
+    line = [
+        "benchmark.py",
+        "--device",
+        "cpu",
+        "--minutes",
+        "0",
+        "--out",
+        str(tmp_path),
+        "--data",
+        str(tmp_path),
+    ]
+    monkeypatch.setattr(sys, "argv", line)
+    benchmark.main()
+    rows = rows_of(tmp_path / "throughput.csv")
+    every = [*throughput.settings("cpu", cores_at_hand(), quick=False), *throughput.busy_settings()]
+    assert len(measured) == 1
+    assert len(rows) == len(every)
+    assert {row["note"] for row in rows[1:]} == {"left out: 0 minutes were over"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -100,3 +134,9 @@ def test_a_folder_without_a_table_is_told_in_a_line(command, tmp_path: Path) -> 
         done.stderr
         == f"error: {tmp_path}/throughput.csv: there is no such file; scripts/benchmark.py writes it\n"
     )
+
+
+def test_every_loop_of_a_gpu_has_a_mark_of_its_own() -> None:
+    setting = throughput.settings("cuda", 16, quick=False)[0]
+    loops = [way for way in WAYS if way.fits("cuda", setting)]
+    assert 2 + len(loops) <= len(set(figure.MARKERS))

@@ -5,6 +5,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from takeoff.errors import TakeoffError
 from takeoff.study.arms import Arm, Run
 from takeoff.training.checkpoints import Checkpoints
 from takeoff.training.engine import train
-from takeoff.training.hardware import Hardware, choose
+from takeoff.training.hardware import Hardware, choose, first_line, out_of_memory
 from takeoff.training.resident import Resident
 
 
@@ -39,6 +40,29 @@ def test_small_images_are_trained_on_in_float32_on_every_machine(
 ) -> None:
     monkeypatch.setattr("takeoff.training.hardware._cpu_computes_bfloat16", lambda: computes)
     assert choose("cpu", asked, side=side).precision == found
+
+
+def test_a_gpus_float32_is_no_tensor_float(monkeypatch) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", torch.backends.cudnn.allow_tf32)
+    gpu = Hardware(torch.device("cuda"), "float32", "NVIDIA Made-up")
+    for precision, allowed in (("float32", False), ("bfloat16", True), ("float32", False)):
+        replace(gpu, precision=precision).keep_to_precision()
+        assert torch.backends.cudnn.allow_tf32 == allowed
+
+
+def test_a_lack_of_memory_is_known_behind_the_error_that_it_brought_about() -> None:
+    def capture() -> None:
+        try:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        finally:
+            raise RuntimeError("the capture was ended\nin a bad state")
+
+    with pytest.raises(RuntimeError, match="bad state") as raised:
+        capture()
+    assert out_of_memory(raised.value)
+    assert first_line(raised.value) == "CUDA out of memory"
+    assert not out_of_memory(RuntimeError("a bad state"))
+    assert first_line(RuntimeError("a bad state\nand more")) == "a bad state"
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library than glibc")

@@ -1,6 +1,8 @@
 """Ways of training several runs: each gives what one run after another gives, within rounding."""
 
+import gc
 import math
+import weakref
 from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
@@ -48,6 +50,20 @@ def test_fused_runs_give_what_one_after_another_gives(
     # The runs differ, so that agreement is no accident.
     losses = {run: own[-1].values["train_loss"] for run, own in expected.items()}
     assert len({round(loss, 4) for loss in losses.values()}) == 3
+
+
+def test_a_step_that_nobody_has_any_more_is_gone_at_once(
+    images: Resident, arm: Callable[..., Arm], hardware: Hardware
+) -> None:
+    """Without a search for garbage, which is rare: on a GPU much memory goes with it."""
+    step = FusedStep([Training(images, arm(), run, hardware) for run in RUNS])
+    gone = weakref.ref(step)
+    gc.disable()
+    try:
+        del step
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_a_run_that_diverges_leaves_its_group_alone(

@@ -11,7 +11,7 @@ from takeoff.experiments.plotting import COLOURS, INK, MUTED, new_figure, styled
 
 WORDS = {PLAIN: "plain loop (DataLoader)", MEMORY: "plain loop, images in memory"}
 RATIOS = ("ratio_to_plain", "ratio_low", "ratio_high")
-MARKERS = "os^Dv*P"
+MARKERS = "os^Dv*PX"
 LINE, MARK, LEGEND, TOP, BOTTOM = 0.36, 0.1, 0.2, 0.56, 1.0
 """In inches: the least height of a row, that of a mark in it, that of the legend's further lines, and the space above
 and below the axes."""

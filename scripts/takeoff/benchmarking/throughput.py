@@ -120,13 +120,18 @@ def runnable(loops: Loops) -> tuple[Loops, list[Row]]:
     failed: list[Row] = []
     for row, action in loops:
         if isinstance(action, Engine) and (action.way.way.graph or action.way.way.compiled):
+            why = ""
             try:
                 action.ready()
                 action()
-            except Exception as error:  # compilers fail in many ways
+            except Exception as error:
+                # Compilers fail in many ways.
+                if not (action.way.way.compiled or isinstance(error, RuntimeError)):
+                    raise
+                why = first_line(error)
+            if why:  # outside the handler, which would keep all that the way holds
                 action.close()
-                why = error.__context__ if isinstance(error.__context__, Exception) else error
-                failed.append(replace(row, note=f"left out: {first_line(why)}"))
+                failed.append(replace(row, note=f"left out: {why}"))
                 continue
         run.append((row, action))
     return run, failed

@@ -72,7 +72,7 @@ class Product:
         self.one, self.other, self.out = one, other, torch.empty_like(one)
 
     def ready(self) -> None:
-        """Set the threads."""
+        """Set the threads, and a GPU's precision."""
         _set_up(self.hardware)
 
     def __call__(self) -> None:

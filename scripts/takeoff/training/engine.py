@@ -38,7 +38,7 @@ def train(
         hardware: device and precision.
         checkpoints: where long runs keep their state, and go on from it.
         way: how steps are made; every way gives the same records within rounding.
-        say: takes a line where memory runs out.
+        say: takes a line where memory runs out, or a way fails.
 
     Yields:
         An `Epoch` per run and scored epoch (of a run that tunes for its end, the first and the last), each run's
@@ -65,7 +65,7 @@ def train(
                 # What compiled where the way was chosen need not here: a node without a compiler, a full disk.
                 way = replace(way, compiled=False)
                 say(f"{arm.name}: {first_line(error)}; now without torch.compile")
-            elif way.graph and not out_of_memory(error):
+            elif way.graph and isinstance(error, RuntimeError) and not out_of_memory(error):
                 way = replace(way, graph=False)  # nor need another GPU, or its driver, capture what one does
                 say(f"{arm.name}: {first_line(error)}; now without graphs")
             else:

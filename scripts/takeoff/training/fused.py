@@ -36,7 +36,7 @@ class FusedStep:
         self.dropouts = list(_dropouts(self.models[0]))
         self.blocks: dict[tuple[int, int], Descent] = {}
         self.rates: Sequence[Rate] = [training.run.learning_rate for training in trainings]
-        # The step itself keeps no method of its own: a cycle would keep its memory, a GPU's graph's too.
+        # Uncompiled, the step keeps no method of its own: a cycle would keep its memory, a GPU's graph's too.
         self.compiled = compile_once(self._losses) if compiled else None
 
     def set_rates(self, rates: Sequence[Rate]) -> None:

@@ -13,7 +13,8 @@ from takeoff.training.state import Training
 from takeoff.training.steps import Step
 
 REGISTERS_ITSELF = (2, 14)
-"""The version of torch since which a capture finds the streams of random numbers that it draws from by itself."""
+"""The version of torch since which a capture finds the streams of random numbers that it draws from by itself, and
+telling it warns each time (pytorch/pytorch#176753)."""
 WARM_UP = 3
 """Steps before a capture, in which kernels are chosen and memory is asked for; they are undone."""
 

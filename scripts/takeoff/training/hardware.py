@@ -74,15 +74,16 @@ def choose(
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, in a line."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    """What an error says, or the one that it came of, in a line: a capture's own end can hide what ended it."""
+    cause = error.__context__ or error
+    return (str(cause).strip() or type(cause).__name__).splitlines()[0]
 
 
 def out_of_memory(error: Exception) -> bool:
     """Whether a device had no memory left: torch's own error, or that of a driver or a library
     which asks for memory itself.
     """
-    # An error in a graph's capture can be told as that of the capture's end.
+    # An error in a graph's capture can be told as that of the capture's own end.
     words = f"{error} {error.__context__ or ''}".casefold()
     # cuDNN tries every algorithm, and tells of a lack of memory only that none of them ran.
     signs = ("alloc_failed", "out of memory", "unable to find an engine")

@@ -57,6 +57,7 @@ def measured(
             # A compiler fails in many ways: none is installed, no disk is left, a limit is hit.
             if not (way.compiled or isinstance(error, RuntimeError)):
                 raise
+            # cuDNN tells alike of a lack of memory and of convolutions that it has no algorithm for.
             if not isinstance(error, torch.OutOfMemoryError):
                 say(f"{arm.name}: {way.name} does not run here: {first_line(error)}")
         else:
