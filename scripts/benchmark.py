@@ -14,8 +14,6 @@ from takeoff.errors import TakeoffError, run_command
 SECONDS, QUICK_SECONDS = 2.0, 0.5
 MINUTES = {"cpu": math.inf, "cuda": 4.0}
 """After which no other setting begins, by default: on a GPU all of it is meant to take less than eight."""
-START_SECONDS = {"cpu": 120.0, "cuda": 60.0}
-"""Of all starts, about."""
 
 
 def main() -> None:
@@ -37,8 +35,8 @@ def main() -> None:
     from takeoff.benchmarking.growth import measure_growth
     from takeoff.benchmarking.images import load_images
     from takeoff.benchmarking.processes import measure_processes
+    from takeoff.benchmarking.startup import MOST_SECONDS, measure_startup
     from takeoff.benchmarking.startup import Row as StartRow
-    from takeoff.benchmarking.startup import measure_startup
     from takeoff.benchmarking.summary import markdown
     from takeoff.benchmarking.table import Row, write_rows
     from takeoff.benchmarking.throughput import busy_settings, left_out, measure, settings
@@ -66,7 +64,7 @@ def main() -> None:
     small = choose(arguments.device, "auto", 1, side=8)
     write_rows(out / "runs.csv", GrowthRow, measure_growth(images[8], small, quick, _say))
     write_rows(
-        out / "startup.csv", StartRow, measure_startup(quick, Path.cwd(), _say, most=START_SECONDS[device])
+        out / "startup.csv", StartRow, measure_startup(quick, Path.cwd(), _say, most=MOST_SECONDS[device])
     )
     write_json(out / "machine.json", about | {"precision": hardware.precision, "load_after": load()})
     write_text(out / "throughput.md", markdown(rows, about))

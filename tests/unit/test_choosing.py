@@ -1,0 +1,205 @@
+"""Which way trains an arm: on a GPU the fastest of those whose steps go where one run after another goes."""
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import count
+from pathlib import Path
+
+import pytest
+import torch
+from records import RUNS
+from takeoff.models.network import SeededDropout
+from takeoff.study.arms import Arm, Run
+from takeoff.training import choosing, trials
+from takeoff.training.fused import FusedStep
+from takeoff.training.hardware import Hardware
+from takeoff.training.resident import Resident
+from takeoff.training.state import Training
+from takeoff.training.ways import ONE_AFTER_ANOTHER, Way
+
+GPU = Hardware(torch.device("cuda"), "bfloat16", "a GPU")
+
+
+def rates(monkeypatch: pytest.MonkeyPatch, rate: Callable[[Way], float]) -> list[Way]:
+    """The ways that were measured, in order, from now on; each has this rate."""
+    asked: list[Way] = []
+
+    def measure(way: Way, *_: object) -> tuple[float, list[torch.Tensor]]:
+        asked.append(way)
+        return rate(way), [torch.ones(2)] * way.at_once
+
+    monkeypatch.setattr(trials, "timed", measure)
+    monkeypatch.setattr(trials, "reference", lambda data, arm, runs, hardware: [torch.ones(2)] * len(runs))
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    return asked
+
+
+def test_on_a_cpu_small_steps_are_fused_and_others_go_one_after_another_without_a_measurement(
+    images: Resident,
+    arm: Callable[..., Arm],
+    hardware: Hardware,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    asked = rates(monkeypatch, lambda way: 1.0)
+    many = [Run(seed, 0.1) for seed in range(20)]
+    ways = {
+        name: choosing.choose_way(images, own, runs, hardware, tmp_path)
+        for name, own, runs in (
+            ("small", arm(), RUNS),
+            ("many", arm(), many),
+            ("alone", arm(), RUNS[:1]),
+            ("none", arm(), []),
+            ("large", arm(width=2.0), RUNS),
+        )
+    }
+    assert ways == {
+        "small": Way(3, fused=True),
+        "many": Way(choosing.CPU_RUNS, fused=True),
+        "alone": ONE_AFTER_ANOTHER,
+        "none": ONE_AFTER_ANOTHER,
+        "large": ONE_AFTER_ANOTHER,
+    }
+    assert not asked
+
+
+def test_the_fastest_way_is_measured_once_for_all_activations(
+    images: Resident, arm: Callable[..., Arm], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    speed = {(2, True): 90.0, (8, True): 900.0, (16, True): 920.0, (32, True): 930.0, (40, True): 5000.0}
+
+    def rate(way: Way) -> float:
+        return speed.get((way.at_once, way.fused), 100.0 * way.at_once if way.fused else 100.0)
+
+    asked = rates(monkeypatch, rate)
+    runs = [Run(seed, 0.1) for seed in range(40)]
+    chosen = choosing.choose_way(images, arm(), runs, GPU, tmp_path, said.append)
+    # Two doublings in a row that gain less than a twentieth end the search: 40 at a time is never tried. One does not.
+    assert [way.at_once for way in asked if way.fused] == [2, 4, 8, 16, 32]
+    assert [way.at_once for way in asked if way.graph and not way.fused] == [1, 2, 4]
+    assert chosen == Way(32, fused=True, graph=True)
+    assert "32 fused, graph 930" in said[0]
+    asked.clear()
+    assert choosing.choose_way(images, arm(activation="tanh"), runs, GPU, tmp_path) == chosen
+    assert not asked
+    for changed in (arm(norm="batch"), arm({"batch_size": 32})):
+        choosing.choose_way(images, changed, runs, GPU, tmp_path, said.append)
+        assert asked
+        asked.clear()
+    for path in tmp_path.iterdir():
+        path.write_text("{")
+    choosing.choose_way(images, arm(), runs, GPU, tmp_path, said.append)
+    assert asked
+
+
+def test_all_runs_at_a_time_are_tried_too(
+    images: Resident, arm: Callable[..., Arm], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = rates(monkeypatch, lambda way: 100.0 * way.at_once)
+    trials.measured(images, arm(), [Run(seed, 0.1) for seed in range(6)], GPU)
+    assert [way.at_once for way in asked if way.fused] == [2, 4, 6]
+
+
+def test_the_fastest_way_of_a_long_job_is_tried_compiled(
+    images: Resident, arm: Callable[..., Arm], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """And only of a long one: what compiling takes counts against it."""
+    asked = rates(monkeypatch, lambda way: 100.0 * way.at_once * (2 if way.compiled else 1))
+    choices = []
+    for number, long in enumerate((math.inf, 0.0)):
+        monkeypatch.setattr(trials, "LONG", long)
+        choices.append(choosing.choose_way(images, arm(), RUNS, GPU, tmp_path / str(number)))
+        assert [way for way in asked if way.compiled] == choices[1:]
+    assert choices == [Way(3, fused=True, graph=True), Way(3, fused=True, graph=True, compiled=True)]
+    asked.clear()
+    assert choosing.choose_way(images, arm(), RUNS, GPU, tmp_path / "1") == choices[1]
+    assert not asked
+    slow = trials.images_of(images, arm(), RUNS) / 1.0
+    monkeypatch.setattr(trials.time, "perf_counter", count(step=slow).__next__)
+    assert choosing.choose_way(images, arm(), RUNS, GPU, tmp_path / "2") == choices[0]
+
+
+def test_where_graphs_do_not_run_fused_runs_do(
+    images: Resident, arm: Callable[..., Arm], hardware: Hardware
+) -> None:
+    """With the CPU's own steps: graphs cannot be captured there."""
+    said: list[str] = []
+    own = trials.measured(images, arm({"warmup_epochs": 1}, dropout=0.5), RUNS, hardware, said.append)
+    assert all(rate > 0 for way, rate in own.items() if not way.graph)
+    assert {way.at_once for way in own if way.fused} == {2, 3}
+    assert [line for line in said if "does not run here" in line] == said
+    assert "one after another, graph does not run here" in said[0]
+
+
+def no_update(step: FusedStep) -> None:
+    step.set_rates = lambda rates: None  # type: ignore[method-assign]
+    step.rates = [0.0] * step.runs
+
+
+def anothers_masks(step: FusedStep) -> None:
+    module = next(m for m in step.models[1] if isinstance(m, SeededDropout))
+    module.generator.manual_seed(7)
+
+
+def anothers_rate(step: FusedStep) -> None:
+    rightly = step.set_rates
+    step.set_rates = lambda rates: rightly([rates[0]] * step.runs)  # type: ignore[method-assign]
+
+
+def anothers_images(step: FusedStep) -> None:
+    step.trainings[1].order.manual_seed(7)
+
+
+@pytest.mark.parametrize("fault", [no_update, anothers_masks, anothers_rate, anothers_images])
+def test_a_way_whose_steps_are_others_is_left_out(
+    fault: Callable[[FusedStep], None],
+    images: Resident,
+    arm: Callable[..., Arm],
+    hardware: Hardware,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A recipe whose warm-up hides what a step does, and faults that the loss of a few steps would not show."""
+    rightly = FusedStep.__init__
+
+    def wrongly(step: FusedStep, trainings: Sequence[Training], compiled: bool) -> None:
+        rightly(step, trainings, compiled)
+        fault(step)
+
+    monkeypatch.setattr(FusedStep, "__init__", wrongly)
+    said: list[str] = []
+    own = trials.measured(images, arm({"warmup_epochs": 1}, dropout=0.5), RUNS, hardware, said.append)
+    assert [way for way, rate in own.items() if rate] == [ONE_AFTER_ANOTHER]
+    assert "fused is left out: a run's first steps are" in said[-1]
+
+
+def test_without_memory_no_way_is_worth_anything(
+    images: Resident, arm: Callable[..., Arm], hardware: Hardware, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Way, "stepper", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("too large")))
+    assert set(trials.measured(images, arm(), RUNS, hardware).values()) == {0.0}
+
+
+@pytest.mark.parametrize(
+    ("move", "expected", "agree"),
+    [
+        (1.01, 1.0, True),
+        (1.5, 1.0, False),
+        (math.nan, 1.0, False),
+        (1.0, math.inf, False),
+        (math.nan,) * 2 + (True,),
+    ],
+)
+def test_runs_that_are_no_numbers_agree_with_none_that_are(move: float, expected: float, agree: bool) -> None:
+    off = trials.distance(torch.full((3,), move), torch.full((3,), expected))
+    assert (off <= trials.AGREE) is agree
+
+
+def test_where_nothing_runs_nothing_is_remembered(
+    images: Resident, arm: Callable[..., Arm], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked = rates(monkeypatch, lambda way: 0.0)
+    memory = tmp_path / "ways"
+    assert choosing.choose_way(images, arm(), RUNS, GPU, memory) == ONE_AFTER_ANOTHER
+    assert asked == [ONE_AFTER_ANOTHER, Way(graph=True)]
+    assert not memory.exists()
