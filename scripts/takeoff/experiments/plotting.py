@@ -116,7 +116,7 @@ def save_pictures(figure: Figure, stem: Path) -> None:
     for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
         with atomic_path(stem.with_name(stem.name + suffix)) as temporary:
             figure.savefig(temporary, dpi=200, metadata=metadata)
-        figure.set_layout_engine("none")  # the second file keeps the layout, which takes longer than drawing
+        figure.set_layout_engine(None)  # the second file keeps the layout, which takes longer than drawing
 
 
 def save(figure: Figure, numbers: pd.DataFrame, stem: Path) -> None:
