@@ -8,7 +8,7 @@ import pytest
 import torch
 from takeoff.models import architecture
 from takeoff.models.batched import batched_linear, flattened_apart
-from takeoff.models.masks import draw_mask
+from takeoff.models.masks import draw_masks
 from takeoff.models.network import LocalResponseNorm, SeededDropout, build, standard_deviation
 from takeoff.models.small_maps import SmallMapConv2d, small_map_convolution
 from takeoff.study.settings import Activation, Network, Norm
@@ -259,10 +259,14 @@ def test_local_response_norm_follows_the_first_two_activations() -> None:
 @pytest.mark.parametrize("rate", [0.2, 0.5, 0.9])
 @pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
 def test_masks_are_what_torch_draws(rate: float, kind: torch.dtype) -> None:
-    mine, theirs = (torch.Generator().manual_seed(3) for _ in range(2))
-    expected = torch.empty(64, 300, dtype=kind).bernoulli_(1 - rate, generator=theirs) / (1 - rate)
-    assert torch.equal(draw_mask(torch.empty(64, 300, dtype=kind), rate, mine), expected)
-    assert torch.equal(mine.get_state(), theirs.get_state())
+    mine, theirs = ([torch.Generator().manual_seed(seed) for seed in (3, 5)] for _ in range(2))
+    expected = torch.stack(
+        [torch.empty(64, 300, dtype=kind).bernoulli_(1 - rate, generator=own) / (1 - rate) for own in theirs]
+    )
+    assert torch.equal(draw_masks(torch.empty(2, 64, 300, dtype=kind), rate, mine), expected)
+    assert all(
+        torch.equal(own.get_state(), other.get_state()) for own, other in zip(mine, theirs, strict=True)
+    )
 
 
 def test_dropout_keeps_the_mean_and_follows_its_own_stream() -> None:

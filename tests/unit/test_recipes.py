@@ -17,7 +17,7 @@ def test_sets_of_all_sizes_make_as_many_steps(
     monkeypatch.setattr(
         Resident,
         "batch",
-        lambda self, chosen, *rest: (seen.extend(chosen.tolist()), original(self, chosen, *rest))[1],
+        lambda self, chosen, *rest: (seen.extend(chosen[0].tolist()), original(self, chosen, *rest))[1],
     )
     recipe = {"epoch_images": 1038}
     for samples, batch in ((50, 40), (400, 128), (1000, 128)):

@@ -165,7 +165,7 @@ def test_a_step_is_the_engines_and_goes_through_every_image(study) -> None:
     before = [weights.clone() for weights in steps.training.model.parameters()]
     seen = []
     batch = steps.data.batch
-    object.__setattr__(data, "batch", lambda chosen, *how: (seen.append(chosen), batch(chosen, *how))[1])
+    object.__setattr__(data, "batch", lambda chosen, *how: (seen.append(chosen[0]), batch(chosen, *how))[1])
     for _ in range(4):
         steps()
     assert steps.training.model.training

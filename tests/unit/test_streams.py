@@ -20,8 +20,8 @@ def test_colours_do_not_change_the_crops() -> None:
     }
     for _ in range(3):
         plain, coloured = (
-            data.batch(torch.arange(32), how, *both)[0]  # type: ignore[arg-type]
-            for how, both in streams.items()
+            data.batch([torch.arange(32)], how, [crops], [colours])[0]  # type: ignore[arg-type]
+            for how, (crops, colours) in streams.items()
         )
         shift = coloured - plain
         assert float(shift.abs().max()) > 0.01

@@ -1,7 +1,7 @@
 """The engine: splits, augmentation, schedules, and runs that repeat to the bit."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -83,10 +83,11 @@ def test_test_images_are_the_same_for_every_run() -> None:
 def test_every_image_gets_its_own_crop_and_flip() -> None:
     rows = torch.arange(1, 17, dtype=torch.uint8)
     image = (10 * rows[:, None] + rows[None, :])[None, :, :, None]
-    images = image.expand(400, 16, 16, 3)
-    out = augmentation.flip_and_crop(images, stream(0, "augmentation", torch.device("cpu")))
-    assert out.shape == images.shape
-    assert out.dtype == torch.uint8
+    images = image.expand(2, 200, 16, 16, 3)
+    both = augmentation.flip_and_crop(images, [stream(seed, "crops", torch.device("cpu")) for seed in (0, 1)])
+    assert both.shape == (200, 16, 16, 2, 3)
+    assert both.dtype == torch.uint8
+    out = both.movedim(3, 0).flatten(0, 1)
     padded = torch.nn.functional.pad(image[0, :, :, 0], (2, 2, 2, 2))
     possible = {}
     for top in range(5):
@@ -98,6 +99,8 @@ def test_every_image_gets_its_own_crop_and_flip() -> None:
     assert len(set(drawn)) == 50
     assert 0.4 < np.mean([mirrored for *_, mirrored in drawn]) < 0.6
     assert torch.equal(out[..., 0], out[..., 2])
+    alone = augmentation.flip_and_crop(images[1:], [stream(1, "crops", torch.device("cpu"))])
+    assert torch.equal(alone[..., 0, :], both[..., 1, :])
 
 
 def test_colours_move_along_their_principal_components() -> None:
@@ -107,7 +110,7 @@ def test_colours_move_along_their_principal_components() -> None:
     basis = augmentation.colour_basis(images)
     covariance = np.cov(images.reshape(-1, 3).numpy().T / 255)
     np.testing.assert_allclose(basis @ basis.T, covariance, atol=1e-6)
-    shifts = augmentation.colour_shift(50_000, basis, generator)
+    (shifts,) = augmentation.colour_shift(50_000, basis, [generator])
     np.testing.assert_allclose(np.cov(shifts.T), 0.01 * covariance, rtol=0.05, atol=1e-7)
 
 
@@ -175,8 +178,8 @@ def test_arms_of_one_seed_see_the_same_images_in_the_same_order(
     seen: dict[str, list[list[int]]] = {}
 
     def spy(name: str):
-        def batch(self: Resident, chosen: torch.Tensor, *rest: object):
-            seen.setdefault(name, []).append(chosen.tolist())
+        def batch(self: Resident, chosen: Sequence[torch.Tensor], *rest: object):
+            seen.setdefault(name, []).append(chosen[0].tolist())
             return original(self, chosen, *rest)
 
         return batch

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from takeoff.models import architecture
 from takeoff.models.architecture import Layer
-from takeoff.models.masks import draw_mask
+from takeoff.models.masks import draw_masks
 from takeoff.models.small_maps import SmallMapConv2d
 from takeoff.models.streams import stream
 from takeoff.study.settings import Activation, Network
@@ -116,7 +116,7 @@ class SeededDropout(nn.Module):
         """Inputs of any shape; the same shape."""
         if not self.training:
             return inputs
-        return inputs * draw_mask(torch.empty_like(inputs), self.rate, self.generator)
+        return inputs * draw_masks(torch.empty_like(inputs)[None], self.rate, [self.generator])[0]
 
     def follow(self, device: torch.device) -> None:
         """Draw masks on `device` from now on: generators do not move with a module."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from takeoff.models.batched import batched_linear, flattened_apart
-from takeoff.models.masks import draw_mask
+from takeoff.models.masks import draw_masks
 from takeoff.models.network import LocalResponseNorm, SeededDropout
 from takeoff.models.small_maps import SmallMapConv2d, small_map_convolution
 from takeoff.training.compiling import compile_once
@@ -45,7 +45,9 @@ class FusedStep:
 
     def __call__(self, chosen: Sequence[Tensor]) -> Tensor:
         """Make a step of each run; their losses."""
-        pixels, labels = self._batch(chosen)
+        first = self.trainings[0]
+        crops, colours = ([getattr(t, kind) for t in self.trainings] for kind in ("crops", "colours"))
+        pixels, labels = first.data.batch(chosen, first.arm.recipe.augmentation, crops, colours)
         losses = (self.compiled or self._losses)(pixels, labels, self._masks(len(pixels)))
         for shared in self.descent.parameters:
             shared.grad = None
@@ -68,15 +70,6 @@ class FusedStep:
         for first, last in _blocks(self.rates):
             block = self.blocks.get((first, last)) or self._block(first, last)
             block.step([self._rows(gradient, first, last) for gradient in gradients], self.rates[first])
-
-    def _batch(self, chosen: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """The runs' images, B × (runs · channels) × H × W, and their labels, runs × B."""
-        batches = [
-            t.data.batch(own, t.arm.recipe.augmentation, t.crops, t.colours)
-            for t, own in zip(self.trainings, chosen, strict=True)
-        ]
-        pixels = torch.cat([pixels for pixels, _ in batches], dim=1)
-        return pixels.contiguous(memory_format=torch.channels_last), torch.stack([own for _, own in batches])
 
     def logits(self, pixels: Tensor, masks: Sequence[Tensor]) -> Tensor:
         """From B × (runs · channels) × H × W to runs × B × classes; `masks` are those of the dropouts, in turn."""
@@ -137,13 +130,12 @@ class FusedStep:
 
     def _masks(self, batch: int) -> list[Tensor]:
         """What the inputs of each dropout are multiplied by, runs × B × units: each run's own mask, scaled."""
-        masks = []
-        for place, (rate, units) in enumerate(self.dropouts):
-            mask = torch.empty(self.runs, batch, units, device=self.trainings[0].hardware.device)
-            for own, training in zip(mask, self.trainings, strict=True):
-                draw_mask(own, rate, training.masks()[place])
-            masks.append(mask)
-        return masks
+        device = self.trainings[0].hardware.device
+        streams = zip(*(training.masks() for training in self.trainings), strict=True)
+        return [
+            draw_masks(torch.empty(self.runs, batch, units, device=device), rate, own)
+            for (rate, units), own in zip(self.dropouts, streams, strict=True)
+        ]
 
     def _share(self, place: int) -> dict[str, Tensor]:
         """Put the runs' tensors of one layer side by side, and leave each run a view of its part."""

@@ -1,5 +1,6 @@
 """Images that live on the device as uint8 for a whole job, and the batches made from them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,24 +58,45 @@ class Resident:
         """The images' channels."""
         return int(self.images.shape[3])
 
-    def normalised(self, images: Tensor) -> Tensor:
-        """From N × H × W × C uint8 to N × C × H × W float32 in channels-last order, zero mean, unit variance."""
-        return images.permute(0, 3, 1, 2).float().mul_(self.scale).add_(self.shift)
+    def normalised(self, images: Tensor, runs: int = 1) -> Tensor:
+        """From N × H × W × (runs · C) uint8 to N × (runs · C) × H × W float32 in channels-last order, zero mean, unit
+        variance.
+        """
+        # By rows, all of whose numbers are multiplied at once, not the few channels of a pixel.
+        scale, shift = (value.repeat(images.shape[2] * runs) for value in (self.scale, self.shift))
+        rows = images.flatten(2).float().mul_(scale).add_(shift)
+        return rows.view(images.shape).permute(0, 3, 1, 2)
 
     def batch(
-        self, chosen: Tensor, how: Augmentation, crops: torch.Generator, colours: torch.Generator
+        self,
+        chosen: Sequence[Tensor],
+        how: Augmentation,
+        crops: Sequence[torch.Generator],
+        colours: Sequence[torch.Generator],
     ) -> tuple[Tensor, Tensor]:
-        """The training images at `chosen` (B positions), augmented, and their labels.
+        """A batch of training images of each of several runs, augmented: what one call per run gives, side by side.
 
-        Colours have a stream of their own, so that crops are the same with and without them.
+        Colours have streams of their own, so that crops are the same with and without them.
+
+        Args:
+            chosen: by run, B positions.
+            how: the augmentation.
+            crops: the runs' streams of crops and flips.
+            colours: their streams of colour.
+
+        Returns:
+            B × (runs · C) × H × W float32, channels last, and the labels, runs × B.
+
         """
-        images = self.images.index_select(0, chosen)
-        if augmentation.crops(how):
-            images = augmentation.flip_and_crop(images, crops)
-        pixels = self.normalised(images)
+        runs, together = len(chosen), torch.cat([*chosen])
+        images = self.images.index_select(0, together).unflatten(0, (runs, -1))
+        cropped = augmentation.crops(how)
+        beside = augmentation.flip_and_crop(images, crops) if cropped else images.permute(1, 2, 3, 0, 4)
+        pixels = self.normalised(beside.flatten(3), runs)
         if augmentation.recolours(how):
-            pixels += augmentation.colour_shift(len(chosen), self.basis, colours)[:, :, None, None]
-        return pixels, self.labels.index_select(0, chosen)
+            shift = augmentation.colour_shift(len(pixels), self.basis, colours)
+            pixels += shift.transpose(0, 1).flatten(1)[:, :, None, None]
+        return pixels, self.labels.index_select(0, together).view(runs, -1)
 
 
 def load(folder: Path, dataset: Dataset, device: torch.device) -> Resident:
@@ -106,15 +128,14 @@ def on_device(
     deviation = torch.tensor(card["std"], dtype=torch.float32).clamp_min(1e-6)
     every = max(1, len(images) // BASIS_IMAGES)
     basis = augmentation.colour_basis(torch.from_numpy(np.array(images[::every])))
-    shape = (1, -1, 1, 1)
     return Resident(
         images=torch.from_numpy(np.array(images)).to(device),
         labels=torch.from_numpy(np.array(labels)).to(device),
         test_images=torch.from_numpy(np.array(test[0])).to(device),
         test_labels=torch.from_numpy(np.array(test[1])).to(device),
         labels_on_host=np.array(labels),
-        scale=(1 / (255 * deviation)).reshape(shape).to(device),
-        shift=(-mean / deviation).reshape(shape).to(device),
+        scale=(1 / (255 * deviation)).to(device),
+        shift=(-mean / deviation).to(device),
         basis=(basis / deviation[:, None]).to(device),
         classes=len(card["classes"]),
         validation_fraction=validation_fraction,

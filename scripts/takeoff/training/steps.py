@@ -56,9 +56,9 @@ class OneStep:
         training = self.trainings[0]
         hardware, data = training.hardware, training.data
         how = training.arm.recipe.augmentation
-        pixels, labels = data.batch(chosen[0], how, training.crops, training.colours)
+        pixels, labels = data.batch(chosen, how, [training.crops], [training.colours])
         with torch.autocast(hardware.device.type, torch.bfloat16, enabled=hardware.half):
-            loss = functional.cross_entropy(training.model(pixels).float(), labels)
+            loss = functional.cross_entropy(training.model(pixels).float(), labels[0])
         descent = training.descent
         for parameter in descent.parameters:
             parameter.grad = None
