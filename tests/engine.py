@@ -1,4 +1,4 @@
-"""What tests of the engine share: training one run, and its numbers without the clock's."""
+"""What tests of the engine share: networks of every kind, training one run, and its numbers without the clock's."""
 
 from takeoff.study.arms import Arm, Run
 from takeoff.training.checkpoints import Checkpoints
@@ -6,6 +6,21 @@ from takeoff.training.engine import Record
 from takeoff.training.engine import train as train_runs
 from takeoff.training.hardware import Hardware
 from takeoff.training.resident import Resident
+
+NETWORKS = [
+    {"norm": "batch", "dropout": 0.5, "augmentation": "flip-crop-colour"},
+    {"activation": "tanh", "response_norm": "local", "pooling": "plain"},
+    {"network": {"family": "four-layer"}, "dropout": 0.2},
+    {"network": {"family": "plain", "depth": 3}, "norm": "batch", "dropout": 0.2},
+    {"activation": "sigmoid", "train_samples": 50},
+]
+WORDS = [
+    "norm, dropout, colour",
+    "tanh, response norm",
+    "four layers",
+    "plain with norm",
+    "less than a batch",
+]
 
 
 def train(images: Resident, arm: Arm, run: Run, hardware: Hardware, checkpoints: Checkpoints | None = None):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from engine import NETWORKS, WORDS
 from records import RUNS, assert_same, records
 from takeoff.study.arms import Arm, Run
 from takeoff.training.checkpoints import Checkpoints
@@ -17,21 +18,6 @@ from takeoff.training.hardware import Hardware, choose
 from takeoff.training.resident import Resident
 from takeoff.training.state import Training
 from takeoff.training.ways import ONE_AFTER_ANOTHER, Way
-
-NETWORKS = [
-    {"norm": "batch", "dropout": 0.5, "augmentation": "flip-crop-colour"},
-    {"activation": "tanh", "response_norm": "local", "pooling": "plain"},
-    {"network": {"family": "four-layer"}, "dropout": 0.2},
-    {"network": {"family": "plain", "depth": 3}, "norm": "batch", "dropout": 0.2},
-    {"activation": "sigmoid", "train_samples": 50},
-]
-WORDS = [
-    "norm, dropout, colour",
-    "tanh, response norm",
-    "four layers",
-    "plain with norm",
-    "less than a batch",
-]
 
 
 @pytest.mark.parametrize("levels", NETWORKS, ids=WORDS)
