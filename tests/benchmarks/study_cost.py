@@ -24,6 +24,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="What a study costs from an empty folder to its report.")
     parser.add_argument("--study", default="digits", help="its name, or its file (default: %(default)s)")
     parser.add_argument("--cores", default="all", help="as snakemake takes it (default: %(default)s)")
+    parser.add_argument(
+        "--config",
+        nargs="*",
+        default=[],
+        metavar="KEY=VALUE",
+        help="more of it, as snakemake takes it: threads=2",
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(arguments.study)
@@ -31,7 +38,7 @@ def main() -> None:
         began, before = time.perf_counter(), core_seconds()
         line = [sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", "--directory", folder]
         line += ["--cores", arguments.cores, "--workflow-profile", PROFILE]
-        line += ["--config", f"study={study}"]
+        line += ["--config", f"study={study}", *arguments.config]
         line += ["--report", f"results/{name}/report.html", "--report-after-run"]
         done = subprocess.run([str(word) for word in line], stdout=sys.stderr, check=False)
         wall, spent = time.perf_counter() - began, core_seconds() - before
