@@ -93,6 +93,17 @@ def test_the_fastest_way_is_measured_once_for_all_activations(
     assert asked
 
 
+def test_overlapped_runs_are_tried_on_though_the_best_fused_way_is_faster_at_first(
+    images: Resident, arm: Callable[..., Arm], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a GPU's grouped convolutions are slow."""
+    overlapped = {2: 180.0, 4: 290.0, 8: 420.0, 16: 500.0}
+    asked = rates(monkeypatch, lambda way: 300.0 if way.fused else overlapped.get(way.at_once, 100.0))
+    found = trials.measured(images, arm(), [Run(seed, 0.1) for seed in range(16)], GPU)
+    assert max(found, key=lambda way: found[way]) == Way(16, graph=True)
+    assert [way.at_once for way in asked if way.fused] == [2, 4, 8]
+
+
 def test_all_runs_at_a_time_are_tried_too(
     images: Resident, arm: Callable[..., Arm], monkeypatch: pytest.MonkeyPatch
 ) -> None:

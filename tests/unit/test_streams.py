@@ -1,13 +1,17 @@
 """Common random numbers: what two arms of one seed share."""
 
 import numpy as np
+import pytest
 import torch
 from takeoff.models.network import SeededDropout, build
 from takeoff.models.streams import stream
-from takeoff.study.settings import Network
+from takeoff.study.settings import Augmentation, Network
+from takeoff.training.augmentation import flip_and_crop
 from takeoff.training.resident import on_device
 
 CPU = torch.device("cpu")
+CROPPED = [35, 34, 29, 18, 28, 20]
+"""The pixel in row 3 and column 3 of six crops of an image whose pixels are 0 to 63, at `e42e1b7`."""
 
 
 def test_colours_do_not_change_the_crops() -> None:
@@ -29,6 +33,38 @@ def test_colours_do_not_change_the_crops() -> None:
         torch.testing.assert_close(
             shift, shift.mean((2, 3), keepdim=True).expand_as(shift), atol=1e-5, rtol=0
         )
+
+
+@pytest.mark.parametrize("how", ["none", "flip-crop", "flip-crop-colour"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_runs_that_share_a_batch_get_what_each_gets_alone(how: Augmentation, channels: int) -> None:
+    """To the bit, with channels that differ and a side that no vector divides."""
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 9, 9, channels), dtype=np.uint8)
+    card = {"mean": [0.1, 0.5, 0.9], "std": [0.2, 0.3, 0.4], "classes": [*"0123456789"], "digest": "none"}
+    card |= {key: card[key][:channels] for key in ("mean", "std")}
+    labels = np.arange(60) % 10
+    data = on_device((pixels, labels), (pixels, labels), card, 0.2, CPU)
+    chosen = [torch.arange(8) + 10 * run for run in range(3)]
+
+    def batch(runs: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        crops, colours = ([stream(run, kind, CPU) for run in runs] for kind in ("crops", "colours"))
+        return data.batch([chosen[run] for run in runs], how, crops, colours)
+
+    both, truth = batch([0, 1, 2])
+    alone = [batch([run]) for run in range(3)]
+    assert torch.equal(both, torch.cat([own for own, _ in alone], dim=1))
+    assert torch.equal(truth, torch.cat([own for _, own in alone]))
+    assert both.is_contiguous(memory_format=torch.channels_last)
+    unchanged = torch.from_numpy(pixels[:8]).permute(0, 3, 1, 2) / 255
+    mean, deviation = (torch.tensor(card[key])[:, None, None] for key in ("mean", "std"))
+    assert (how == "none") == torch.allclose(alone[0][0], (unchanged - mean) / deviation, atol=1e-5)
+
+
+def test_crops_of_a_seed_stay_what_they_were() -> None:
+    """Those that the results in results/reference were trained on: top before left, and which half is mirrored."""
+    image = torch.arange(64, dtype=torch.uint8).reshape(1, 1, 8, 8, 1)
+    cropped = flip_and_crop(image.expand(1, 6, 8, 8, 1), [stream(5, "crops", CPU)])
+    assert cropped[:, 3, 3, 0, 0].tolist() == CROPPED
 
 
 def test_a_norm_does_not_change_the_dropout_masks() -> None:

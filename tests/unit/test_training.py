@@ -19,7 +19,7 @@ from takeoff.training.checkpoints import Checkpoints
 from takeoff.training.engine import Epoch, Finished
 from takeoff.training.engine import train as train_runs
 from takeoff.training.hardware import Hardware, choose
-from takeoff.training.resident import Resident, load, on_device
+from takeoff.training.resident import Resident, check_room, load, on_device
 from takeoff.training.schedule import learning_rate_at
 from takeoff.training.state import Training
 
@@ -318,6 +318,14 @@ def test_a_gpu_trains_as_the_cpu_does(
         assert on_gpu[-1].values["test_accuracy"] == pytest.approx(
             on_cpu[-1].values["test_accuracy"], abs=0.08
         )
+
+
+def test_images_that_a_gpu_has_no_room_for_are_refused() -> None:
+    check_room(Path("results/data/x"), 10**9, 10**9)
+    with pytest.raises(
+        TakeoffError, match=r"data/x: the images take 200\.4 GB, and the GPU has 139\.0 GB left"
+    ):
+        check_room(Path("results/data/x"), 200_400_000_000, 139_000_000_000)
 
 
 def test_images_are_normalised_per_channel() -> None:

@@ -30,12 +30,13 @@ def flip_and_crop(images: Tensor, generators: Sequence[torch.Generator]) -> Tens
     for own in generators:
         corners.append(torch.randint(0, 2 * frame + 1, (2, count), generator=own, device=device))
         coins.append(torch.rand(count, generator=own, device=device))
-    top, left = torch.stack(corners, dim=-1)
+    top, left = torch.stack(corners, dim=-1).int()
     mirrored = torch.stack(coins, dim=-1) < 0.5
-    steps = torch.arange(side, device=device)[:, None]
+    # In 32 bits, which count the pixels of any batch and are half of what they would be.
+    steps = torch.arange(side, dtype=torch.int32, device=device)[:, None]
     columns = left[:, None] + torch.where(mirrored[:, None], steps.flip(0), steps)
     # Pixels by their number among all: on a CPU four times as fast as by image, row and column.
-    image = wide * torch.arange(runs * count, device=device).view(runs, count).T
+    image = wide * torch.arange(runs * count, dtype=torch.int32, device=device).view(runs, count).T
     rows = wide * (image[:, None] + top[:, None] + steps)
     pixels = rows[:, :, None] + columns[:, None]
     return padded.view(-1, channels).index_select(0, pixels.flatten()).view(*pixels.shape, channels)
@@ -61,7 +62,7 @@ def colour_basis(images: Tensor) -> Tensor:
 
 
 def colour_shift(each: int, basis: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
-    """A shift of colour along the principal components for `each` image of every run.
+    """A shift of colour along the principal components for so many images of `each` run.
 
     Returns:
         runs × `each` × C, float32, in units of full scale.

@@ -107,8 +107,8 @@ class FusedStep:
                 return flattened_apart(values, self.runs)
             case LocalResponseNorm():
                 apart = values.unflatten(1, (self.runs, -1)).flatten(0, 1)
-                normed: Tensor = module(apart)
-                return normed.unflatten(0, (-1, self.runs)).flatten(1, 2)
+                normed = module(apart).unflatten(0, (-1, self.runs)).flatten(1, 2)
+                return normed.contiguous(memory_format=torch.channels_last)
         elementwise: Tensor = module(values)
         return elementwise
 

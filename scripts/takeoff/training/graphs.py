@@ -24,7 +24,7 @@ def _version() -> tuple[int, ...]:
 
 
 class Graphed:
-    """Replays a graph per group and step. The host waits once an epoch, at its end."""
+    """Replays a graph per group and step. The host waits as an epoch begins, for the rates' copies, and as it ends."""
 
     def __init__(self, steps: Sequence[Step]) -> None:
         if steps[0].trainings[0].hardware.device.type != "cuda":
@@ -68,7 +68,7 @@ class _Captured:
         for r, training in enumerate(self.trainings):
             training.model.train()
             self.batches[r].copy_(training.batches())
-            self.rates[r].copy_(torch.tensor(training.rates()))
+        self.rates.copy_(torch.tensor([training.rates() for training in self.trainings]))
         self.number.zero_()
         self.total.zero_()
         self.stream.wait_stream(torch.cuda.current_stream())

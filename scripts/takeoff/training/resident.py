@@ -11,6 +11,7 @@ from torch import Tensor
 
 from takeoff.data.splits import split, subset
 from takeoff.data.store import load_card, load_split
+from takeoff.errors import TakeoffError
 from takeoff.files import digest_of
 from takeoff.study.model import Dataset
 from takeoff.study.settings import Augmentation
@@ -62,10 +63,12 @@ class Resident:
         """From N × H × W × (runs · C) uint8 to N × (runs · C) × H × W float32 in channels-last order, zero mean, unit
         variance.
         """
-        # By rows, all of whose numbers are multiplied at once, not the few channels of a pixel.
-        scale, shift = (value.repeat(images.shape[2] * runs) for value in (self.scale, self.shift))
-        rows = images.flatten(2).float().mul_(scale).add_(shift)
-        return rows.view(images.shape).permute(0, 3, 1, 2)
+        scale, shift, rows = self.scale, self.shift, images
+        if self.channels > 1:
+            # By rows, all of whose numbers are multiplied at once, not the few channels of a pixel.
+            scale, shift = (value.repeat(images.shape[2] * runs) for value in (scale, shift))
+            rows = images.flatten(2)
+        return rows.float().mul_(scale).add_(shift).view(images.shape).permute(0, 3, 1, 2)
 
     def batch(
         self,
@@ -88,11 +91,12 @@ class Resident:
             B × (runs · C) × H × W float32, channels last, and the labels, runs × B.
 
         """
-        runs, together = len(chosen), torch.cat([*chosen])
+        runs = len(chosen)
+        together = torch.cat([*chosen]) if runs > 1 else chosen[0]
         images = self.images.index_select(0, together).unflatten(0, (runs, -1))
         cropped = augmentation.crops(how)
         beside = augmentation.flip_and_crop(images, crops) if cropped else images.permute(1, 2, 3, 0, 4)
-        pixels = self.normalised(beside.flatten(3), runs)
+        pixels = self.normalised(beside.flatten(3).contiguous(), runs)
         if augmentation.recolours(how):
             shift = augmentation.colour_shift(len(pixels), self.basis, colours)
             pixels += shift.transpose(0, 1).flatten(1)[:, :, None, None]
@@ -103,16 +107,33 @@ def load(folder: Path, dataset: Dataset, device: torch.device) -> Resident:
     """The prepared images in `folder`, as many as `dataset` of the study allows, on `device`.
 
     Raises:
-        TakeoffError: a file is missing or damaged, or there are fewer images than asked for.
+        TakeoffError: a file is missing or damaged, or there are fewer images than asked for, or more than the GPU has
+            room for.
 
     """
     card = load_card(folder)
     images, labels = load_split(folder / "train.safetensors")
     test_images, test_labels = load_split(folder / "test.safetensors")
+    if device.type == "cuda":
+        check_room(folder, images.nbytes + test_images.nbytes, torch.cuda.mem_get_info(device)[0])
     kept = subset(test_labels, None if dataset.test_samples == "all" else dataset.test_samples)
     return on_device(
         (images, labels), (test_images[kept], test_labels[kept]), card, dataset.validation_fraction, device
     )
+
+
+def check_room(folder: Path, images: int, free: int) -> None:
+    """Refuse images of so many bytes where a GPU has fewer free: all of them lie there for a whole job.
+
+    Raises:
+        TakeoffError: there is no room.
+
+    """
+    if images > free:
+        raise TakeoffError(
+            f"{folder}: the images take {images / 1e9:,.1f} GB, and the GPU has {free / 1e9:,.1f} GB left; valid: a "
+            "lower dataset.resolution, fewer dataset.classes, or device: cpu"
+        )
 
 
 def on_device(

@@ -68,7 +68,7 @@ class OneStep:
 
 
 class Eager:
-    """Each step as it comes, group after group. The host waits once an epoch, at its end."""
+    """Each step as it comes, group after group. The host waits at the end of a group's epoch, for each run's loss."""
 
     def __init__(self, steps: Sequence[Step]) -> None:
         self.steps = steps
