@@ -1,16 +1,18 @@
 """Epochs on a GPU where there is none, operation by operation: torch's fake tensors have a device, a type and a shape.
 
-python tests/unit/gpu_steps.py [waits | mixes]
+python tests/unit/gpu_steps.py [waits | mixes | copies | undoes]
 
-Says of each network and way in which function the host first waits for a value, or what an operation raised. Tensors
-of two devices in one operation raise, as does a value that the host reads; `waits` and `mixes` let a batch do so. Left
-out are numbers, and the backward pass, whose engine wants a driver. A process of its own: torch is told that there is
-a GPU.
+Says of each network and way where the host waits for the GPU in an epoch, and how often: where it reads a value, where
+something is copied from one to the other, where it waits for all; and where an operation has tensors of both. The
+words let a batch, or a backward pass, do so. Left out are numbers. The backward pass goes node by node, since torch's
+engine wants a driver. A process of its own: torch is told that there is a GPU.
 """
 
+import json
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -24,7 +26,7 @@ sys.path += [str(SCRIPTS), str(ROOT / "tests")]
 import numpy as np  # noqa: E402 (its path is known only now)
 import torch  # noqa: E402
 from engine import NETWORKS, WORDS  # noqa: E402
-from takeoff.models import network, streams  # noqa: E402
+from takeoff.models import batched, network, streams  # noqa: E402
 from takeoff.study.arms import Arm, Run, make_arm  # noqa: E402
 from takeoff.study.loading import load_study  # noqa: E402
 from takeoff.training import state  # noqa: E402
@@ -33,11 +35,9 @@ from takeoff.training.resident import Resident, on_device  # noqa: E402
 from takeoff.training.state import Training  # noqa: E402
 from takeoff.training.ways import Way  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
-from torch._subclasses.fake_tensor import (  # noqa: E402
-    DataDependentOutputException,
-    FakeTensorMode,
-    unset_fake_temporarily,
-)
+from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily  # noqa: E402
+from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
+from torch.utils._pytree import tree_leaves  # noqa: E402
 
 GPU = Hardware(torch.device("cuda", 0), "bfloat16", "a GPU")
 WAYS = [Way(), Way(3, fused=True), Way(3, graph=True), Way(3, fused=True, graph=True)]
@@ -49,40 +49,75 @@ def main() -> None:
     how = sys.argv[1] if len(sys.argv) > 1 else ""
     images = noise()
     pretend()
+    if how == "undoes":
+        undone = batched._FlattenedApart.backward
+        batched._FlattenedApart.backward = staticmethod(lambda ctx, up: undone(ctx, up * float(up.max())))
     for levels, words in list(zip(NETWORKS, WORDS, strict=True))[: 1 if how else None]:
         arm = arm_of(levels)
         for way in WAYS:
-            print(words, way.name, found(images, arm, way, how), sep="\t")
+            print(words, way.name, json.dumps(seen(images, arm, way, how)), sep="\t")
 
 
-def found(images: Resident, arm: Arm, way: Way, how: str) -> str:
-    """In which function the host first waits in an epoch, or what an operation raised."""
+def seen(images: Resident, arm: Arm, way: Way, how: str) -> dict[str, int]:
+    """What the host waits for in an epoch, by function, and how often."""
     with FakeTensorMode() as fake:
         state.build = partial(built, fake)
         there = moved(images, fake)
-        if how == "waits":
-            there = Waiting(**vars(there))
+        if how in BATCHES:
+            object.__setattr__(there, "batch", partial(BATCHES[how], there.batch))
         if how == "mixes":
             there = replace(there, scale=torch.ones(images.channels))
         trainings = [Training(there, arm, Run(seed, 0.05), GPU) for seed in range(way.at_once)]
-        try:
-            way.stepper(trainings).epoch()
-        except DataDependentOutputException as error:
-            frames = [frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)]
-            own = [code.co_qualname for code in frames if Path(code.co_filename).is_relative_to(SCRIPTS)]
-            return f"waits in {own[-1].removesuffix('.<locals>.<listcomp>')}"
-        except Exception as error:
-            return f"{type(error).__name__}: {str(error).splitlines()[0]}"
-    return "never waits"
+        with Watch() as watch:
+            try:
+                way.stepper(trainings).epoch()
+            except RuntimeError as error:
+                return {f"{type(error).__name__}: {str(error).splitlines()[0]}": 1}
+    return dict(sorted(watch.seen.items()))
 
 
-class Waiting(Resident):
-    """Images whose batches the host looks at."""
+class Watch(TorchDispatchMode):
+    """Counts what waits; a value that the host reads is a half."""
 
-    def batch(self, chosen: Sequence[Tensor], *how: object) -> tuple[Tensor, Tensor]:
-        """A batch."""
-        pixels, labels = super().batch(chosen, *how)
-        return pixels * float(pixels.max()), labels
+    now: "Watch"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: Counter[str] = Counter()
+        Watch.now = self
+
+    def note(self, what: str) -> None:
+        """Count it, where the project's code does it."""
+        frames = [frame.f_code for frame, _ in traceback.walk_stack(None)]
+        own = [code.co_qualname for code in frames if Path(code.co_filename).is_relative_to(SCRIPTS)]
+        self.seen[f"{what} in {own[0].partition('.<locals>')[0] if own else 'torch'}"] += 1
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name = func.name()
+        if name == "aten::_local_scalar_dense" and args[0].is_cuda:
+            self.note("a value read")
+            return 0.5 if args[0].is_floating_point() else 1
+        out = func(*args, **(kwargs or {}))
+        given, made = ([t for t in tree_leaves(of) if isinstance(t, Tensor)] for of in ((args, kwargs), out))
+        if name in {"aten::_to_copy", "aten::copy_"}:
+            if len({tensor.is_cuda for tensor in (*given, *made)}) > 1:
+                self.note(f"a copy to the {'GPU' if made[0].is_cuda else 'host'}")
+        elif len({tensor.is_cuda for tensor in given}) > 1:
+            self.note(f"both devices at {name}")
+        return out
+
+
+def _waiting(batch: Callable, chosen: Sequence[Tensor], *how: object) -> tuple[Tensor, Tensor]:
+    pixels, labels = batch(chosen, *how)
+    return pixels * float(pixels.max()), labels
+
+
+def _copying(batch: Callable, chosen: Sequence[Tensor], *how: object) -> tuple[Tensor, Tensor]:
+    pixels, labels = batch(chosen, *how)
+    return pixels * torch.ones(1).to(pixels.device), labels
+
+
+BATCHES = {"waits": _waiting, "copies": _copying}
 
 
 def noise() -> Resident:
@@ -130,7 +165,8 @@ def pretend() -> None:
     torch.cuda.is_bf16_supported = lambda **_: True
     torch.cuda.Stream = lambda device: SimpleNamespace(wait_stream=lambda other: None)
     torch.cuda.stream = nullcontext
-    torch.cuda.current_stream = torch.cuda.synchronize = lambda: None
+    torch.cuda.current_stream = lambda: None
+    torch.cuda.synchronize = lambda: Watch.now.note("all awaited")
     torch.cuda.CUDAGraph = lambda: SimpleNamespace(
         register_generator_state=lambda stream: None, replay=lambda: None
     )
@@ -141,21 +177,39 @@ def pretend() -> None:
 
 
 def backward(loss: Tensor) -> None:
-    """Give every parameter that the loss depends on a gradient."""
-    for parameter in leaves(loss):
-        parameter.grad = torch.empty_like(parameter)
-
-
-def leaves(loss: Tensor) -> Iterator[Tensor]:
-    """The parameters."""
-    seen, left = set(), [loss.grad_fn]
-    while left:
-        node = left.pop()
-        if node is not None and node not in seen:
-            seen.add(node)
-            left += [following for following, _ in node.next_functions]
+    """Give every parameter that the loss depends on its gradient, node by node."""
+    gradients = {loss.grad_fn: {0: torch.ones_like(loss)}}
+    with torch.no_grad():
+        for node in _from_the_loss(loss.grad_fn):
+            given = gradients.pop(node, {})
             if hasattr(node, "variable"):
-                yield node.variable
+                node.variable.grad = given[0]
+                continue
+            step = node if callable(node) else node.apply
+            found = step(*[given.get(number) for number in range(len(node._input_metadata))])
+            found = found if isinstance(found, tuple) else (found,)
+            for (following, number), gradient in zip(node.next_functions, found, strict=False):
+                if following is not None and gradient is not None:
+                    meta, own = following._input_metadata[number], gradients.setdefault(following, {})
+                    summed = gradient.sum_to_size(meta.shape).to(meta.dtype)
+                    own[number] = own[number] + summed if number in own else summed
+
+
+def _from_the_loss(root: object) -> list:
+    """The nodes of the backward pass, each behind all that it needs."""
+    order: list = []
+    met, left = {root}, [(root, iter(root.next_functions))]
+    while left:
+        node, following = left[-1]
+        for other, _ in following:
+            if other is not None and other not in met:
+                met.add(other)
+                left.append((other, iter(other.next_functions)))
+                break
+        else:
+            order.append(node)
+            left.pop()
+    return order[::-1]
 
 
 def descend(

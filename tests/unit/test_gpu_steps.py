@@ -1,5 +1,6 @@
-"""Epochs on a GPU, tried without one: no operation mixes devices, and the host waits once, at the end."""
+"""Epochs on a GPU, tried without one: what the host waits for, operation by operation, the backward pass too."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -7,38 +8,53 @@ from pathlib import Path
 import pytest
 from engine import WORDS
 
-ENDS = {
-    "one after another": "Eager._epoch",
-    "3 fused": "Eager._epoch",
-    "3 overlapped, graph": "Graphed.epoch",
-    "3 fused, graph": "Graphed.epoch",
+LOSSES, STARTS = "a value read in Graphed.epoch", "a copy to the GPU in _Captured.load"
+CAPTURES, ENDS = "all awaited in _Captured._capture", "all awaited in Graphed.epoch"
+EPOCH = {
+    "one after another": {"a value read in Eager._epoch": 1},
+    "3 fused": {"a value read in Eager._epoch": 3},
+    "3 overlapped, graph": {STARTS: 3, LOSSES: 3, ENDS: 1, CAPTURES: 3},
+    "3 fused, graph": {STARTS: 1, LOSSES: 3, ENDS: 1, CAPTURES: 1},
 }
-"""The function that reads an epoch's losses, by way."""
+"""Each run's loss at an epoch's end; of a graph its capture, once for all epochs, and each group's rates."""
+
+Seen = dict[str, dict[str, int]]
 
 
-def told(*arguments: str) -> dict[tuple[str, str], str]:
-    """What the script says, by network and way."""
+def seen(*arguments: str) -> dict[str, Seen]:
+    """What the script counts, by network and way."""
     script = Path(__file__).with_name("gpu_steps.py")
     done = subprocess.run(
         [sys.executable, script, *arguments], capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == 0, done.stderr
-    rows = [line.split("\t") for line in done.stdout.splitlines()]
-    return {(words, way): said for words, way, said in rows}
+    found: dict[str, Seen] = {}
+    for words, way, counts in (line.split("\t") for line in done.stdout.splitlines()):
+        found.setdefault(words, {})[way] = json.loads(counts)
+    return found
 
 
-def test_the_host_waits_once_an_epoch_and_no_operation_mixes_devices() -> None:
-    assert told() == {(words, way): f"waits in {end}" for words in WORDS for way, end in ENDS.items()}
+def test_the_host_waits_for_an_epochs_losses_and_for_no_step() -> None:
+    assert seen() == dict.fromkeys(WORDS, EPOCH)
 
 
 @pytest.mark.parametrize(
-    ("how", "expected"),
-    [
-        ("waits", ("waits in OneStep.__call__", "waits in FusedStep.__call__")),
-        ("mixes", ("FakeTensorDeviceMismatchError: Expected all tensors to be on the same device",)),
-    ],
+    ("how", "what"), [("waits", "a value read"), ("copies", "a copy to the GPU"), ("undoes", "a value read")]
 )
-def test_a_batch_that_waits_or_mixes_devices_is_found(how: str, expected: tuple[str, ...]) -> None:
-    found = told(how)
-    assert len(found) == len(ENDS)
-    assert all(said.startswith(expected) for said in found.values()), found
+def test_a_step_that_waits_is_found(how: str, what: str) -> None:
+    """In its batch; in its backward pass, which flattens only where runs are fused."""
+    (found,) = seen(how).values()
+    for way, counts in found.items():
+        step = "FusedStep" if "fused" in way else "OneStep"
+        groups = 3 if "overlapped" in way else 1
+        # Two steps an epoch, or three to warm up and the one that is captured.
+        more = {f"{what} in {step}.__call__": groups * (4 if "graph" in way else 2)}
+        assert counts == EPOCH[way] | (more if "fused" in way or how != "undoes" else {})
+
+
+def test_an_operation_on_both_devices_is_found() -> None:
+    (found,) = seen("mixes").values()
+    for counts in found.values():
+        assert next(iter(counts)).startswith(
+            "FakeTensorDeviceMismatchError: Expected all tensors to be on the same"
+        )
