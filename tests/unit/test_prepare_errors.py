@@ -24,6 +24,11 @@ def test_the_command_names_file_expected_and_got(tmp_path, command):
     assert not (tmp_path / "new").exists()
 
 
+def below(*folders: str) -> dict[str, bytes]:
+    """Two images in each of these folders of a set."""
+    return {f"set/{f}/{i}.png": make.encoded(make.pixels(i)) for f in folders for i in range(2)}
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -59,6 +64,12 @@ def test_what_does_not_fit_is_named(tmp_path, change, said):
             "unknown layout (at the top: a.csv, b); read are the CIFAR pickles, train/CLASS",
         ),
         (make.folders(classes="a"), "holds one class, a"),
+        (below("a", "b") | {"set/a/notes.txt": b"x"}, "set/a/notes.txt is no image; read are .jpg"),
+        (below("a", "b") | {"set/c/": b""}, "the class folder set/c holds no images"),
+        (
+            below("learn/a", "learn/b", "check/a", "check/b"),
+            "check, learn hold the same folders, a, b: if those are classes, call the ones above train and test",
+        ),
     ],
 )
 def test_archives_without_a_layout(tmp_path, members, said):

@@ -34,6 +34,24 @@ def test_class_folders_give_exact_pixels_sorted_by_name(tmp_path, top, test):
     assert card["images_per_class"] == {"train": [3, 3], "test": [2, 2]}
 
 
+@pytest.mark.parametrize("splits", [("Train", "Test"), ("Training", "Testing"), ("TRAIN", "Validation")])
+def test_splits_are_known_in_capitals_and_as_verbs(tmp_path, splits):
+    members = {
+        name.replace("train/", f"{splits[0]}/").replace("test/", f"{splits[1]}/"): data
+        for name, data in make.folders("set/").items()
+    }
+    card, *_ = prepared(make.write_tar(tmp_path / "x.tgz", members), tmp_path)
+    assert card["classes"] == ["a", "b"]
+    assert card["images_per_class"] == {"train": [3, 3], "test": [2, 2]}
+
+
+def test_of_two_test_splits_one_is_read_and_the_other_told(tmp_path):
+    members = make.folders() | make.folders(test="val", tests=1)
+    card, *_ = prepared(make.write_tar(tmp_path / "x.tgz", members), tmp_path)
+    assert card["images_per_class"]["test"] == [2, 2]
+    assert card["notes"] == ["test images from test/", "val/ was left out"]
+
+
 @pytest.mark.parametrize("kind", ["x.tar", "x.tar.gz", "x.tgz", "x.tar.xz", "x.zip", "folder"])
 def test_every_kind_of_archive_gives_the_same(tmp_path, kind):
     members = make.folders() | {

@@ -12,7 +12,9 @@ from takeoff.data.archives import Listing
 from takeoff.errors import TakeoffError, choices
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
-TEST_FOLDERS = ("test", "val", "valid", "validation")
+TRAIN_FOLDERS = ("train", "training")
+TEST_FOLDERS = ("test", "testing", "val", "valid", "validation")
+"""In capitals or not; of several the first has the test images."""
 SEED = 2012
 READ = (
     "the CIFAR pickles, train/CLASS/… with test/ or val/ or valid/CLASS/…, CLASS/… alone, "
@@ -48,7 +50,7 @@ def recognise(listing: Listing, read: Read, archive: str, test_fraction: float) 
         if layout is not None:
             break
     else:
-        layout = _class_folders(listing)
+        layout = _class_folders(listing, archive)
     if layout is None:
         top = listing.top()
         seen = ", ".join(top[:8]) + (f" and {len(top) - 8} more" if len(top) > 8 else "")
@@ -102,10 +104,7 @@ def hold_out(layout: Layout, fraction: float) -> Layout:
 
 def _root_of(listing: Listing, *landmarks: str) -> str | None:
     """The shallowest folder ("" or "a/b/") under which every landmark is a file or a folder."""
-    names = {*listing.files, *listing.folders}
-    for name in listing.files:
-        parts = name.split("/")[:-1]
-        names.update("/".join(parts[:depth]) for depth in range(1, len(parts) + 1))
+    names = {*listing.files, *_folders(listing)}
     roots = {name[: -len(landmarks[0])] for name in names if f"/{name}".endswith(f"/{landmarks[0]}")}
     whole = [root for root in roots if all(root + landmark in names for landmark in landmarks)]
     return min(whole, key=lambda root: (root.count("/"), root), default=None)
@@ -134,18 +133,37 @@ def _subfolders(listing: Listing, folder: str) -> set[str]:
 
 
 def _split_folders(listing: Listing, read: Read, archive: str) -> Layout | None:
-    root = _root_of(listing, "train")
-    if root is None or not (train := _below(listing, f"{root}train", archive)):
+    folders = _folders(listing)
+    named = [folder for folder in folders if posixpath.basename(folder).lower() in TRAIN_FOLDERS]
+    shallowest = min(named, key=lambda folder: (folder.count("/"), folder), default=None)
+    if shallowest is None or not (train := _below(listing, shallowest, archive)):
         return None
-    for folder in TEST_FOLDERS:
-        if test := _below(listing, root + folder, archive):
-            return Layout("class folders", train, test, notes=(f"test images from {folder}/",))
-    flat = [f for f in TEST_FOLDERS if any(n.startswith(f"{root}{f}/") for n in listing.files)]
-    notes = tuple(f"{folder}/ has no class folders and was left out" for folder in flat)
-    return Layout("class folders", train, {}, notes=notes)
+    parent = posixpath.dirname(shallowest)
+    beside = {posixpath.basename(f).lower(): f for f in folders if posixpath.dirname(f) == parent}
+    others = [beside[name] for name in TEST_FOLDERS if name in beside]
+    notes: list[str] = []
+    test: dict[str, str] = {}
+    for folder in others:
+        name = posixpath.basename(folder)
+        if test:
+            notes.append(f"{name}/ was left out")
+        elif test := _below(listing, folder, archive):
+            notes.append(f"test images from {name}/")
+        elif any(file.startswith(folder + "/") for file in listing.files):
+            notes.append(f"{name}/ has no class folders and was left out")
+    return Layout("class folders", train, test, notes=tuple(notes))
 
 
-def _class_folders(listing: Listing) -> Layout | None:
+def _folders(listing: Listing) -> set[str]:
+    """Every folder, with and without entries of its own."""
+    found = set(listing.folders)
+    for name in listing.files:
+        parts = name.split("/")[:-1]
+        found.update("/".join(parts[:depth]) for depth in range(1, len(parts) + 1))
+    return found
+
+
+def _class_folders(listing: Listing, archive: str) -> Layout | None:
     """Class folders with nothing above them but folders that stand alone."""
     root = ""
     while True:
@@ -157,9 +175,31 @@ def _class_folders(listing: Listing) -> Layout | None:
     members = {n: n[len(root) :].partition("/")[0] for n in sorted(listing.files) if "/" in n[len(root) :]}
     named = set(members.values()) | _subfolders(listing, root.rstrip("/"))
     images = Counter(label for name, label in members.items() if name.lower().endswith(SUFFIXES))
-    if not members or set(images) != named or sum(images.values()) != len(members):
-        return None
+    if len(images) < 2 or sum(images.values()) <= len(members) / 2:
+        whole = set(images) == named and sum(images.values()) == len(members)
+        return Layout("class folders", members, {}) if members and whole else None
+    # Class folders, then: what spoils them is told.
+    stray = next((name for name in members if not name.lower().endswith(SUFFIXES)), None)
+    if stray is not None:
+        raise TakeoffError(f"{archive}: {stray} is no image; read are {', '.join(SUFFIXES)}")
+    if empty := sorted(named - set(images)):
+        raise TakeoffError(f"{archive}: the class folder {root}{empty[0]} holds no images")
+    _check_splits(members, root, archive)
     return Layout("class folders", members, {})
+
+
+def _check_splits(members: dict[str, str], root: str, archive: str) -> None:
+    """TakeoffError where all classes have the same folders below them: these are classes, and those above splits."""
+    inside = defaultdict(set)
+    for name, label in members.items():
+        inside[label].add(name[len(root) + len(label) + 1 :].rpartition("/")[0].partition("/")[0])
+    first, *others = inside.values()
+    if len(first) > 1 and "" not in first and all(other == first for other in others):
+        above, below = ", ".join(sorted(inside)[:4]), ", ".join(sorted(first)[:4])
+        raise TakeoffError(
+            f"{archive}: {above} hold the same folders, {below}: if those are classes, call the ones above train and "
+            "test; else put each class's images in one folder"
+        )
 
 
 def _tiny_imagenet(listing: Listing, read: Read, archive: str) -> Layout | None:
