@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument(
         "--tracking-uri",
         default=os.environ.get("MLFLOW_TRACKING_URI"),
-        help="database or server (default: MLFLOW_TRACKING_URI of the environment); empty: tracking is off",
+        help="database or server (default: MLFLOW_TRACKING_URI of the environment); off, or empty: nowhere",
     )
     parser.add_argument(
         "--runs-only",
@@ -41,7 +41,7 @@ def main() -> None:
     if given.tracking_uri is None:
         raise TakeoffError("say where to log to: --tracking-uri, or MLFLOW_TRACKING_URI in the environment")
     uri = given.tracking_uri.strip()
-    if not uri:
+    if uri in {"", "off"}:
         write_json(given.out, {"tracking": "off", "tracking_uri": ""})
         return
 

@@ -302,7 +302,7 @@ def load_project(config: dict[str, Any], studies: Path) -> Project:
 
 def _check_images(project: Project) -> None:
     dataset, entry = project.study.dataset, project.entry
-    if entry is None or dataset.archive or dataset.name in project.configuration.archives:
+    if entry is None or dataset.name in project.configuration.archives:
         return  # their own images: `prepare` counts them
     asked: list[tuple[str, object, int]] = [
         ("dataset.train_samples", dataset.train_samples, entry.train),
@@ -323,6 +323,12 @@ def _check_images(project: Project) -> None:
 
 def _check_archive(project: Project) -> None:
     dataset, local = project.study.dataset, project.local_archive
+    if project.entry is not None and dataset.archive:
+        raise TakeoffError(
+            f"{project.source}: dataset.archive: {dataset.name} is a name in the catalogue, which says what its images "
+            f"are; valid: another dataset.name, for images of your own; for a copy of {dataset.name}, its path in "
+            "`archives` of the configuration"
+        )
     if local is not None and not Path(local).exists():
         key = "archives" if dataset.name in project.configuration.archives else "dataset.archive"
         raise TakeoffError(f"{key}: {dataset.name}: {local}: there is no such archive or folder")

@@ -301,7 +301,7 @@ def curves():
     rates = {"tanh": 0.05, "relu": 0.15, "sigmoid": 0.01}
     rows = [
         (arm, seed, epoch, min(rate * epoch, 1))
-        for (arm, rate), seed, epoch in product(rates.items(), range(3), range(1, 21))
+        for (arm, rate), seed, epoch in product(rates.items(), range(3), range(21))
     ]
     return pd.DataFrame(rows, columns=["activation", "seed", "epoch", "train_accuracy"])
 
@@ -325,8 +325,15 @@ def test_wrong_curves_are_one_clear_error(curves):
     columns = ("activation", "epoch", "train_accuracy", 0.75)
     for wrong, message in (
         (curves[curves["activation"] == "tanh"].reset_index(drop=True), "one level .tanh.; valid: two"),
-        (curves.drop(columns="seed"), "two rows with activation tanh, seed 0, epoch 1; valid: one"),
-        (curves.assign(epoch=curves["epoch"] - 1), "column epoch: rows 1, 21, 41 and 6 more: 0 is not valid"),
+        (curves.drop(columns="seed"), "two rows with activation tanh, seed 0, epoch 0; valid: one"),
+        (
+            curves.assign(epoch=curves["epoch"] - 1),
+            "column epoch: rows 1, 22, 43 and 6 more: -1 is not valid",
+        ),
+        (
+            curves.assign(train_accuracy=curves["train_accuracy"] + 0.75),
+            "activation tanh or relu is at 0.75 from epoch 0 on: there is no ratio",
+        ),
         (
             curves.assign(seed=curves["seed"] + 10 * (curves["activation"] == "relu")),
             "activation tanh and relu have no seed in common",

@@ -70,6 +70,8 @@ def nest(path: str, value: object) -> dict[str, Any]:
         ("seeds", 0, ["seeds: 0", "greater than 0"]),
         ("seeds", [], ["seeds: []", "at least 1"]),
         ("seeds", [TUNING_SEED], ["seeds", "for tuning"]),
+        ("experiments.moment", {"methods": ["hog"]}, ["experiments.moment: methods.0: 'hog'"]),
+        ("experiments.depth", {"depths": ["two"]}, ["depths.0: 'two'", "integer"]),
         ("dataset.resolution", 33, ["dataset.resolution: 33", "8, 32, 64, 128, 224"]),
         ("dataset.train_samples", -1, ["dataset.train_samples: -1"]),
         ("dataset.validation_fraction", 0.5, ["dataset.validation_fraction: 0.5", "0.2"]),

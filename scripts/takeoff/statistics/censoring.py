@@ -75,7 +75,7 @@ def crossings_table(
     Args:
         curves: a row per arm, seed and position, with a column `seed` (none: a single one).
         arm: the column that tells arms apart; the first met is the baseline.
-        position: a column of numbers above 0, such as epochs.
+        position: a column of numbers from 0 up, such as epochs.
         value: a column of numbers that rise to `threshold`; empty where there is none.
         threshold: to reach.
         horizon: else the last position in the table.
@@ -83,11 +83,11 @@ def crossings_table(
 
     Raises:
         TakeoffError: a column is absent or wrong; there is one arm, or no seed in common; a position stands
-            twice in a curve.
+            twice in a curve; a curve starts at the threshold.
 
     """
     seeds = level_texts(curves, "seed", source) if "seed" in curves else ["0"] * len(curves)
-    positions, values = positive(curves, position, source), numbers(curves, value, source)
+    positions, values = positive(curves, position, source, zero=True), numbers(curves, value, source)
     points = pd.DataFrame({arm: level_texts(curves, arm, source), "seed": seeds, position: positions})
     check_once(points, source)
     end = float(positions.max()) if horizon is None else horizon
@@ -106,6 +106,11 @@ def crossings_table(
                 f"{source}: {arm} {first} and {name} have no seed in common; valid: one or more"
             )
         pair = [[of[seed] for seed in common] for of in (baseline, crossed)]
+        if any(crossing.position <= 0 for side in pair for crossing in side):
+            raise TakeoffError(
+                f"{source}: {arm} {first} or {name} is at {threshold:g} from {position} 0 on: there is no ratio; "
+                "valid: a threshold that every curve starts below"
+            )
         censored = [sum(crossing.censored for crossing in side) for side in pair]
         rows.append((first, name, *crossing_ratio(pair[0], pair[1]), len(common), *censored))
     return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -112,19 +112,19 @@ def numbers(table: pd.DataFrame, name: str, source: str) -> Floats:
     return parsed
 
 
-def positive(table: pd.DataFrame, name: str, source: str) -> Floats:
-    """A column as finite numbers above 0, (rows,): sizes, lengths of time.
+def positive(table: pd.DataFrame, name: str, source: str, zero: bool = False) -> Floats:
+    """A column as finite numbers above 0, (rows,), or where `zero` is one too, from 0 up: sizes, lengths of time.
 
     Raises:
         TakeoffError: the column is absent, or a row of it holds something else.
 
     """
     found = numbers(table, name, source)
-    wrong = np.flatnonzero(~((found > 0) & np.isfinite(found)))
+    wrong = np.flatnonzero(~(((found > 0) | (zero & (found == 0))) & np.isfinite(found)))
     if wrong.size:
         raise TakeoffError(
             f"{source}: column {name}: {first_rows(wrong)}: {found[wrong[0]]:g} is not valid; valid: a number "
-            "above 0 in every row"
+            f"{'from 0 up' if zero else 'above 0'} in every row"
         )
     return found
 

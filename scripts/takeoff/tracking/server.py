@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
-VALID = "Valid: sqlite:///results/mlflow.db, postgresql://host/database, http://host:5000, or empty for no tracking"
+VALID = (
+    "Valid: sqlite:///results/mlflow.db, postgresql://host/database, http://host:5000, or off for no tracking"
+)
 PATIENCE = 5
 """Seconds to wait for an answer from an address that may be wrong."""
 GUIDE = (
