@@ -49,7 +49,8 @@ def _line(judged: "JudgedClaim") -> str:
 
     shown = judged.shown
     words = judged.reason if shown is None else " ".join(number_words(shown))
-    return f"{judged.verdict:<13}{judged.claim.name}: {words}"
+    changed = " (criterion changed after planning)" * judged.changed
+    return f"{judged.verdict:<13}{judged.claim.name}: {words}{changed}"
 
 
 if __name__ == "__main__":

@@ -38,7 +38,8 @@ def claims_like_these(n, untested=2):
         stated = claim(f"claim-{i}", published_value=marked, **words)
         more = judge_parts([SHAPES[(i + k) % len(SHAPES)] for k in range(1, 1 + i % 4)])
         judgements = (judgement, *more)
-        judged.append(JudgedClaim(stated, "race", judge_claim([judgement])[0], judgements))
+        verdict = judge_claim([judgement])[0]
+        judged.append(JudgedClaim(stated, "race", verdict, judgements, changed=i % 3 == 1))
     off = [
         JudgedClaim(claim(f"off-{i}", statement=LONG), "race", "not tested", reason=f"{LONG}; {LONG}")
         for i in range(untested)
@@ -91,6 +92,7 @@ def test_verdicts_stand_in_words_and_in_order():
     for verdict in order[:3]:
         assert words.count(verdict) == (numbers["verdict"] == verdict).sum() > 0
     assert {"✓", "✗", "?", "–"} <= set(words)
+    assert words.count("criterion changed") == sum(one.changed for one in judged) > 0
     counts = [f"{(numbers['verdict'] == verdict).sum()} {verdict}" for verdict in order]
     assert figure.texts[1].get_text().startswith(" · ".join(counts))
 
@@ -140,3 +142,7 @@ def test_numbers_have_the_digits_that_are_known():
     assert words([1.0]) == ("1.00", "no interval")
     assert number_words(judge_parts(SHAPES[-1:])[0]) == ("–", "not measured")
     assert words([-1.0, 1.0, 1e-9, -1e-9])[0] == "0.0"
+    # No difference of percentages is above 100, none of correlations above 2.
+    assert words([-90, 90], unit="points") == ("0 points", "[−100, 100] n 2")
+    unlike = Part("x", 0.2, 1.0, 2, (-inf, 0), most=2)
+    assert number_words(judge_parts([unlike])[0]) == ("0.2", "[−2.0, 2.0] n 3")

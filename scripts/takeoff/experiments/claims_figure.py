@@ -32,6 +32,9 @@ BADGE, CLAIM, NUMBERS, PUBLISHED = (0.12, 1.12), (1.38, 2.95), (6.8, 1.4), (8.22
 UNTESTED_CLAIM, UNTESTED_REASON = (0.34, 4.0), (4.5, 5.4)
 """Columns: left edge and width, in inches."""
 WORDS, SMALL, TINY = 8.5, 7.2, 6.6
+CHANGED = ["criterion changed", "after planning"]
+"""Below a badge that this is true of, so many inches from its middle:"""
+BELOW_BADGE = 0.14
 LEADING = 1.32
 PADDING, LEAST, PART = 0.17, 0.52, 0.35
 """In inches: the space around a row's words, its least height, and that of a part's line."""
@@ -85,6 +88,8 @@ class Row:
             lines = max(lines, LEAST - PADDING - head)
         self.words = head + lines
         self.height = max(self.words, _tall(self.published, SMALL)) + PADDING
+        if judged.changed:
+            self.height = max(self.height, 2 * (BELOW_BADGE + _tall(CHANGED, TINY) + 0.04))
 
     def draw(self, axes: Axes, top: float) -> None:
         """Draw the row below `top`."""
@@ -92,6 +97,8 @@ class Row:
         ink = MUTED if self.judged.verdict == "undecided" else INK
         axes.plot([BADGE[0], PUBLISHED[0] + PUBLISHED[1]], [top, top], color="#ececec", lw=0.8, zorder=0)
         _draw_badge(axes, middle, self.judged.verdict)
+        if self.judged.changed:
+            _write(axes, BADGE[0] + 0.02, middle + BELOW_BADGE, CHANGED, TINY, AGAINST)
         tall = _tall(self.published, SMALL)
         _write(axes, PUBLISHED[0], middle - tall / 2, self.published, SMALL, MUTED)
         below = middle - self.words / 2

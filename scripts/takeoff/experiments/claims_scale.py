@@ -73,7 +73,8 @@ def bounded(part: Part, end: float) -> float:
 
 def _possible(part: Part, end: float) -> float:
     """An interval's end as far as there is such a value: percentages differ by 100 points at most."""
-    return float(np.clip(end, -100, 100)) if part.unit == "points" and np.isfinite(end) else end
+    most = 100.0 if part.unit == "points" else part.most
+    return float(np.clip(end, -most, most)) if np.isfinite(end) else end
 
 
 def number_words(judgement: Judgement) -> tuple[str, str]:

@@ -160,7 +160,7 @@ def draw_accuracy(study: Study, tables: Tables) -> tuple[Figure, pd.DataFrame]:
         4.2,
         f"{study.title}: which networks still learn when they are deep?",
         f"lines: {seeds} tuning runs at the rate that each network chose · points: final runs at the greatest depth · "
-        "solid: no norm, dashed: batch norm",
+        "solid: no norm; dashed, hollow: batch norm",
     )
     panels = figure.subplots(1, 2, sharey=True)
     for axes, (name, final) in zip(
@@ -172,27 +172,26 @@ def draw_accuracy(study: Study, tables: Tables) -> tuple[Figure, pd.DataFrame]:
             0.12, 100 * majority + 1.5, "chance ± margin", color=MUTED, fontsize=7.5,
             transform=axes.get_yaxis_transform(),
         )  # fmt: skip
-        for (activation, norm, drawn), line in table.groupby(
-            ["activation", "norm", "initialisation"], sort=False
-        ):
+        networks = table.groupby(["activation", "norm", "initialisation"], sort=False)
+        for place, ((activation, norm, drawn), line) in enumerate(networks):
             kind = (str(activation), str(drawn))
             ordered = line.sort_values("depth")
             look = {"marker": MARKER[kind[0]], "ls": LINE[str(norm)], "color": COLOUR[kind[0]]}
             look |= DRAWN.get(kind[1], {})
+            look["mfc"] = "white" if norm == "batch" else COLOUR[kind[0]]
             axes.plot(
                 ordered["depth"], 100 * ordered[name], **look, ms=3.5, lw=1.4, label=_legend(kind, str(norm))
             )
             own = runs[_of(runs, kind) & (runs["norm"] == norm)]
-            axes.plot(
-                own["depth"] * (1 + 0.012 * (np.arange(len(own)) - len(own) / 2)), 100 * own[final],
-                **look | {"ls": "none"}, ms=5, mfc="none" if norm == "batch" else COLOUR[kind[0]], alpha=0.7,
-            )  # fmt: skip
+            # Networks side by side, right of their lines' ends, each network's runs a little apart.
+            aside = 1.05 + 0.055 * place + 0.006 * (np.arange(len(own)) - len(own) / 2)
+            axes.plot(own["depth"] * aside, 100 * own[final], **look | {"ls": "none"}, ms=4.5, alpha=0.8)
         axes.set_xlabel("hidden layers")
         axes.set_xscale("log")
         depths = sorted(table["depth"].unique())
         axes.set_xticks(depths, [str(depth) for depth in depths])
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.set_xlim(depths[0] / 1.15, depths[-1] * 1.18)
+        axes.set_xlim(depths[0] / 1.15, depths[-1] * (1.15 + 0.055 * networks.ngroups))
         axes.set_ylim(0, 102)
     panels[0].set_title("training images")
     panels[1].set_title("validation images (points: test)")

@@ -143,7 +143,7 @@ def _draw_changes(axes: Axes, own: pd.DataFrame, places: list[int], colours: lis
     wider = max(0.15 * (high - low), (LEAST - (high - low)) / 2)
     axes.set_ylim(low - wider, high + wider)
     axes.grid(axis="x", visible=False)
-    place = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
-    words_at = axes.annotate(words, (0.985, 0), (0, 3), ha="right", **place)  # type: ignore[arg-type]
-    words_at.set(size=8, color=MUTED, zorder=5)
-    words_at.set_bbox({"fc": "white", "ec": "none", "pad": 0.5, "alpha": 0.8})
+    # At the top, where the room above all intervals is.
+    axes.text(
+        0.985, 0.975, f"dashed: {words}", transform=axes.transAxes, ha="right", va="top", size=8, color=MUTED
+    )

@@ -51,6 +51,8 @@ class JudgedClaim:
     """What a reader must know of the verdict, or why the claim was not tested."""
     brief: str = ""
     """The reason in a few words, for the figure; empty: `reason` is short enough."""
+    changed: bool = False
+    """Whether its criterion was changed after the study was planned."""
 
     @property
     def shown(self) -> Judgement | None:
@@ -93,9 +95,10 @@ def judge_study(
         else:
             own = tuple(next(judgements) for _ in finding.parts)
             verdict, deciding = judge_claim(own)
-            changed = [CHANGED] * (fixed.get(claim.name) != now.get(claim.name))
-            reason = "; ".join(filter(None, [*changed, finding.reason, *_reasons(own, verdict, deciding)]))
-            judged.append(JudgedClaim(claim, name, verdict, own, deciding, reason))
+            changed = fixed.get(claim.name) != now.get(claim.name)
+            reasons = [CHANGED * changed, finding.reason, *_reasons(own, verdict, deciding)]
+            reason = "; ".join(filter(None, reasons))
+            judged.append(JudgedClaim(claim, name, verdict, own, deciding, reason, changed=changed))
     return judged
 
 

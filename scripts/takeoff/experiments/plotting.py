@@ -99,7 +99,8 @@ def new_figure(
     engine = figure.get_layout_engine()
     if isinstance(engine, ConstrainedLayoutEngine):
         engine.set(rect=(0, 0, 1, 1 - 0.56 / height))
-    figure.text(0.1 / width, 1 - 0.08 / height, title, size=12, weight="bold", va="top")
+    # A title has the user's words, in which a dollar is no mathematics.
+    figure.text(0.1 / width, 1 - 0.08 / height, title, size=12, weight="bold", va="top", parse_math=False)
     figure.text(0.1 / width, 1 - 0.33 / height, subtitle, size=8.5, color=MUTED, va="top")
     return figure
 

@@ -182,6 +182,7 @@ def _order(tables: "Tables", test: tuple[float, int]) -> Finding:
         freedom,
         (-inf, 0),
         slack=slack,
+        most=2,
     )
     few = "a jackknife over so few draws covers less than it says" if freedom < 5 else ""
     words = f"{int(row['n_draws'])} draws of {int(row['n_methods'])} methods"

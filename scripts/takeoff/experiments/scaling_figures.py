@@ -171,7 +171,8 @@ def draw_agreement(study: Study, tables: Tables) -> tuple[Figure, pd.DataFrame]:
         axes.text(row.train_samples, floor - 0.15, words, ha="center", va="center", size=8, color=MUTED)
     if isfinite(order["difference"]):
         axes.axhline(order["largest_agreement"], color=INK, lw=1, ls=(0, (4, 2)), zorder=2)
-        words = f"claimed: below this at {size_words(order['smallest'])} images; difference {order['difference']:+.2f}"
+        words = f"claimed: below the dashed line at {size_words(order['smallest'])} images; difference "
+        words += f"{order['difference']:+.2f}"
         if isfinite(order["ci_low"]):
             words += f" [{order['ci_low']:+.2f}, {order['ci_high']:+.2f}]"
         taken = seen[["ci_low", "ci_high", "agreement"]].to_numpy(dtype=float)

@@ -60,6 +60,8 @@ class Part:
     infinite where censoring leaves only a bound, a step of a grid where only grid points were tried."""
     unit: str = ""
     """Of the quantity: `points`; empty for a ratio and for what has none."""
+    most: float = float("inf")
+    """No value of the quantity lies farther from 0: 2 for a difference of correlations."""
 
     def __post_init__(self) -> None:
         for low, high in (self.supports, *(self.contradicts or ())):
