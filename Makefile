@@ -1,5 +1,8 @@
 # Takeoff: `make study` sets up and runs the default study, `make test` sets up and passes the tests.
-STUDY ?= $(shell sed -n 's/^study: *//p' config/config.yaml)
+configured = $(shell sed -n 's/^$(1): *\([^ \#]*\).*/\1/p' config/config.yaml)
+STUDY ?= $(call configured,study)
+RESULTS := $(or $(call configured,results),results)
+STORE := $(or $(filter-out null,$(call configured,tracking_uri)),sqlite:///$(RESULTS)/mlflow.db)
 PYTHON ?= python3
 CORES ?= all
 VENV := .venv
@@ -15,7 +18,8 @@ SNAKEMAKE := $(RUN) snakemake --cores $(CORES) --workflow-profile workflow/profi
 .PHONY: study unlock plan report ui benchmark test test-quick lint lock clean help
 
 study: $(VENV)/ready ## run the study (make study STUDY=cifar10-quick) and write its report
-	$(SNAKEMAKE) --report 'results/$(NAME)/report.html' --report-after-run
+	@mkdir -p '$(RESULTS)/$(NAME)'
+	$(SNAKEMAKE) --report '$(RESULTS)/$(NAME)/report.html' --report-after-run
 
 unlock: $(VENV)/ready ## after a kill -9: let Snakemake run again
 	$(SNAKEMAKE) --unlock
@@ -24,16 +28,18 @@ plan: $(VENV)/ready ## print what the study would train, and for how long
 	$(SNAKEMAKE) -- plan
 
 report: $(VENV)/ready ## write the HTML report of what has run
-	$(RUN) snakemake --config 'study=$(STUDY)' --report 'results/$(NAME)/report.html'
+	@mkdir -p '$(RESULTS)/$(NAME)'
+	$(RUN) snakemake --config 'study=$(STUDY)' --report '$(RESULTS)/$(NAME)/report.html'
 
 benchmark: $(VENV)/ready ## measure how fast this machine trains, against plain loops: ten minutes
 	$(SNAKEMAKE) -- benchmark
 
 ui: $(VENV)/ready ## compare runs in MLflow's UI, at 127.0.0.1:5000
-	@test -f 'results/$(NAME)/tracked.json' || { echo "error: $(NAME) has no runs yet: make study STUDY=$(STUDY)" >&2; exit 1; }
-	@id=$$(sed -n 's/.*"experiment_id": "\(.*\)".*/\1/p' 'results/$(NAME)/tracked.json'); \
+	@case '$(STORE)' in http*) echo "error: runs are logged to $(STORE): open it in a browser" >&2; exit 1;; esac
+	@test -f '$(RESULTS)/$(NAME)/tracked.json' || { echo "error: $(NAME) has no runs yet: make study STUDY=$(STUDY)" >&2; exit 1; }
+	@id=$$(sed -n 's/.*"experiment_id": "\(.*\)".*/\1/p' '$(RESULTS)/$(NAME)/tracked.json'); \
 	echo "This study's runs: http://127.0.0.1:5000/#/experiments/$$id/runs"
-	$(RUN) MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --backend-store-uri sqlite:///results/mlflow.db
+	$(RUN) MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --backend-store-uri '$(STORE)'
 
 test: $(VENV)/ready ## every test and check
 	$(MAKE) lint
