@@ -172,6 +172,19 @@ def test_your_own_images_need_a_place(write_study: Callable[..., Path]) -> None:
         load_project({"study": str(write_study(dataset=dataset))}, STUDIES)
 
 
+def test_a_name_of_the_catalogue_stands_for_its_own_images(
+    write_study: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Others below it would be told, and kept, as these."""
+    dataset = small_study()["dataset"] | {"archive": str(tmp_path)}
+    with pytest.raises(
+        TakeoffError, match=r"dataset\.archive: digits is a name in the catalogue.*`archives`"
+    ):
+        load_project({"study": str(write_study(dataset=dataset))}, STUDIES)
+    given = {"study": str(write_study()), "archives": {"digits": str(tmp_path)}}
+    assert load_project(given, STUDIES).given_archive == str(tmp_path)
+
+
 def test_arms_have_readable_names(write_study: Callable[..., Path]) -> None:
     study = load_study(STUDIES / "digits.yaml")
     assert [arm.name for arm in arms_of(study, "digits")["factorial"]][:8] == [

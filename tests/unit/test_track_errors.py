@@ -101,10 +101,11 @@ def test_a_table_without_a_column_names_it(fresh_results, monkeypatch):
         import_into_mlflow(folder, monkeypatch)
 
 
-def test_empty_address_turns_tracking_off(fresh_results, monkeypatch):
+@pytest.mark.parametrize("uri", ["", "off"])
+def test_tracking_can_be_off(fresh_results, monkeypatch, uri):
     folder = fresh_results()
     folder.database.unlink()
-    import_into_mlflow(folder, monkeypatch, uri="")
+    import_into_mlflow(folder, monkeypatch, uri=uri)
     assert json.loads(folder.out.read_text()) == {"tracking": "off", "tracking_uri": ""}
     assert not folder.database.exists()
 
