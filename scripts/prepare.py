@@ -4,6 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
+from takeoff.arguments import positive
 from takeoff.errors import TakeoffError, run_command
 
 
@@ -25,7 +26,9 @@ def main() -> None:
     parser.add_argument(
         "--test-fraction", type=float, default=0.2, help="held out where there is no test split"
     )
-    parser.add_argument("--threads", type=int, help="threads to decode with (default: the cores at hand)")
+    parser.add_argument(
+        "--threads", type=positive, help="threads to decode with (default: the cores at hand)"
+    )
     given = parser.parse_args()
 
     from takeoff.data import catalogue

@@ -209,3 +209,19 @@ def test_tied_rates_are_marked_untuned() -> None:
     assert choice.untuned
     assert choice.learning_rate == 0.1
     assert "untuned" in choice.remark
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "words"),
+    [
+        ("train", ["--threads", 0], "argument --threads: 0 is not above 0"),
+        ("train", ["--checkpoint-minutes", 0], "argument --checkpoint-minutes: 0 is not above 0"),
+        ("fit_classical", ["--threads", -1], "argument --threads: -1 is not above 0"),
+        ("probe", ["--seconds", 0], "argument --seconds: 0 is not above 0"),
+        ("prepare", ["--threads", 0], "argument --threads: 0 is not above 0"),
+    ],
+)
+def test_numbers_out_of_bounds_are_refused(command: Command, name: str, arguments: list, words: str) -> None:
+    done = command(name, *arguments)
+    assert done.returncode == 2
+    assert words in done.stderr

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from takeoff.arguments import positive
 from takeoff.errors import TakeoffError, choices
 from takeoff.study.arms import AnyArm, ClassicalArm
 from takeoff.study.configuration import Configuration
@@ -18,7 +19,7 @@ def parser(description: str) -> argparse.ArgumentParser:
     result.add_argument("--study", type=Path, required=True, help="the study's file, YAML or study.json")
     result.add_argument("--data", type=Path, required=True, help="the folder that prepare.py wrote")
     result.add_argument(
-        "--threads", type=int, default=Configuration().threads, help="of the CPU (default: %(default)s)"
+        "--threads", type=positive, default=Configuration().threads, help="of the CPU (default: %(default)s)"
     )
     result.add_argument(
         "arms",

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
+from takeoff.arguments import above_zero, positive
 from takeoff.errors import TakeoffError, choices
 from takeoff.study.arms import AnyArm, Arm
 from takeoff.study.configuration import Configuration
@@ -24,9 +25,9 @@ def parser(description: str) -> argparse.ArgumentParser:
     result.add_argument("--device", choices=("auto", "cpu", "cuda"), default=defaults.device)
     result.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default=defaults.precision)
     result.add_argument(
-        "--threads", type=int, default=defaults.threads, help="of a CPU (default: %(default)s)"
+        "--threads", type=positive, default=defaults.threads, help="of a CPU (default: %(default)s)"
     )
-    result.add_argument("--checkpoint-minutes", type=float, default=defaults.checkpoint_minutes)
+    result.add_argument("--checkpoint-minutes", type=above_zero, default=defaults.checkpoint_minutes)
     result.add_argument(
         "arms",
         type=Path,

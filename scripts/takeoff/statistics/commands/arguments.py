@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from takeoff.arguments import rate
 from takeoff.errors import TakeoffError
 
 
@@ -20,30 +21,6 @@ def add_table(parser: argparse.ArgumentParser, name: str, rows: str) -> None:
     """Add a table to read, and the table to write."""
     parser.add_argument(name, type=Path, required=True, help=f"CSV or parquet, {rows}")
     parser.add_argument("--out", type=Path, required=True, help="the CSV file to write")
-
-
-def above_zero(text: str) -> float:
-    """A finite number above 0."""
-    number = float(text)
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not above 0")
-    return number
-
-
-def rate(text: str) -> float:
-    """A number between 0 and 1."""
-    number = float(text)
-    if not 0 < number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
-    return number
-
-
-def positive(text: str) -> int:
-    """A whole number above 0."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0")
-    return number
 
 
 def pairs(text: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import argparse
 from typing import Any
 
+from takeoff.arguments import positive, rate
 from takeoff.errors import TakeoffError
 from takeoff.statistics.commands import arguments as shared
 
@@ -14,10 +15,8 @@ def add(commands: Any) -> None:
     shared.add_table(collapse, "--runs", "a row per run")
     collapse.add_argument("--group", required=True, metavar="COLUMN", help="tells arms apart")
     collapse.add_argument("--response", required=True, metavar="COLUMN", help="an accuracy, as a fraction")
-    collapse.add_argument("--chance", type=shared.rate, required=True, metavar="RATE", help="of guessing")
-    collapse.add_argument(
-        "--images", type=shared.positive, required=True, metavar="N", help="accuracies are of"
-    )
+    collapse.add_argument("--chance", type=rate, required=True, metavar="RATE", help="of guessing")
+    collapse.add_argument("--images", type=positive, required=True, metavar="N", help="accuracies are of")
 
     search = commands.add_parser("search", help="the best that k of the runs, taken at random, would find")
     search.set_defaults(do=_search)

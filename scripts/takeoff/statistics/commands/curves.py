@@ -3,6 +3,7 @@
 import argparse
 from typing import Any
 
+from takeoff.arguments import above_zero
 from takeoff.statistics.commands import arguments as shared
 
 
@@ -16,7 +17,7 @@ def add(commands: Any) -> None:
     crossings.set_defaults(do=_crossings)
     _add_curves(crossings, "tells arms apart; the first met is the baseline", "what rises to the threshold")
     crossings.add_argument("--threshold", type=float, required=True)
-    crossings.add_argument("--horizon", type=shared.above_zero, help="else the last position in the table")
+    crossings.add_argument("--horizon", type=above_zero, help="else the last position in the table")
 
 
 def _add_curves(parser: argparse.ArgumentParser, arm: str, value: str) -> None:

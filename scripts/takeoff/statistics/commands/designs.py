@@ -3,6 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from takeoff.arguments import above_zero, positive
 from takeoff.errors import TakeoffError
 from takeoff.statistics.commands import arguments as shared
 
@@ -54,7 +55,7 @@ def add(commands: Any) -> None:
     _add_design(equivalence)
     equivalence.add_argument(
         "--margin",
-        type=shared.above_zero,
+        type=above_zero,
         required=True,
         help="what is too small to matter, in the response's units",
     )
@@ -82,7 +83,7 @@ def _add_design(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--images",
-        type=shared.positive,
+        type=positive,
         metavar="N",
         help="of how many images accuracies are fractions: their log-odds take 0 and 1 as half an image "
         "away (without it, as 0.00005 away)",

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from takeoff.arguments import positive
 from takeoff.errors import TakeoffError
-from takeoff.statistics.commands import arguments as shared
 from takeoff.statistics.commands import arms, curves, designs, sizes, verdicts
 
 
@@ -16,11 +16,9 @@ def add_statistics(commands: Any) -> None:
 
     coverage = commands.add_parser("coverage", help="how often the effects' intervals hold the truth")
     coverage.set_defaults(do=_coverage)
-    coverage.add_argument("--seeds", type=shared.positive, default=6, help="runs in each cell, 2 or more: 6")
-    coverage.add_argument("--factors", type=shared.positive, default=3, help="of the 2^k design, up to 6: 3")
-    coverage.add_argument(
-        "--simulations", type=shared.positive, default=20000, help="of each scenario: 20000"
-    )
+    coverage.add_argument("--seeds", type=positive, default=6, help="runs in each cell, 2 or more: 6")
+    coverage.add_argument("--factors", type=positive, default=3, help="of the 2^k design, up to 6: 3")
+    coverage.add_argument("--simulations", type=positive, default=20000, help="of each scenario: 20000")
     coverage.add_argument("--out", type=Path, help="a CSV file to write too")
 
 

@@ -3,6 +3,7 @@
 import argparse
 from typing import Any
 
+from takeoff.arguments import positive
 from takeoff.errors import TakeoffError
 from takeoff.statistics.commands import arguments as shared
 
@@ -28,7 +29,7 @@ def _add_sizes(parser: argparse.ArgumentParser, response: str) -> None:
     parser.add_argument("--response", required=True, metavar="NAME", help=response)
     parser.add_argument(
         "--images",
-        type=shared.positive,
+        type=positive,
         metavar="N",
         help="of how many images accuracies are fractions: logarithms take an error of 0 as half an image",
     )

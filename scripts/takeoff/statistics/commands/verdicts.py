@@ -3,6 +3,7 @@
 import argparse
 from typing import Any
 
+from takeoff.arguments import rate
 from takeoff.statistics.commands import arguments as shared
 
 
@@ -19,9 +20,7 @@ def add(commands: Any) -> None:
         "values are ratios), contradicted_below, contradicted_above; an end that is empty is open",
     )
     verdicts.add_argument("--censored", metavar="COLUMN", help="true where a value is a lower bound")
-    verdicts.add_argument(
-        "--alpha", type=shared.rate, default=0.05, help="error rate of all parts together: 0.05"
-    )
+    verdicts.add_argument("--alpha", type=rate, default=0.05, help="error rate of all parts together: 0.05")
 
 
 def _verdicts(arguments: argparse.Namespace) -> None:
