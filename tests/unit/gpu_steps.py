@@ -1,11 +1,11 @@
 """Epochs on a GPU where there is none, operation by operation: torch's fake tensors have a device, a type and a shape.
 
-python tests/unit/gpu_steps.py [waits | mixes | copies | undoes]
+python tests/unit/gpu_steps.py
 
 Says of each network and way where the host waits for the GPU in an epoch, and how often: where it reads a value, where
-something is copied from one to the other, where it waits for all; and where an operation has tensors of both. The
-words let a batch, or a backward pass, do so. Left out are numbers. The backward pass goes node by node, since torch's
-engine wants a driver. A process of its own: torch is told that there is a GPU.
+something is copied from one to the other, where it waits for all; and where an operation has tensors of both. Then of
+one network, where a batch or a backward pass was made to do so. Left out are numbers. The backward pass goes node by
+node, since torch's engine wants a driver. A process of its own: torch is told that there is a GPU.
 """
 
 import json
@@ -45,17 +45,22 @@ SIDE, IMAGES, BATCH = 32, 200, 64
 
 
 def main() -> None:
-    """Try every way with every network."""
-    how = sys.argv[1] if len(sys.argv) > 1 else ""
+    """Try every way with every network, and what is to be found with the first."""
     images = noise()
     pretend()
-    if how == "undoes":
-        undone = batched._FlattenedApart.backward
-        batched._FlattenedApart.backward = staticmethod(lambda ctx, up: undone(ctx, up * float(up.max())))
-    for levels, words in list(zip(NETWORKS, WORDS, strict=True))[: 1 if how else None]:
-        arm = arm_of(levels)
-        for way in WAYS:
-            print(words, way.name, json.dumps(seen(images, arm, way, how)), sep="\t")
+    for levels, words in zip(NETWORKS, WORDS, strict=True):
+        tell(words, images, arm_of(levels))
+    for how in ("waits", "copies", "mixes"):
+        tell(how, images, arm_of(NETWORKS[0]), how)
+    undone = batched._FlattenedApart.backward
+    batched._FlattenedApart.backward = staticmethod(lambda ctx, up: undone(ctx, up * float(up.max())))
+    tell("undoes", images, arm_of(NETWORKS[0]))
+
+
+def tell(words: str, images: Resident, arm: Arm, how: str = "") -> None:
+    """A line for each way."""
+    for way in WAYS:
+        print(words, way.name, json.dumps(seen(images, arm, way, how)), sep="\t")
 
 
 def seen(images: Resident, arm: Arm, way: Way, how: str) -> dict[str, int]:
