@@ -27,7 +27,7 @@ BEHIND = {"pandas": {"pyarrow"}}
 FRACTIONS = {"pydoe"}
 """What naming the arms takes past six factors, in every command that does."""
 
-COMMON = {"digests", "errors", "files", "randomness", "records"}
+COMMON = {"arguments", "digests", "errors", "files", "randomness", "records"}
 LAYERS: dict[str, set[str]] = {
     "study": set(),
     "data": set(),
