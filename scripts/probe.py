@@ -8,7 +8,6 @@ import argparse
 import os
 from pathlib import Path
 
-from takeoff.arguments import above_zero, positive
 from takeoff.errors import TakeoffError, run_command
 
 
@@ -62,16 +61,16 @@ def _parser() -> argparse.ArgumentParser:
         help="of the steps that are timed; rates are measured in both (default: %(default)s)",
     )
     parser.add_argument(
-        "--step-threads", type=positive, default=1, help="a CPU's, for steps (default: %(default)s)"
+        "--step-threads", type=int, default=1, help="a CPU's, for steps (default: %(default)s)"
     )
     parser.add_argument(
         "--threads",
-        type=positive,
+        type=int,
         default=cores,
         help="what all threads are (default: the cores at hand, %(default)s)",
     )
     parser.add_argument(
-        "--seconds", type=above_zero, default=0.5, help="of each measurement, about (default: %(default)s)"
+        "--seconds", type=float, default=0.5, help="of each measurement, about (default: %(default)s)"
     )
     parser.add_argument("--out", type=Path, required=True, help="the CSV file to write")
     return parser
