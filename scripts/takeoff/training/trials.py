@@ -76,10 +76,8 @@ def measured(
     start = max(rates.values())
     # Where nothing ran, for lack of memory perhaps, more at a time will not.
     for family in _families(len(runs), graph) if alone or graph else ():
-        most, misses = (
-            start,
-            0,
-        )  # each from where both start: two overlapped may be slower than the best fused
+        # Each from where both start: two overlapped may well be slower than the best fused way.
+        most, misses = start, 0
         for way in family:
             if measure(way) >= GAIN * most:
                 most, misses = rates[way], 0
