@@ -35,7 +35,8 @@ benchmark: $(VENV)/ready ## measure how fast this machine trains, against plain 
 	$(SNAKEMAKE) -- benchmark
 
 ui: $(VENV)/ready ## compare runs in MLflow's UI, at 127.0.0.1:5000
-	@case '$(STORE)' in http*) echo "error: runs are logged to $(STORE): open it in a browser" >&2; exit 1;; esac
+	@case '$(STORE)' in off) echo "error: tracking_uri is off: nothing is logged" >&2; exit 1;; \
+	http*) echo "error: runs are logged to $(STORE): open it in a browser" >&2; exit 1;; esac
 	@test -f '$(RESULTS)/$(NAME)/tracked.json' || { echo "error: $(NAME) has no runs yet: make study STUDY=$(STUDY)" >&2; exit 1; }
 	@id=$$(sed -n 's/.*"experiment_id": "\(.*\)".*/\1/p' '$(RESULTS)/$(NAME)/tracked.json'); \
 	echo "This study's runs: http://127.0.0.1:5000/#/experiments/$$id/runs"

@@ -8,6 +8,7 @@ import argparse
 import os
 from pathlib import Path
 
+from takeoff.arguments import positive
 from takeoff.errors import TakeoffError, run_command
 
 
@@ -61,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         help="of the steps that are timed; rates are measured in both (default: %(default)s)",
     )
     parser.add_argument(
-        "--step-threads", type=int, default=1, help="a CPU's, for steps (default: %(default)s)"
+        "--step-threads", type=positive, default=1, help="a CPU's, for steps (default: %(default)s)"
     )
     parser.add_argument(
         "--threads",

@@ -217,6 +217,7 @@ def test_tied_rates_are_marked_untuned() -> None:
         ("train", ["--threads", 0], "argument --threads: 0 is not above 0"),
         ("train", ["--checkpoint-minutes", 0], "argument --checkpoint-minutes: 0 is not above 0"),
         ("fit_classical", ["--threads", -1], "argument --threads: -1 is not above 0"),
+        ("probe", ["--step-threads", 0], "argument --step-threads: 0 is not above 0"),
         ("prepare", ["--threads", 0], "argument --threads: 0 is not above 0"),
     ],
 )

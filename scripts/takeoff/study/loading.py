@@ -133,11 +133,9 @@ def _describe(error: ValidationError, model: type[BaseModel] | None) -> str:
 
 def _most_specific(details: list[Any]) -> Any:
     """The error to tell: of a union's several, the one about a bound that the value breaks."""
-    # A list also counts as too short where the items in it are wrong.
-    places = [_location(detail["loc"]) for detail in details]
-    own = [d for d, place in zip(details, places, strict=True) if not (d["type"] == "too_short" and any(
-        len(other) > len(place) and other[: len(place)] == place for other in places
-    ))]  # fmt: skip
+    # A list whose items are wrong counts as too short as well: the items are told.
+    above = [_location(detail["loc"])[:-1] for detail in details]
+    own = [d for d in details if d["type"] != "too_short" or _location(d["loc"]) not in above]
     bounds = [d for d in own if d["type"].startswith(("greater", "less", "too", "string_pattern"))]
     return (bounds or own)[0]
 
