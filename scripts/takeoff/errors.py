@@ -15,14 +15,21 @@ class TakeoffError(Exception):
     """
 
 
+_MEANT = {"gpu": "cuda"}
+"""Words that look more like another than like what they mean."""
+
+
 def choices(value: object, valid: Iterable[object]) -> str:
     """The end of a message: what would be valid, the nearest spelling first.
 
     >>> choices("rleu", ["tanh", "relu"])
     'did you mean relu? Valid: tanh, relu'
+    >>> choices("gpu", ["cpu", "cuda"])
+    'did you mean cuda? Valid: cpu, cuda'
     """
     names = [str(v) for v in valid]
-    near = get_close_matches(str(value), names, n=1)
+    meant = _MEANT.get(str(value).lower())
+    near = [meant] if meant in names else get_close_matches(str(value), names, n=1)
     return (f"did you mean {near[0]}? " if near else "") + "Valid: " + ", ".join(names)
 
 

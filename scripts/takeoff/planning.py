@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from takeoff.data.catalogue import Entry
+from takeoff.data.splits import sizes
 from takeoff.errors import TakeoffError
 from takeoff.files import atomic_path
 from takeoff.models import architecture
@@ -59,7 +60,7 @@ def plan_runs(
         flops_per_second: the rate of a matrix product on one thread of this machine.
 
     Raises:
-        TakeoffError: an arm wants more images than there are.
+        TakeoffError: an arm wants more images than there are, or too few to hold any out.
 
     """
     wanted: dict[str, list[str]] = {}
@@ -69,11 +70,10 @@ def plan_runs(
     planned: list[PlannedRun] = []
     for arm in distinct(arm for members in arms.values() for arm in members):
         experiments = "+".join(dict.fromkeys(wanted[arm.name]))
-        samples = arm.train_samples or shape.train
-        if samples > shape.train:
-            raise TakeoffError(
-                f"{arm.name}: train_samples {samples}: the dataset has {shape.train} training images"
-            )
+        try:
+            samples, _ = sizes(shape.train, arm.train_samples, study.dataset.validation_fraction)
+        except TakeoffError as error:
+            raise TakeoffError(f"{arm.name}: {error}") from None
         if isinstance(arm, Arm):
             planned += _trainings(study, arm, experiments, shape, flops_per_second)
         else:
@@ -102,8 +102,7 @@ def _trainings(
     study: Study, arm: Arm, experiments: str, shape: Shape, flops_per_second: float
 ) -> Iterable[PlannedRun]:
     layers = architecture.layers(arm.network, study.dataset.resolution, shape.channels, shape.classes)
-    samples = arm.train_samples or shape.train
-    held_out = int(study.dataset.validation_fraction * samples)
+    samples, held_out = sizes(shape.train, arm.train_samples, study.dataset.validation_fraction)
     batch = min(arm.recipe.batch_size, samples - held_out)
     presented = arm.recipe.epoch_images
     per_epoch = (samples - held_out) // batch if presented is None else presented // arm.recipe.batch_size

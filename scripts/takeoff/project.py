@@ -3,12 +3,14 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from takeoff.data.catalogue import Entry, entries
+from takeoff.data.splits import sizes
 from takeoff.digests import ENGINE, PACKAGE, code_digest
 from takeoff.errors import TakeoffError, choices
 from takeoff.experiments import registry
@@ -289,6 +291,9 @@ def load_project(config: dict[str, Any], studies: Path) -> Project:
         raise TakeoffError(
             f"study={configuration.study}: results/{source.stem} is taken; name the file otherwise"
         )
+    results = Path(configuration.results)
+    if results.exists() and not results.is_dir():
+        raise TakeoffError(f"results={configuration.results}: this is a file; valid: a folder, or a new name")
     project = Project(configuration, load_study(source), source)
     _check_images(project)
     _check_archive(project)
@@ -302,19 +307,21 @@ def load_project(config: dict[str, Any], studies: Path) -> Project:
 
 def _check_images(project: Project) -> None:
     dataset, entry = project.study.dataset, project.entry
+    training: dict[str, object] = {"dataset.train_samples": dataset.train_samples}
+    if levels := project.study.factors.get("train_samples"):
+        training |= {f"factors.train_samples.{role}": level for role, level in levels}
+    for key, level in training.items():
+        number = entry.train if level == "all" and entry else level
+        if isinstance(number, int):
+            try:
+                sizes(number, number, dataset.validation_fraction)
+            except TakeoffError as error:
+                told = str(error).removeprefix("train_samples ")
+                raise TakeoffError(f"{project.source}: {key}: {told}") from None
     if entry is None or dataset.name in project.configuration.archives:
         return  # their own images: `prepare` counts them
-    asked: list[tuple[str, object, int]] = [
-        ("dataset.train_samples", dataset.train_samples, entry.train),
-        ("dataset.test_samples", dataset.test_samples, entry.test),
-    ]
-    levels = project.study.factors.get("train_samples")
-    if levels:
-        asked += [
-            ("factors.train_samples.baseline", levels.baseline, entry.train),
-            ("factors.train_samples.treatment", levels.treatment, entry.train),
-        ]
-    for key, number, available in asked:
+    asked = [(key, number, entry.train) for key, number in training.items()]
+    for key, number, available in [*asked, ("dataset.test_samples", dataset.test_samples, entry.test)]:
         if isinstance(number, int) and number > available:
             raise TakeoffError(
                 f"{project.source}: {key}: {number} is more than there are; valid: up to {available}, or all"
@@ -329,6 +336,12 @@ def _check_archive(project: Project) -> None:
             f"are; valid: another dataset.name, for images of your own; for a copy of {dataset.name}, its path in "
             "`archives` of the configuration"
         )
+    if project.given_archive is None:
+        unknown = {name.lower(): name for name in project.configuration.archives if name not in entries()}
+        if meant := get_close_matches(dataset.name.lower(), unknown, n=1, cutoff=0.8):
+            raise TakeoffError(
+                f"archives: {unknown[meant[0]]}: this study's dataset is called {dataset.name}; valid: that name, or no archive"
+            )
     if local is not None and not Path(local).exists():
         key = "archives" if dataset.name in project.configuration.archives else "dataset.archive"
         raise TakeoffError(f"{key}: {dataset.name}: {local}: there is no such archive or folder")

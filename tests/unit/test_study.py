@@ -122,10 +122,23 @@ def test_a_study_is_found_by_name_or_path() -> None:
     ("config", "words"),
     [
         ({"stduy": "digits"}, "did you mean study?"),
-        ({"device": "gpu"}, "device: 'gpu'"),
+        ({"device": "gpu"}, "device: 'gpu' is not valid; did you mean cuda?"),
+        (
+            {"checkpoint_minutes": float("inf")},
+            "checkpoint_minutes: inf is not valid; should be a finite number",
+        ),
+        ({"results": __file__}, "this is a file; valid: a folder"),
         ({"threads": 0}, "threads: 0"),
         ({"study": "imagenet1k"}, r"never downloaded.*archives=\{imagenet1k: PATH\}"),
         ({"archives": {"cifar10": "/nowhere.tgz"}, "study": "cifar10"}, "no such archive"),
+        (
+            {"archives": {"CIFAR-10": "/mine.tgz"}, "study": "cifar10"},
+            "this study's dataset is called cifar10",
+        ),
+        (
+            {"archives": {"cifar-10": "/mine.tgz"}, "study": "cifar10"},
+            "this study's dataset is called cifar10",
+        ),
     ],
 )
 def test_the_configuration_is_checked_before_a_job_starts(config: dict[str, Any], words: str) -> None:
@@ -139,6 +152,31 @@ def test_more_images_than_there_are(write_study: Callable[..., Path]) -> None:
     with pytest.raises(
         TakeoffError, match=r"dataset.train_samples: 1298 is more than there are; valid: up to 1297"
     ):
+        load_project({"study": str(file)}, STUDIES)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "factors", "words"),
+    [
+        ({"train_samples": 4}, {}, "dataset.train_samples: 4: too few to hold out 0.2 of them"),
+        (
+            {"validation_fraction": 0.0005},
+            {},
+            "dataset.train_samples: 1297: too few to hold out 0.0005 of them",
+        ),
+        (
+            {},
+            {"train_samples": {"baseline": 3, "treatment": 100}},
+            "factors.train_samples.baseline: 3: too few to hold out 0.2 of them",
+        ),
+    ],
+)
+def test_too_few_images_to_hold_any_out(
+    write_study: Callable[..., Path], dataset: dict[str, Any], factors: dict[str, Any], words: str
+) -> None:
+    study = small_study()
+    file = write_study(dataset=study["dataset"] | dataset, factors=study["factors"] | factors)
+    with pytest.raises(TakeoffError, match=words):
         load_project({"study": str(file)}, STUDIES)
 
 

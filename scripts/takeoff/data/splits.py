@@ -29,6 +29,30 @@ def balanced_order(labels: np.ndarray, indices: np.ndarray, seed: int, purpose: 
     return shuffled[np.argsort(place, kind="stable")]
 
 
+def sizes(available: int, samples: int | None, validation_fraction: float) -> tuple[int, int]:
+    """How many images a run may see, and how many of them are for validation.
+
+    Args:
+        available: training images of the archive.
+        samples: how many the run may see; None: all of them.
+        validation_fraction: the share of them held out.
+
+    Raises:
+        TakeoffError: there are fewer images than `samples`, or too few to hold any out.
+
+    """
+    total = available if samples is None else samples
+    if total > available:
+        raise TakeoffError(f"train_samples {total}: the dataset has {available} training images")
+    validated = int(validation_fraction * total)
+    if validated < 1 or total - validated < 2:
+        raise TakeoffError(
+            f"train_samples {total}: too few to hold out {validation_fraction:g} of them for validation and to train on "
+            "two; valid: more images, or a greater validation_fraction"
+        )
+    return total, validated
+
+
 def split(
     labels: np.ndarray, samples: int | None, validation_fraction: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -49,14 +73,7 @@ def split(
         TakeoffError: there are fewer images than `samples`, or too few to hold any out.
 
     """
-    total = len(labels) if samples is None else samples
-    if total > len(labels):
-        raise TakeoffError(f"train_samples {total}: the dataset has {len(labels)} training images")
-    validated = int(validation_fraction * total)
-    if validated < 1 or total - validated < 2:
-        raise TakeoffError(
-            f"train_samples {total}: too few to hold out {validation_fraction:.0%} for validation"
-        )
+    total, validated = sizes(len(labels), samples, validation_fraction)
     everything = balanced_order(labels, np.arange(len(labels)), HOLDOUT, "holdout")
     reserve = int(validation_fraction * len(labels))
     held_out, rest = everything[:reserve], everything[reserve:]

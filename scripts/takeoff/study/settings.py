@@ -15,7 +15,7 @@ Schedule = Literal["constant", "cosine", "step"]
 Keep = Literal["last", "best"]
 Resolution = Literal[8, 32, 64, 128, 224]
 
-LearningRate = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
+LearningRate = Annotated[float, Field(gt=0, le=100)]
 
 
 Grid = TypeVar("Grid", list[float], tuple[float, ...])
@@ -34,9 +34,9 @@ Count = Annotated[int, Field(gt=0, strict=True)]
 
 
 class Settings(BaseModel):
-    """Immutable, and a key that it does not know is an error."""
+    """Immutable and finite, and a key that it does not know is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class Network(Settings):
