@@ -60,7 +60,7 @@ def _shape(study: Study, card: Path | None) -> Shape:
     if card is not None:
         from takeoff.data.store import load_card
 
-        found = load_card(card.parent)
+        found = load_card(card, "images", "classes", "channels")
         return Shape(found["images"]["train"], len(found["classes"]), found["channels"])
     return shape_of(entries()[study.dataset.name], study)
 

@@ -4,12 +4,11 @@ One process writes; nothing else of this project does.
 """
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from takeoff.errors import TakeoffError, run_command
 from takeoff.files import write_json
@@ -45,6 +44,7 @@ def main() -> None:
         write_json(given.out, {"tracking": "off", "tracking_uri": ""})
         return
 
+    from takeoff.data.store import load_card
     from takeoff.study.loading import load_study
     from takeoff.tracking.importer import Importer
     from takeoff.tracking.origin import origin_tags
@@ -52,7 +52,7 @@ def main() -> None:
     from takeoff.tracking.server import connect, open_experiment, reported, without_secrets
 
     study = load_study(given.study)
-    card = _read_card(given.card)
+    card = load_card(given.card, "dataset", "digest", "resolution")
     entries = read_entries(
         study, str(given.study), given.results, card["digest"][:16], experiments=not given.runs_only
     )
@@ -78,19 +78,6 @@ def _with_progress(entries: "list[Entry]", name: str) -> "Iterable[Entry]":
     from rich.progress import track
 
     return track(entries, description=name, console=Console(stderr=True), transient=True)
-
-
-def _read_card(path: Path) -> dict[str, Any]:
-    try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-        missing = [key for key in ("dataset", "digest", "resolution") if key not in card]
-    except FileNotFoundError:
-        raise TakeoffError(f"{path}: no such file; scripts/prepare.py writes it") from None
-    except ValueError as error:
-        raise TakeoffError(f"{path}: damaged ({error}); prepare the data again") from None
-    if missing:
-        raise TakeoffError(f"{path}: lacks {', '.join(missing)}; prepare the data again")
-    return card
 
 
 if __name__ == "__main__":

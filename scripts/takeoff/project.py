@@ -340,7 +340,8 @@ def _check_archive(project: Project) -> None:
         unknown = {name.lower(): name for name in project.configuration.archives if name not in entries()}
         if meant := get_close_matches(dataset.name.lower(), unknown, n=1, cutoff=0.8):
             raise TakeoffError(
-                f"archives: {unknown[meant[0]]}: this study's dataset is called {dataset.name}; valid: that name, or no archive"
+                f"archives: {unknown[meant[0]]}: this study's dataset is called {dataset.name}; valid: that name, or "
+                "no archive"
             )
     if local is not None and not Path(local).exists():
         key = "archives" if dataset.name in project.configuration.archives else "dataset.archive"

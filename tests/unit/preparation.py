@@ -11,7 +11,7 @@ def prepared(archive, tmp_path, resolution=8, **rest):
     """Card and both splits, as the library reads them."""
     out = tmp_path / "out"
     card = prepare(Request(archive, resolution, **rest), out)
-    assert card == store.load_card(out)
+    assert card == store.load_card(out / store.CARD)
     assert sorted(path.name for path in out.iterdir()) == [
         "card.json",
         "test.safetensors",

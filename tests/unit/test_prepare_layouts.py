@@ -152,7 +152,7 @@ def test_imagenet100_keeps_its_own_classes_of_imagenet(tmp_path):
 def test_digits_are_scikit_learns(tmp_path, command):
     done = command("prepare", "--dataset", "digits", "--resolution", "8", "--out", tmp_path / "out")
     assert (done.returncode, done.stderr) == (0, "")
-    card = store.load_card(tmp_path / "out")
+    card = store.load_card(tmp_path / "out" / store.CARD)
     train, test = (load_file(tmp_path / "out" / f"{split}.safetensors") for split in ("train", "test"))
     assert card["images"] == {"train": 1297, "test": 500}
     assert (train["images"].shape, card["channels"]) == ((1297, 8, 8, 1), 1)

@@ -33,7 +33,23 @@ def test_missing_and_damaged_files_are_named(tmp_path):
         store.load_split(tmp_path / "out" / "valid.safetensors")
     (tmp_path / "out" / "card.json").write_text("{")
     with pytest.raises(TakeoffError, match=r"card\.json: damaged"):
-        store.load_card(tmp_path / "out")
+        store.load_card(tmp_path / "out" / store.CARD)
+
+
+@pytest.mark.parametrize(
+    ("card", "words"),
+    [
+        ("[]", "lacks classes, mean"),
+        ('{"classes": []}', "lacks mean"),
+        ("3", "damaged"),
+        (None, "no such file"),
+    ],
+)
+def test_a_card_that_is_no_use(tmp_path, card, words):
+    if card is not None:
+        (tmp_path / store.CARD).write_text(card)
+    with pytest.raises(TakeoffError, match=rf"card\.json: {words}"):
+        store.load_card(tmp_path / store.CARD, "classes", "mean")
 
 
 def test_a_full_disk_is_told_beforehand(tmp_path, monkeypatch):

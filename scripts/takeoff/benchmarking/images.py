@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from takeoff.data.store import load_card, load_split
+from takeoff.data.store import CARD, load_card, load_split
 from takeoff.training.resident import Resident, on_device
 
 MOST = 10_000
@@ -53,10 +53,12 @@ def load_images(data: Path, side: int) -> Images:
     """
     dataset, name, channels = PREPARED[side]
     folder = data / dataset / f"{side}px"
-    if not (folder / "card.json").is_file():
+    if not (folder / CARD).is_file():
         return made_up(side, channels, MOST if side > 8 else 1797)
     pixels, labels = load_split(folder / "train.safetensors")
-    return Images(name, np.array(pixels[:MOST]), labels[:MOST], load_card(folder))
+    return Images(
+        name, np.array(pixels[:MOST]), labels[:MOST], load_card(folder / CARD, "classes", "mean", "std")
+    )
 
 
 def made_up(side: int, channels: int, count: int, classes: int = 10) -> Images:

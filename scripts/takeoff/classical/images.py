@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from takeoff.data.splits import split, subset
-from takeoff.data.store import load_card, load_split
+from takeoff.data.store import CARD, load_card, load_split
 from takeoff.files import digest_of
 from takeoff.study.model import Dataset
 
@@ -38,7 +38,7 @@ def load(folder: Path, dataset: Dataset) -> Images:
         TakeoffError: a file is missing or damaged, or there are fewer images than asked for.
 
     """
-    card = load_card(folder)
+    card = load_card(folder / CARD, "classes", "digest")
     images, labels = load_split(folder / "train.safetensors")
     test_images, test_labels = load_split(folder / "test.safetensors")
     kept = subset(test_labels, None if dataset.test_samples == "all" else dataset.test_samples)

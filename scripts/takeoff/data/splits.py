@@ -47,8 +47,8 @@ def sizes(available: int, samples: int | None, validation_fraction: float) -> tu
     validated = int(validation_fraction * total)
     if validated < 1 or total - validated < 2:
         raise TakeoffError(
-            f"train_samples {total}: too few to hold out {validation_fraction:g} of them for validation and to train on "
-            "two; valid: more images, or a greater validation_fraction"
+            f"train_samples {total}: too few to hold out {validation_fraction:g} of them for validation and to train "
+            "on two; valid: more images, or a greater validation_fraction"
         )
     return total, validated
 

@@ -63,15 +63,23 @@ def load_split(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     return images, labels
 
 
-def load_card(folder: Path) -> dict[str, Any]:
-    """The card of the data prepared in `folder`; TakeoffError if it is missing or damaged."""
-    path = folder / CARD
+def load_card(path: Path, *needed: str) -> dict[str, Any]:
+    """The card at `path`, of data that were prepared.
+
+    Raises:
+        TakeoffError: it is missing or damaged, or lacks a key that is needed.
+
+    """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise TakeoffError(f"{path}: no such file; scripts/prepare.py writes it") from error
-    except ValueError as error:
-        raise TakeoffError(f"{path}: damaged ({error}); prepare the data again") from error
+        card = json.loads(path.read_text(encoding="utf-8"))
+        missing = [key for key in needed if key not in card]
+    except FileNotFoundError:
+        raise TakeoffError(f"{path}: no such file; scripts/prepare.py writes it") from None
+    except (ValueError, TypeError) as error:
+        raise TakeoffError(f"{path}: damaged ({error}); prepare the data again") from None
+    if missing:
+        raise TakeoffError(f"{path}: lacks {', '.join(missing)}; prepare the data again")
+    return card
 
 
 def _tensors(path: Path) -> tuple[int, tuple[int, int, int, int]]:

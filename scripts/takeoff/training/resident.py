@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from takeoff.data.splits import split, subset
-from takeoff.data.store import load_card, load_split
+from takeoff.data.store import CARD, load_card, load_split
 from takeoff.errors import TakeoffError
 from takeoff.files import digest_of
 from takeoff.study.model import Dataset
@@ -111,7 +111,7 @@ def load(folder: Path, dataset: Dataset, device: torch.device) -> Resident:
             room for.
 
     """
-    card = load_card(folder)
+    card = load_card(folder / CARD, "classes", "mean", "std", "digest")
     images, labels = load_split(folder / "train.safetensors")
     test_images, test_labels = load_split(folder / "test.safetensors")
     if device.type == "cuda":
