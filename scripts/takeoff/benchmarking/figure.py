@@ -41,11 +41,13 @@ def draw_throughput(table: pd.DataFrame, machine: str) -> Figure:
         f"the same network, images, batches and steps, in interleaved blocks · {machine}",
     )
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
+    for axes in (left, right):
+        for place in range(0, len(places), 2):
+            axes.axhspan(place - 0.5, place + 0.5, color=MUTED, alpha=0.09, lw=0, zorder=0)
+    heights = measured["label"].map(places) + _aside(measured, loops)
     for i, loop in enumerate(loops):
         rows = measured[measured["loop"] == loop]
-        # Beside each other, not on top, and each nearer to its setting than to the next.
-        aside = min(0.22, 0.9 / len(loops)) * (i - (len(loops) - 1) / 2)
-        y = rows["label"].map(places) + aside
+        y = heights[rows.index]
         mark = {"fmt": MARKERS[i % len(MARKERS)], "color": COLOURS[i % len(COLOURS)], "ms": 5, "lw": 1.2}
         _marks(left, rows["images_per_second"], rows["low"], rows["high"], y, mark, WORDS.get(loop, loop))
         if loop != PLAIN:
@@ -63,6 +65,13 @@ def draw_throughput(table: pd.DataFrame, machine: str) -> Figure:
     _plain_ticks(right, min(1, table["ratio_low"].min()), max(2, table["ratio_high"].max()))
     figure.legend(loc="outside lower center", ncols=columns, fontsize=8.5, labelcolor=INK)
     return figure
+
+
+def _aside(measured: pd.DataFrame, loops: list[str]) -> pd.Series:
+    """How far each loop lies from the middle of its setting, so that those measured there lie beside each other."""
+    order = measured["loop"].map(loops.index)
+    beside = order.groupby(measured["label"])
+    return min(0.22, 0.9 / len(loops)) * (beside.rank("dense") - (beside.transform("nunique") + 1) / 2)
 
 
 def _label(row: dict) -> str:

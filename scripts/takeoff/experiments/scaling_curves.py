@@ -153,7 +153,7 @@ def _name(axes: Axes, ends: pd.DataFrame, tables: Tables, colours: Mapping[str, 
     ends = ends.sort_values(PERCENT)
     to_axes = axes.transScale + axes.transLimits
     heights = to_axes.transform(np.column_stack([ends["train_samples"], ends[PERCENT]]))
-    places = apart(heights[:, 1].tolist(), APART)
+    places = apart(heights[:, 1].tolist(), APART, APART / 2, 1 - APART / 2)
     for (_, row), (x, y), place in zip(ends.iterrows(), heights, places, strict=True):
         law, colour = laws.loc[row["method"]], colours[row["method"]]
         axes.annotate(
