@@ -19,6 +19,7 @@ python scripts/analyse.py experiment factorial --study STUDY --data DATA --resul
 import argparse
 from pathlib import Path
 
+from takeoff.arguments import study_file
 from takeoff.errors import TakeoffError, choices, run_command
 from takeoff.files import load_json
 from takeoff.statistics.commands.parser import add_statistics
@@ -38,7 +39,9 @@ def _parser() -> argparse.ArgumentParser:
     experiment = commands.add_parser("experiment", help="an experiment of a study")
     experiment.set_defaults(do=_experiment)
     experiment.add_argument("name", help="the experiment's name: factorial, …")
-    experiment.add_argument("--study", type=Path, required=True, help="the study, YAML or JSON")
+    experiment.add_argument(
+        "--study", type=study_file, required=True, help="a name in config/studies, or a path"
+    )
     experiment.add_argument(
         "--data", type=Path, required=True, help="the folder with the dataset's card.json"
     )

@@ -6,6 +6,7 @@ python scripts/draw.py factorial --study STUDY --tables results/digits/factorial
 import argparse
 from pathlib import Path
 
+from takeoff.arguments import study_file
 from takeoff.errors import TakeoffError, choices, run_command
 
 
@@ -13,7 +14,7 @@ def main() -> None:
     """Read the tables, draw every figure, write its three files."""
     parser = argparse.ArgumentParser(description="Draw an experiment's figures from its tables.")
     parser.add_argument("name", help="the experiment's name: factorial, …")
-    parser.add_argument("--study", type=Path, required=True, help="the study, YAML or JSON")
+    parser.add_argument("--study", type=study_file, required=True, help="a name in config/studies, or a path")
     parser.add_argument("--tables", type=Path, required=True, help="the folder that analyse wrote")
     parser.add_argument("--out", type=Path, required=True, help="the folder to write the figures to")
     arguments = parser.parse_args()

@@ -7,6 +7,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from takeoff.arguments import study_file
 from takeoff.errors import run_command
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 def main() -> None:
     """Read every experiment's tables, judge, write the tables and the figure, and print a line per claim."""
     parser = argparse.ArgumentParser(description="Judge the claims by what a study measured.")
-    parser.add_argument("--study", type=Path, required=True, help="the study, YAML or JSON")
+    parser.add_argument("--study", type=study_file, required=True, help="a name in config/studies, or a path")
     parser.add_argument("--data", type=Path, required=True, help="the folder with the dataset's card.json")
     parser.add_argument(
         "--results", type=Path, required=True, help="the study's results, with <experiment>/*.csv"

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from takeoff.arguments import study_file
 from takeoff.data.catalogue import entries
 from takeoff.errors import TakeoffError, run_command
 from takeoff.experiments.registry import arms_of, criteria, notes
@@ -18,7 +19,7 @@ from takeoff.planning import (
     trainings,
     write_plan,
 )
-from takeoff.study.loading import load_study, study_path
+from takeoff.study.loading import load_study
 from takeoff.study.model import Study
 
 SHOWN = 100
@@ -28,7 +29,7 @@ SHOWN = 100
 def main() -> None:
     """Print the plan, write it, and refuse what exceeds the study's budget."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--study", required=True, help="a name in config/studies, or a path")
+    parser.add_argument("--study", type=study_file, required=True, help="a name in config/studies, or a path")
     parser.add_argument("--card", type=Path, help="card.json of images that are not in the catalogue")
     parser.add_argument("--out", type=Path, help="where plan.csv goes")
     parser.add_argument("--study-out", type=Path, help="where the study goes, every key stated")
@@ -36,7 +37,7 @@ def main() -> None:
         "--criteria-out", type=Path, help="where the claims' criteria go; those already there stay"
     )
     arguments = parser.parse_args()
-    path = study_path(arguments.study)
+    path = arguments.study
     study = load_study(path)
     arms = arms_of(study, str(path))
     runs = plan_runs(study, arms, _shape(study, arguments.card), matrix_rate())

@@ -8,7 +8,7 @@ import argparse
 import os
 from pathlib import Path
 
-from takeoff.arguments import positive
+from takeoff.arguments import positive, study_file
 from takeoff.errors import TakeoffError, run_command
 
 
@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     defaults = Configuration()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     parser = argparse.ArgumentParser(description="Measure how fast this machine trains.")
-    parser.add_argument("--study", type=Path, required=True, help="the study's file, YAML or study.json")
+    parser.add_argument("--study", type=study_file, required=True, help="a name in config/studies, or a path")
     parser.add_argument("--data", type=Path, required=True, help="the folder that prepare.py wrote")
     parser.add_argument(
         "--device",

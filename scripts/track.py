@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from takeoff.arguments import study_file
 from takeoff.errors import TakeoffError, run_command
 from takeoff.files import write_json
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 def main() -> None:
     """Parse the arguments, bring MLflow in step with the results, write what was done."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--study", type=Path, required=True, help="the study, study.json or its YAML file")
+    parser.add_argument("--study", type=study_file, required=True, help="a name in config/studies, or a path")
     parser.add_argument(
         "--results", type=Path, required=True, help="the study's results; its name is the study's"
     )

@@ -1,6 +1,7 @@
-"""Numbers as the commands take them, refused in a line where they are out of bounds."""
+"""Studies and numbers as the commands take them, refused in a line where there is no such one."""
 
 import argparse
+from pathlib import Path
 
 
 def above_zero(text: str) -> float:
@@ -25,3 +26,10 @@ def positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not above 0")
     return number
+
+
+def study_file(text: str) -> Path:
+    """A study's file, by its name in config/studies or by its path."""
+    from takeoff.study.loading import study_path
+
+    return study_path(text)

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
 from conftest import REPOSITORY, small_study
+from takeoff.classical import command as classical
 from takeoff.errors import TakeoffError
 from takeoff.experiments.registry import all_arms, arms_of, enabled
 from takeoff.project import load_project
@@ -14,6 +16,7 @@ from takeoff.statistics.tables import level_text
 from takeoff.study.arms import make_arm
 from takeoff.study.loading import load_study, read_yaml, study_path
 from takeoff.study.model import TUNING_SEED
+from takeoff.training import command as training
 
 STUDIES = REPOSITORY / "config" / "studies"
 PUBLISHED = (
@@ -116,6 +119,15 @@ def test_a_study_is_found_by_name_or_path() -> None:
         study_path("digit", STUDIES)
     with pytest.raises(TakeoffError, match="no such file"):
         study_path("nowhere/mine.yaml", STUDIES)
+
+
+@pytest.mark.parametrize("command", [training, classical])
+def test_commands_take_a_study_by_name_too(command: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    given = command.parser("").parse_args(["--study", "digits", "--data", "images", "runs.parquet"])
+    assert given.study == Path("config/studies/digits.yaml")
+    with pytest.raises(TakeoffError, match=r"no such study; did you mean digits\?"):
+        command.parser("").parse_args(["--study", "digit", "--data", "images", "runs.parquet"])
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from takeoff.arguments import positive
+from takeoff.arguments import positive, study_file
 from takeoff.errors import TakeoffError, choices
 from takeoff.study.arms import AnyArm, ClassicalArm
 from takeoff.study.configuration import Configuration
@@ -16,7 +16,7 @@ FILES = ("runs.parquet", "tuning.json")
 def parser(description: str) -> argparse.ArgumentParser:
     """The arguments of the command."""
     result = argparse.ArgumentParser(description=description)
-    result.add_argument("--study", type=Path, required=True, help="the study's file, YAML or study.json")
+    result.add_argument("--study", type=study_file, required=True, help="a name in config/studies, or a path")
     result.add_argument("--data", type=Path, required=True, help="the folder that prepare.py wrote")
     result.add_argument(
         "--threads", type=positive, default=Configuration().threads, help="of the CPU (default: %(default)s)"

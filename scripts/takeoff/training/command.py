@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from takeoff.arguments import above_zero, positive
+from takeoff.arguments import above_zero, positive, study_file
 from takeoff.errors import TakeoffError, choices
 from takeoff.study.arms import AnyArm, Arm
 from takeoff.study.configuration import Configuration
@@ -20,7 +20,7 @@ def parser(description: str) -> argparse.ArgumentParser:
     """The arguments of a command that trains."""
     defaults = Configuration()
     result = argparse.ArgumentParser(description=description)
-    result.add_argument("--study", type=Path, required=True, help="the study's file, YAML or study.json")
+    result.add_argument("--study", type=study_file, required=True, help="a name in config/studies, or a path")
     result.add_argument("--data", type=Path, required=True, help="the folder that prepare.py wrote")
     result.add_argument("--device", choices=("auto", "cpu", "cuda"), default=defaults.device)
     result.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default=defaults.precision)
