@@ -90,7 +90,7 @@ def _show(study: Study, source: str, runs: list[PlannedRun]) -> None:
     if len(arms) > SHOWN:
         print(f"… and {len(arms) - SHOWN} arms more, all of them in plan.csv")
     print(
-        f"\nabout {core_hours(runs):.2f} core-hours of training here, to a factor of two "
+        f"\nabout {core_hours(runs):.2f} core-hours of training on this CPU, to a factor of two "
         f"({study.budget.core_hours:g} allowed); {trained} runs ({study.budget.runs} allowed)"
         + f"; the {fitted} fits are not timed beforehand"
         * (fitted > 0)
