@@ -56,11 +56,13 @@ def curve(arm, seed, crossing, epochs=20):
     )
 
 
-def make_results(study, crossings, speed=True):
+def make_results(study, crossings, speed=True, options=None, epochs=20):
     """Curves of given crossings by activation and seed; relu's steps take .8, .9, 1 of tanh's."""
-    arms = race.timed(study, race.Options())
+    arms = race.timed(study, options or race.Options())
     curves = [
-        curve(arm, seed, crossings[arm.network.activation][seed]) for arm in arms for seed in study.seed_list
+        curve(arm, seed, crossings[arm.network.activation][seed], epochs)
+        for arm in arms
+        for seed in study.seed_list
     ]
     share = {"relu": (0.8, 0.9, 1.0), "tanh": (1, 1, 1), "sigmoid": (1.2, 1.2, 1.2)}
     rows = [
@@ -200,11 +202,57 @@ def test_verdicts_of_known_ratios(study):
 
 def test_a_crossing_within_the_first_epoch_is_told_of(study):
     findings = judge(study, analyse(study, make_results(study, FAST | {"relu": [0.5, 0.8, 1.5, 2.0]})))
-    assert "within the first epoch in 2 of 4 runs" in findings["relu-trains-faster"].reason
+    assert "before its first score in 2 of 4 runs" in findings["relu-trains-faster"].reason
     assert (
-        "within the first epoch"
+        "before its first score"
         not in judge(study, analyse(study, make_results(study, FAST)))["relu-trains-faster"].reason
     )
+
+
+def test_the_error_may_be_measured_several_times_an_epoch(study):
+    study = study.model_copy(update={"dataset": study.dataset.model_copy(update={"train_samples": 1000})})
+    # 800 images are left to train on: 6 steps of 128 an epoch.
+    options = race.Options(scores=3, epochs=20)
+    for arm in race.timed(study, options):
+        assert (arm.recipe.epochs, arm.recipe.epoch_images) == (60, 256)
+    thrice = {name: [3 * crossing for crossing in crossings] for name, crossings in FAST.items()}
+    results = make_results(study, thrice, options=options, epochs=60)
+    tables = race.analyse(study, options, results)
+    crossings = tables["crossings"].set_index("activation")
+    for activation, expected in FAST.items():
+        assert crossings.loc[activation, "epochs"].tolist() == pytest.approx(expected)
+    per_epoch = 3 * STEPS * 0.01 * 6 ** (1 / 3)
+    assert crossings.loc["tanh", "seconds"].tolist() == pytest.approx(
+        [crossing * per_epoch for crossing in FAST["tanh"]]
+    )
+    assert tables["curves"]["epoch"].max() == 20
+    once = race.analyse(study, race.Options(), make_results(study, FAST))
+    pd.testing.assert_frame_equal(
+        tables["ratios"].query("unit == 'epochs'"), once["ratios"].query("unit == 'epochs'")
+    )
+    late = make_results(study, thrice | {"tanh": [100] * 4}, options=options, epochs=60)
+    censored = race.analyse(study, options, late)["crossings"].query("activation == 'tanh'")
+    assert set(zip(censored["epochs"], censored["censored"], strict=True)) == {(20, True)}
+    # The first score comes after a third of an epoch.
+    early = [[0.3, 0.4, 1.5, 2.0], [0.4, 0.5, 1.5, 2.0]]
+    told = [
+        race.judge(study, options, race.analyse(study, options, results), {})[0].reason
+        for relu in early
+        for results in [
+            make_results(study, thrice | {"relu": [3 * c for c in relu]}, options=options, epochs=60)
+        ]
+    ]
+    assert ["before its first score in 1 of 4 runs" in reason for reason in told] == [True, False]
+
+
+def test_an_epoch_is_parted_evenly_or_not_at_all(study):
+    study = study.model_copy(update={"dataset": study.dataset.model_copy(update={"train_samples": 1000})})
+    for scores in (4, 7):
+        with pytest.raises(
+            TakeoffError,
+            match=rf"race.scores {scores}: an epoch has 6 steps, which leave no equal parts; valid: 1, 2, 3, 6",
+        ):
+            race.arms(study, race.Options(scores=scores))
 
 
 def test_planning_imports_no_pandas():

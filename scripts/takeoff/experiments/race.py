@@ -9,6 +9,7 @@ from takeoff.errors import TakeoffError
 from takeoff.experiments.chance import chance_of
 from takeoff.experiments.claims import Finding
 from takeoff.experiments.race_claims import CLAIMS, findings
+from takeoff.experiments.set_sizes import full_size, presented
 from takeoff.study.arms import AnyArm, Arm, first_seeds, make_arm
 from takeoff.study.model import Level, Study
 from takeoff.study.settings import Count, Rates, Settings
@@ -36,6 +37,9 @@ class Options(Settings):
     """The training error to reach (a fraction); Krizhevsky 2012 took 25% of CIFAR-10."""
     epochs: Count | None = None
     """How long each network has for it; None: as long as the study trains."""
+    scores: Count = 1
+    """How often an epoch training error is measured: more often where it falls within few epochs. Each such part of
+    an epoch draws its images anew."""
     width: Annotated[float, Field(gt=0, le=16)] = 1.0
     """Multiplies the channels of the four-layer network."""
     rates: Rates | None = None
@@ -53,12 +57,13 @@ def timed(study: Study, options: Options) -> list[Arm]:
     """The same arms: their seconds per step are told of, too."""
     plain: dict[str, Level] = {"norm": "none", "dropout": 0, "response_norm": "none", "augmentation": "none"}
     training: dict[str, Any] = {"schedule": "constant", "warmup_epochs": 0, "weight_decay": 0}
+    training |= _parts(study, options)
     return [
         make_arm(
             study,
             {"activation": activation, "width": options.width, **plain},
             network={"family": "four-layer", "depth": None},
-            recipe=training | {"epochs": options.epochs or study.recipe.epochs},
+            recipe=training,
             seeds=first_seeds(study, options.seeds),
             rates=options.rates,
             target=round(1 - options.error, 6),
@@ -67,11 +72,38 @@ def timed(study: Study, options: Options) -> list[Arm]:
     ]
 
 
+def _horizon(study: Study, options: Options) -> int:
+    """The epochs that a network has."""
+    return options.epochs or study.recipe.epochs
+
+
+def _parts(study: Study, options: Options) -> dict[str, Any]:
+    """The parts of an epoch that are scored, as the recipe's own epochs.
+
+    Raises:
+        TakeoffError: an epoch has fewer steps, or a number of them that cannot be parted so.
+
+    """
+    if options.scores == 1:
+        return {"epochs": _horizon(study, options)}
+    batch = study.recipe.batch_size
+    images = study.recipe.epoch_images or presented(study, full_size(study, "race.scores"))
+    steps = images // batch
+    if steps % options.scores or not steps:
+        valid = [str(number) for number in range(1, steps + 1) if steps % number == 0]
+        raise TakeoffError(
+            f"race.scores {options.scores}: an epoch has {steps} steps, which leave no equal parts; valid: "
+            + ", ".join(valid)
+        )
+    part = steps // options.scores * batch
+    return {"epochs": _horizon(study, options) * options.scores, "epoch_images": part}
+
+
 def analyse(study: Study, options: Options, results: "Results") -> "dict[str, pd.DataFrame]":
     """The tables of the experiment; errors are fractions.
 
-    - `curves`: a row per arm and epoch: mean training error and its t interval over `n_seeds` that have one, and
-      mean `seconds` of training to there.
+    - `curves`: a row per arm and score, with its `epoch`: mean training error and its t interval over `n_seeds` that
+      have one, and mean `seconds` of training to there.
     - `crossings`: a row per run: `epochs` and `seconds` to the training error, interpolated; `censored` where it was
       not reached, so that both are lower bounds. Seconds are epochs × steps per epoch × the arm's seconds per step,
       the geometric mean over the blocks of `steps`; empty where steps were not timed.
@@ -94,7 +126,8 @@ def analyse(study: Study, options: Options, results: "Results") -> "dict[str, pd
             f"valid: below {1 - chance_line(chance, images):.3f}, for {images} test images"
         )
     named: dict[str, Arm] = {arm.network.activation: arm for arm in timed(study, options)}
-    return analysed(named, 1 - options.error, results.curves, results.speed)
+    curves = results.curves.assign(epoch=results.curves["epoch"] / options.scores)
+    return analysed(named, 1 - options.error, _horizon(study, options), curves, results.speed)
 
 
 def draw(

@@ -57,7 +57,7 @@ CLAIMS = (
 def findings(
     tables: "dict[str, pd.DataFrame]", error: float, arms: Mapping[str, str], untuned: Sequence[str]
 ) -> list[Finding]:
-    """The findings from `crossings` and `steps`, read back.
+    """The findings from `curves`, `crossings` and `steps`, read back.
 
     Args:
         tables: by name.
@@ -66,13 +66,14 @@ def findings(
         untuned: the activations whose networks reached the error at no rate of the grid while tuning.
 
     """
-    return [*_of_crossings(tables["crossings"], error, arms, untuned), _of_steps(tables["steps"])]
+    return [*_of_crossings(tables, error, arms, untuned), _of_steps(tables["steps"])]
 
 
 def _of_crossings(
-    crossings: "pd.DataFrame", error: float, arms: Mapping[str, str], untuned: Sequence[str]
+    tables: "dict[str, pd.DataFrame]", error: float, arms: Mapping[str, str], untuned: Sequence[str]
 ) -> list[Finding]:
     """Both claims about epochs: the published ratio is judged apart from `several`."""
+    crossings, scored = tables["crossings"], tables["curves"]["epoch"]
     epochs = crossings.pivot(index="seed", columns="activation", values="epochs")[["tanh", "relu"]].dropna()
     censored = crossings[crossings["seed"].isin(epochs.index)].groupby("activation")["censored"].sum()
     lost_tanh, lost_relu = int(censored["tanh"]), int(censored["relu"])
@@ -92,10 +93,10 @@ def _of_crossings(
         reason += (
             f"; {' and '.join(never)} reached it at no rate of the grid while tuning, so nothing is decided"
         )
-    early = int((epochs["relu"] < 1).sum())
+    early = int((epochs["relu"] < scored[scored > 0].min()).sum())
     if early:
-        # Curves are measured after whole epochs: within the first, a straight line is all there is to go by.
-        reason += f"; ReLU reached it within the first epoch in {early} of {len(epochs)} runs, interpolated coarsely"
+        # From the start to the first score a straight line is all there is to go by.
+        reason += f"; ReLU reached it before its first score in {early} of {len(epochs)} runs, interpolated coarsely"
     judged = (arms["tanh"], arms["relu"])
     return [
         Finding(name, (Part.of(label, ratios, supports, ratio=True, slack=slack),), reason, judged)

@@ -17,9 +17,9 @@ STEPS = ["activation", "arm", "device", "threads", "precision", "batch", "block"
 
 
 def analysed(
-    arms: Mapping[str, Arm], target: float, curves: pd.DataFrame, speed: pd.DataFrame | None
+    arms: Mapping[str, Arm], target: float, horizon: float, curves: pd.DataFrame, speed: pd.DataFrame | None
 ) -> dict[str, pd.DataFrame]:
-    """The tables, from the arms by activation; `target` is the training accuracy to reach.
+    """The tables, from the arms by activation; `target` is the training accuracy to reach within `horizon` epochs.
 
     Raises:
         TakeoffError: an arm has no curve, or a curve starts at the target.
@@ -31,7 +31,8 @@ def analysed(
         name: _steps_per_epoch(curves, arm) * _seconds_per_step(steps, name) for name, arm in arms.items()
     }
     crossings = pd.concat(
-        [_crossings(arm, wide[name], target, seconds[name]) for name, arm in arms.items()], ignore_index=True
+        [_crossings(arm, wide[name], target, horizon, seconds[name]) for name, arm in arms.items()],
+        ignore_index=True,
     )
     mean_curves = [_mean_curve(arm, wide[name], seconds[name]) for name, arm in arms.items()]
     return {
@@ -81,11 +82,11 @@ def _steps_per_epoch(curves: pd.DataFrame, arm: Arm) -> float:
     return float((own["step"] / own["epoch"]).max()) if len(own) else float("nan")
 
 
-def _crossings(arm: Arm, wide: pd.DataFrame, target: float, seconds: float) -> pd.DataFrame:
+def _crossings(arm: Arm, wide: pd.DataFrame, target: float, horizon: float, seconds: float) -> pd.DataFrame:
     """A row per seed: when its training accuracy reaches the target; `seconds` are those of an epoch."""
     rows = []
     for seed in wide:
-        crossing = first_crossing(wide.index, wide[seed], target, arm.recipe.epochs)
+        crossing = first_crossing(wide.index, wide[seed], target, horizon)
         if crossing.position <= 0:
             raise TakeoffError(
                 f"race.error {1 - target:g}: arm {arm.name}, seed {seed} is there before it trains; "
