@@ -59,7 +59,7 @@ def main() -> None:
 
 def _shape(study: Study, card: Path | None) -> Shape:
     if card is not None:
-        from takeoff.data.store import load_card
+        from takeoff.data.card import load_card
 
         found = load_card(card, "images", "classes", "channels")
         return Shape(found["images"]["train"], len(found["classes"]), found["channels"])

@@ -45,7 +45,7 @@ def main() -> None:
         write_json(given.out, {"tracking": "off", "tracking_uri": ""})
         return
 
-    from takeoff.data.store import load_card
+    from takeoff.data.card import load_card
     from takeoff.study.loading import load_study
     from takeoff.tracking.importer import Importer
     from takeoff.tracking.origin import origin_tags

@@ -2,7 +2,7 @@
 
 import pytest
 from safetensors.numpy import load_file
-from takeoff.data import store
+from takeoff.data.card import CARD, load_card
 from takeoff.data.preparing import Request, prepare
 from takeoff.errors import TakeoffError
 
@@ -11,7 +11,7 @@ def prepared(archive, tmp_path, resolution=8, **rest):
     """Card and both splits, as the library reads them."""
     out = tmp_path / "out"
     card = prepare(Request(archive, resolution, **rest), out)
-    assert card == store.load_card(out / store.CARD)
+    assert card == load_card(out / CARD)
     assert sorted(path.name for path in out.iterdir()) == [
         "card.json",
         "test.safetensors",

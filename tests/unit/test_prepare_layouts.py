@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 from sklearn.datasets import load_digits
-from takeoff.data import decoding, store
+from takeoff.data import decoding
+from takeoff.data.card import CARD, load_card
 from unit import image_archives as make
 from unit.preparation import prepared, refused
 
@@ -152,7 +153,7 @@ def test_imagenet100_keeps_its_own_classes_of_imagenet(tmp_path):
 def test_digits_are_scikit_learns(tmp_path, command):
     done = command("prepare", "--dataset", "digits", "--resolution", "8", "--out", tmp_path / "out")
     assert (done.returncode, done.stderr) == (0, "")
-    card = store.load_card(tmp_path / "out" / store.CARD)
+    card = load_card(tmp_path / "out" / CARD)
     train, test = (load_file(tmp_path / "out" / f"{split}.safetensors") for split in ("train", "test"))
     assert card["images"] == {"train": 1297, "test": 500}
     assert (train["images"].shape, card["channels"]) == ((1297, 8, 8, 1), 1)

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 from takeoff.data import store
+from takeoff.data.card import CARD, load_card
 from takeoff.errors import TakeoffError
 from unit import image_archives as make
 from unit.preparation import prepared, refused
@@ -33,7 +34,7 @@ def test_missing_and_damaged_files_are_named(tmp_path):
         store.load_split(tmp_path / "out" / "valid.safetensors")
     (tmp_path / "out" / "card.json").write_text("{")
     with pytest.raises(TakeoffError, match=r"card\.json: damaged"):
-        store.load_card(tmp_path / "out" / store.CARD)
+        load_card(tmp_path / "out" / CARD)
 
 
 @pytest.mark.parametrize(
@@ -47,9 +48,9 @@ def test_missing_and_damaged_files_are_named(tmp_path):
 )
 def test_a_card_that_is_no_use(tmp_path, card, words):
     if card is not None:
-        (tmp_path / store.CARD).write_text(card)
+        (tmp_path / CARD).write_text(card)
     with pytest.raises(TakeoffError, match=rf"card\.json: {words}"):
-        store.load_card(tmp_path / store.CARD, "classes", "mean")
+        load_card(tmp_path / CARD, "classes", "mean")
 
 
 def test_a_full_disk_is_told_beforehand(tmp_path, monkeypatch):

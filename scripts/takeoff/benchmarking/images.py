@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from takeoff.data.store import CARD, load_card, load_split
+from takeoff.data.card import CARD, load_card
+from takeoff.data.store import load_split
 from takeoff.training.resident import Resident, on_device
 
 MOST = 10_000

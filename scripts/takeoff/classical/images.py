@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from takeoff.data.card import CARD, load_card
 from takeoff.data.splits import split, subset
-from takeoff.data.store import CARD, load_card, load_split
+from takeoff.data.store import load_split
 from takeoff.files import digest_of
 from takeoff.study.model import Dataset
 

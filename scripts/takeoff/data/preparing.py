@@ -13,8 +13,9 @@ from typing import Any
 
 from takeoff.data import catalogue, layouts, pickles, sources
 from takeoff.data.archives import list_members, read_members
+from takeoff.data.card import CARD
 from takeoff.data.decoding import ColourFoundError, available_cores
-from takeoff.data.store import CARD, SPLITS, SplitWriter, summarise
+from takeoff.data.store import SPLITS, SplitWriter, summarise
 from takeoff.errors import TakeoffError
 from takeoff.files import sha256_of_file, write_json
 

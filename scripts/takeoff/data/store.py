@@ -1,4 +1,4 @@
-"""The prepared data on disk: train and test.safetensors and card.json, written in pieces, read in place."""
+"""The prepared images on disk: train and test.safetensors, written in pieces, read in place."""
 
 import hashlib
 import json
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from takeoff.errors import TakeoffError
 
 SPLITS = ("train", "test")
-CARD = "card.json"
 CHUNK = 1 << 22  # bytes
 
 
@@ -61,25 +60,6 @@ def load_split(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     labels = np.fromfile(path, "<i8", shape[0], offset=start)
     images = np.memmap(path, np.uint8, "c", start + labels.nbytes, shape)
     return images, labels
-
-
-def load_card(path: Path, *needed: str) -> dict[str, Any]:
-    """The card at `path`, of data that were prepared.
-
-    Raises:
-        TakeoffError: it is missing or damaged, or lacks a key that is needed.
-
-    """
-    try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-        missing = [key for key in needed if key not in card]
-    except FileNotFoundError:
-        raise TakeoffError(f"{path}: no such file; scripts/prepare.py writes it") from None
-    except (ValueError, TypeError) as error:
-        raise TakeoffError(f"{path}: damaged ({error}); prepare the data again") from None
-    if missing:
-        raise TakeoffError(f"{path}: lacks {', '.join(missing)}; prepare the data again")
-    return card
 
 
 def _tensors(path: Path) -> tuple[int, tuple[int, int, int, int]]:

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from takeoff.data.card import CARD, load_card
 from takeoff.data.splits import split, subset
-from takeoff.data.store import CARD, load_card, load_split
+from takeoff.data.store import load_split
 from takeoff.errors import TakeoffError
 from takeoff.files import digest_of
 from takeoff.study.model import Dataset
