@@ -21,7 +21,7 @@ ARMS = 4
 WORTH = 60.0
 """Seconds of such a job at least, of which importing torch takes three to five."""
 FLOPS_PER_SECOND = {"cpu": 5e10, "auto": 5e10, "cuda": 5e13}
-"""Of that estimate, by the configured device: of one thread, so that its minute is one or two on most CPUs, and of a
+"""Of that estimate, by the configured device: of one thread, so that its seconds are one or two on most CPUs, and of a
 GPU. Whether `auto` finds one may differ between the machine that plans and those that train."""
 FIT_SECONDS = 1.5e-5
 """An older method's time per image and pixel on its side squared, tuning included: that of the default study."""

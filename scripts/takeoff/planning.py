@@ -15,9 +15,10 @@ from takeoff.study.arms import AnyArm, Arm, distinct, seeds_of, tuning_seeds_of
 from takeoff.study.model import Budget, Study
 
 EFFICIENCY = 0.7
-"""The share of a matrix product's rate that training reaches on a CPU, and the seconds that a step costs
-besides: both measured on the default study and on CIFAR-10 at width 0.125, and good to a factor of two."""
-STEP_SECONDS = 0.004
+"""The share of a matrix product's rate that training reaches on a CPU …"""
+STEP_SECONDS, FUSED_STEP_SECONDS = 0.004, 0.001
+"""… and what a step of a run costs besides, alone and, as with images of 8 px, beside others in one network: measured
+on the default study and on CIFAR-10 at width 0.125, good to a factor of two."""
 
 
 @dataclass(frozen=True)
@@ -108,13 +109,14 @@ def _trainings(
     per_epoch = (samples - held_out) // batch if presented is None else presented // arm.recipe.batch_size
     steps = max(1, per_epoch) * arm.recipe.epochs
     trained = steps * batch * architecture.training_flops(layers)
+    per_step = FUSED_STEP_SECONDS if study.dataset.resolution == 8 else STEP_SECONDS
 
     def run(purpose: str, seed: int, rate: float | None) -> PlannedRun:
         # A run whose end alone chooses a rate is scored at both its ends alone.
         watched = purpose == "final" or arm.target is not None or arm.recipe.keep == "best"
         scored = 2 * held_out * (arm.recipe.epochs + 1 if watched else 2)
         flops = trained + scored * architecture.forward_flops(layers)
-        expected = steps * STEP_SECONDS + flops / (EFFICIENCY * flops_per_second)
+        expected = steps * per_step + flops / (EFFICIENCY * flops_per_second)
         return PlannedRun(
             arm=arm.name,
             experiments=experiments,
