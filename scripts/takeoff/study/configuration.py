@@ -24,8 +24,8 @@ class Configuration(Settings):
     threads: Count = 1
     """Threads of a training job on a CPU; sums are ordered by it, so another number rounds differently."""
     arms_per_job: Count | None = None
-    """Arms that share a job, to share its start-up; null: of small ones as many as train for most of a minute. Which arms share
-    one changes no result. Of thousands more do."""
+    """Arms that share a job, to share its start-up; null: of small ones as many as train for most of a minute. Which
+    arms share one changes no result. Of thousands more do."""
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 10
     """A run longer than this keeps a checkpoint this often, and goes on from it after a kill."""
     tracking_uri: str | None = None
