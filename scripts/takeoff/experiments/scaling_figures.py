@@ -178,7 +178,7 @@ def draw_agreement(study: Study, tables: Tables) -> tuple[Figure, pd.DataFrame]:
         taken = seen[["ci_low", "ci_high", "agreement"]].to_numpy(dtype=float)
         axes.annotate(
             words.replace("-", "−"),
-            (0.985, _free(taken)),
+            (0.985, _free(taken, floor)),
             xycoords=("axes fraction", "data"),
             ha="right",
             va="center",
@@ -198,14 +198,17 @@ def draw_agreement(study: Study, tables: Tables) -> tuple[Figure, pd.DataFrame]:
     return figure, numbers
 
 
-def _free(taken: np.ndarray) -> float:
-    """The height, of a few, that is farthest from what is drawn: rows of low end, high end and middle."""
+def _free(taken: np.ndarray, floor: float) -> float:
+    """The height, of a few, that is farthest from what is drawn: rows of low end, high end and middle; where all meet
+    it, below the `floor`, which nothing reaches.
+    """
     low, high = np.nanmin(taken[:, [0, 2]], axis=1), np.nanmax(taken[:, [1, 2]], axis=1)
 
     def room(height: float) -> float:
         return float(np.maximum(low - height, height - high).min())
 
-    return max((0.85, 0.65, 0.4, 0.2, -0.12), key=room)
+    best = max((0.85, 0.65, 0.4, 0.2, -0.12), key=room)
+    return best if room(best) > 0.04 else floor - 0.04
 
 
 def _intervals(table: pd.DataFrame, by: str, value: str, factor: float = 100) -> pd.DataFrame:

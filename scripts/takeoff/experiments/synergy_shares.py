@@ -21,8 +21,8 @@ WORDS = {
     "all": "all\nmuch",
 }
 ENDS = ("", "_low", "_high")
-TOP = 100.0
-"""Percent: where the axis of accuracies ends, unless a bar of the waterfall goes beyond it."""
+TOP, MOST = 100.0, 130.0
+"""Percent: where the axis of accuracies ends, and how far a bar of the waterfall or its interval may stretch it."""
 
 
 @styled
@@ -53,7 +53,7 @@ def draw_shares(study: Study, tables: Tables, borrowed: str = "") -> tuple[Figur
         row[1].set_title("one alone, and all together", pad=14)
         row[0].set_ylabel("test accuracy, %")
         low, high = row[0].get_ylim()
-        top = max(TOP, 1.05 * _highest_bar(own, share))
+        top = max(TOP, 1.06 * _highest(own, share))
         row[0].set_ylim(max(0, low), min(high + 0.06 * (high - max(0, low)), top))
         if top > TOP:
             row[0].axhline(TOP, color=MUTED, lw=0.8, ls=(0, (1, 2)), zorder=1)
@@ -92,10 +92,12 @@ def _draw_waterfall(axes: Axes, own: pd.DataFrame, share: pd.DataFrame) -> None:
     axes.grid(axis="x", visible=False)
 
 
-def _highest_bar(own: pd.DataFrame, share: pd.DataFrame) -> float:
-    """Percent: the level that the shares, added one after the other, reach at most."""
+def _highest(own: pd.DataFrame, share: pd.DataFrame) -> float:
+    """Percent: where the shares, added one after the other, or their intervals end at most, up to `MOST`."""
     first = float(own.loc["none", "test_accuracy"])
-    return 100 * max(first, float((first + share["estimate"].cumsum()).max()))
+    levels = first + share["estimate"].cumsum()
+    ends = levels - share["estimate"] + share["ci_high"]
+    return min(MOST, 100 * float(np.nanmax([first, *levels, *ends])))
 
 
 def _draw_bar(
@@ -108,11 +110,11 @@ def _draw_bar(
         low, high = base + share["ci_low"] * 100, base + share["ci_high"] * 100
         axes.vlines(x, low, high, color=INK, lw=1.3, zorder=3)
         top = max(top, high)
-    # A box behind it, for a number that stands on an interval which leaves the axes.
-    box = {"boxstyle": "square,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.85} if top > TOP else None
+    # A box behind it, for a number that stands on an interval which leaves the axes, or on the line at 100%.
+    box = {"boxstyle": "square,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.85}
     axes.annotate(
         text,
-        (x, min(top, TOP)),
+        (x, min(top, MOST)),
         (0, 3),
         textcoords="offset points",
         size=8.5,
