@@ -12,6 +12,7 @@ from takeoff.errors import TakeoffError
 from takeoff.experiments import scaling
 from takeoff.experiments.scaling_agreement import disjoint_seeds, order_table
 from takeoff.experiments.scaling_curves import apart
+from takeoff.experiments.scaling_figures import draw_agreement
 from takeoff.experiments.scaling_sizes import lender_places, members, sizes
 from takeoff.statistics.fits import beta_profile_interval
 from takeoff.study.arms import ClassicalArm, distinct, make_arm, seeds_of
@@ -291,6 +292,18 @@ def test_a_missing_arm_is_named(study):
     results = replace(results, runs=results.runs[results.runs["arm"] != name])
     with pytest.raises(TakeoffError, match=f"arm {name.replace('+', '.')} has no run"):
         scaling.analyse(study, scaling.Options(), results)
+
+
+def test_what_the_claim_says_lies_on_no_interval(study, tmp_path):
+    tables = analysed(study, tmp_path, noise=0.15)
+    agreement = tables["agreement"]
+    for low in (0.6, -0.19, -0.6):
+        agreement.loc[agreement["train_samples"] == 24_000, ["ci_low", "ci_high"]] = low, 1.0
+        figure, _ = draw_agreement(study, tables)
+        (words,) = (text for text in figure.axes[0].texts if text.get_text().startswith("claimed"))
+        heights = agreement.loc[agreement["agreement"].notna(), ["ci_low", "ci_high"]].dropna()
+        assert not ((heights["ci_low"] < words.xy[1]) & (words.xy[1] < heights["ci_high"])).any()
+        assert words.xy[1] > figure.axes[0].get_ylim()[0] + 0.1  # where the numbers of draws stand
 
 
 def test_labels_lie_apart():
