@@ -3,7 +3,6 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -292,8 +291,10 @@ def load_project(config: dict[str, Any], studies: Path) -> Project:
             f"study={configuration.study}: results/{source.stem} is taken; name the file otherwise"
         )
     results = Path(configuration.results)
-    if results.exists() and not results.is_dir():
-        raise TakeoffError(f"results={configuration.results}: this is a file; valid: a folder, or a new name")
+    if any(place.exists() and not place.is_dir() for place in (results, *results.parents)):
+        raise TakeoffError(
+            f"results={configuration.results}: there is a file of that name; valid: a folder, or a new name"
+        )
     project = Project(configuration, load_study(source), source)
     _check_images(project)
     _check_archive(project)
@@ -328,6 +329,11 @@ def _check_images(project: Project) -> None:
             )
 
 
+def _plain(name: str) -> str:
+    """A name's letters and digits alone, in lower case: CIFAR-10 and cifar_10 are cifar10."""
+    return "".join(character for character in name.lower() if character.isalnum())
+
+
 def _check_archive(project: Project) -> None:
     dataset, local = project.study.dataset, project.local_archive
     if project.entry is not None and dataset.archive:
@@ -337,10 +343,12 @@ def _check_archive(project: Project) -> None:
             "`archives` of the configuration"
         )
     if project.given_archive is None:
-        unknown = {name.lower(): name for name in project.configuration.archives if name not in entries()}
-        if meant := get_close_matches(dataset.name.lower(), unknown, n=1, cutoff=0.8):
+        # Spelt otherwise; what merely looks alike may be a dataset of the user's own.
+        for name in project.configuration.archives:
+            if name in entries() or _plain(name) != _plain(dataset.name):
+                continue
             raise TakeoffError(
-                f"archives: {unknown[meant[0]]}: this study's dataset is called {dataset.name}; valid: that name, or "
+                f"archives: {name}: this study's dataset is called {dataset.name}; valid: that name, or "
                 "no archive"
             )
     if local is not None and not Path(local).exists():

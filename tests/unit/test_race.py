@@ -250,9 +250,22 @@ def test_an_epoch_is_parted_evenly_or_not_at_all(study):
     for scores in (4, 7):
         with pytest.raises(
             TakeoffError,
-            match=rf"race.scores {scores}: an epoch has 6 steps, which leave no equal parts; valid: 1, 2, 3, 6",
+            match=rf"race.scores {scores}: an epoch has 6 steps of 128 images, .* no equal parts; valid: 1, 2, 3, 6$",
         ):
             race.arms(study, race.Options(scores=scores))
+    few = study.model_copy(update={"dataset": study.dataset.model_copy(update={"train_samples": 100})})
+    with pytest.raises(TakeoffError, match=r"has 0 steps of 128 images, .*; valid: 1$"):
+        race.arms(few, race.Options(scores=2))
+
+
+def test_where_nobody_knows_an_epochs_images_the_ways_out_are_told(study):
+    with pytest.raises(
+        TakeoffError, match=r"race.scores 3: how many .*; or recipe.epoch_images .*, or race.scores: 1"
+    ):
+        race.arms(study, race.Options(scores=3))
+    stated = study.model_copy(update={"recipe": study.recipe.model_copy(update={"epoch_images": 900})})
+    assert race.arms(stated, race.Options(scores=7))[0].recipe.epoch_images == 128
+    assert race.arms(study, race.Options())[0].recipe.epoch_images is None
 
 
 def test_planning_imports_no_pandas():

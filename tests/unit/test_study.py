@@ -1,14 +1,14 @@
 """Studies: what is read, what is refused and in which words, and which arms come of it."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
 from conftest import REPOSITORY, small_study
-from takeoff.classical import command as classical
 from takeoff.errors import TakeoffError
 from takeoff.experiments.registry import all_arms, arms_of, enabled
 from takeoff.project import load_project
@@ -16,7 +16,6 @@ from takeoff.statistics.tables import level_text
 from takeoff.study.arms import make_arm
 from takeoff.study.loading import load_study, read_yaml, study_path
 from takeoff.study.model import TUNING_SEED
-from takeoff.training import command as training
 
 STUDIES = REPOSITORY / "config" / "studies"
 PUBLISHED = (
@@ -121,13 +120,16 @@ def test_a_study_is_found_by_name_or_path() -> None:
         study_path("nowhere/mine.yaml", STUDIES)
 
 
-@pytest.mark.parametrize("command", [training, classical])
-def test_commands_take_a_study_by_name_too(command: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(REPOSITORY)
-    given = command.parser("").parse_args(["--study", "digits", "--data", "images", "runs.parquet"])
-    assert given.study == Path("config/studies/digits.yaml")
-    with pytest.raises(TakeoffError, match=r"no such study; did you mean digits\?"):
-        command.parser("").parse_args(["--study", "digit", "--data", "images", "runs.parquet"])
+@pytest.mark.parametrize(
+    "command",
+    ["analyse experiment race", "draw race", "judge", "probe", "track", "train", "tune", "fit_classical"],
+)
+def test_every_command_takes_a_study_by_name(command: str, tmp_path: Path) -> None:
+    script, *names = command.split()
+    line = [sys.executable, REPOSITORY / "scripts" / f"{script}.py", *names, "--study", "digit"]
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: study=digit: no such study; did you mean digits? Valid: cifar10,")
 
 
 @pytest.mark.parametrize(
@@ -139,7 +141,7 @@ def test_commands_take_a_study_by_name_too(command: ModuleType, monkeypatch: pyt
             {"checkpoint_minutes": float("inf")},
             "checkpoint_minutes: inf is not valid; should be a finite number",
         ),
-        ({"results": __file__}, "this is a file; valid: a folder"),
+        ({"results": __file__}, "there is a file of that name; valid: a folder"),
         ({"threads": 0}, "threads: 0"),
         ({"study": "imagenet1k"}, r"never downloaded.*archives=\{imagenet1k: PATH\}"),
         ({"archives": {"cifar10": "/nowhere.tgz"}, "study": "cifar10"}, "no such archive"),
@@ -156,6 +158,12 @@ def test_commands_take_a_study_by_name_too(command: ModuleType, monkeypatch: pyt
 def test_the_configuration_is_checked_before_a_job_starts(config: dict[str, Any], words: str) -> None:
     with pytest.raises(TakeoffError, match=words):
         load_project({"study": "digits"} | config, STUDIES)
+
+
+def test_archives_of_other_datasets_are_left_alone() -> None:
+    others = {"digits2": "/mine", "cifar10b": "/mine.tgz", "cifar100": "/hundred.tgz"}
+    for name in ("digits", "cifar10"):
+        assert load_project({"study": name, "archives": others}, STUDIES).given_archive is None
 
 
 def test_more_images_than_there_are(write_study: Callable[..., Path]) -> None:

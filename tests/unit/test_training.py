@@ -256,6 +256,26 @@ def test_a_killed_run_goes_on_from_its_checkpoint(
     assert not list(tmp_path.glob("*.checkpoint"))
 
 
+def test_parts_of_an_epoch_go_through_one_order_of_the_images(
+    images: Resident, hardware: Hardware, arm: Callable[..., Arm]
+) -> None:
+    # 1,037 training images are 16 batches of 64, in parts of 4, and of 6, where a pass ends within a part.
+    whole = Training(images, arm(recipe={"batch_size": 64}), Run(0, 0.05), hardware)
+    orders = [whole.batches() for _ in range(3)]
+    quarters = Training(images, arm(recipe={"batch_size": 64, "epoch_images": 256}), Run(0, 0.05), hardware)
+    for order in orders:
+        assert torch.equal(torch.cat([quarters.batches() for _ in range(4)]), order)
+        assert len(order.unique()) == order.numel() == 1024
+    uneven = Training(images, arm(recipe={"batch_size": 64, "epoch_images": 384}), Run(0, 0.05), hardware)
+    assert torch.equal(torch.cat([uneven.batches() for _ in range(8)]), torch.cat(orders))
+    # What is left of a pass is kept for a run that goes on later.
+    begun, resumed = quarters, Training(images, quarters.arm, Run(0, 0.05), hardware)
+    begun.batches()
+    resumed.load_state(begun.state())
+    for _ in range(5):
+        assert torch.equal(resumed.batches(), begun.batches())
+
+
 def test_a_damaged_checkpoint_counts_as_none(
     images: Resident, arm: Callable[..., Arm], hardware: Hardware, tmp_path: Path
 ) -> None:

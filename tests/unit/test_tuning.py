@@ -57,6 +57,33 @@ def job(
     return make
 
 
+def test_a_target_is_reached_in_passes_however_often_it_is_looked_for(
+    images: Resident, hardware: Hardware, write_study: Callable[..., Path], tmp_path: Path
+) -> None:
+    study = load_study(write_study())
+    found = {}
+    for parts in (1, 4):
+        # 16 steps of 64 images are a pass.
+        recipe = {"batch_size": 64, "schedule": "constant", "warmup_epochs": 0, "epochs": 6 * parts}
+        recipe |= {"epoch_images": 1024 // parts}
+        arm = make_arm(study, {"norm": "batch"}, recipe=recipe, target=0.9, rates=(0.0001, 0.02))
+        folder = tmp_path / "arms" / str(parts)
+        choice = ArmJob(study, arm, images, hardware, folder, say=lambda _: None).tune()
+        assert choice.learning_rate == 0.02
+        runs = {(run["learning_rate"], run["seed"]): run["epochs_to_target"] for run in choice.runs}
+        assert runs[0.0001, 1_000_000] is None
+        found[parts] = runs[0.02, 1_000_000]
+        # Runs that never reach it count as a little more than the whole time they had.
+        assert (
+            6
+            < choice.spread + min(row["epochs_to_target"] for row in choice.grid if row["epochs_to_target"])
+            < 7
+        )
+    # The same steps, looked at four times as often.
+    assert found[1] == pytest.approx(found[4], abs=1)
+    assert found[4] < 6
+
+
 def test_a_fixed_rate_shares_the_runs_of_the_arm_that_has_it(
     job: Callable[..., tuple[ArmJob, list[str]]],
 ) -> None:

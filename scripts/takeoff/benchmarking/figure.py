@@ -71,7 +71,7 @@ def _aside(measured: pd.DataFrame, loops: list[str]) -> pd.Series:
     """How far each loop lies from the middle of its setting, so that those measured there lie beside each other."""
     order = measured["loop"].map(loops.index)
     beside = order.groupby(measured["label"])
-    return min(0.22, 0.9 / len(loops)) * (beside.rank("dense") - (beside.transform("nunique") + 1) / 2)
+    return min(0.22, 0.75 / len(loops)) * (beside.rank("dense") - (beside.transform("nunique") + 1) / 2)
 
 
 def _label(row: dict) -> str:

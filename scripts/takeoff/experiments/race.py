@@ -26,7 +26,7 @@ TITLE = "How much sooner does ReLU learn?"
 TABLES = ("curves", "crossings", "ratios", "steps")
 FIGURES = {"curves": "Training error against epochs and seconds", "ratios": "How many times as long"}
 ACTIVATIONS = ("relu", "tanh", "sigmoid")
-RESTS_ON = ("error", "rates")
+RESTS_ON = ("error", "rates", "epochs", "scores")
 """Options that decide a claim, beside the study's margin."""
 
 
@@ -38,8 +38,9 @@ class Options(Settings):
     epochs: Count | None = None
     """How long each network has for it; None: as long as the study trains."""
     scores: Count = 1
-    """How often an epoch training error is measured: more often where it falls within few epochs. Each such part of
-    an epoch draws its images anew."""
+    """How often an epoch training error is measured: more often where it falls within few epochs. It parts an epoch's
+    steps evenly. In the runs' own curves each part is an epoch; this experiment's tables count whole ones.
+    """
     width: Annotated[float, Field(gt=0, le=16)] = 1.0
     """Multiplies the channels of the four-layer network."""
     rates: Rates | None = None
@@ -86,14 +87,17 @@ def _parts(study: Study, options: Options) -> dict[str, Any]:
     """
     if options.scores == 1:
         return {"epochs": _horizon(study, options)}
-    batch = study.recipe.batch_size
-    images = study.recipe.epoch_images or presented(study, full_size(study, "race.scores"))
+    batch, images = study.recipe.batch_size, study.recipe.epoch_images
+    try:
+        images = images or presented(study, full_size(study, f"race.scores {options.scores}"))
+    except TakeoffError as error:
+        raise TakeoffError(f"{error}; or recipe.epoch_images as a number, or race.scores: 1") from None
     steps = images // batch
     if steps % options.scores or not steps:
-        valid = [str(number) for number in range(1, steps + 1) if steps % number == 0]
+        valid = [str(number) for number in range(1, max(1, steps) + 1) if steps % number == 0]
         raise TakeoffError(
-            f"race.scores {options.scores}: an epoch has {steps} steps, which leave no equal parts; valid: "
-            + ", ".join(valid)
+            f"race.scores {options.scores}: an epoch has {steps} steps of {batch} images, which leave no equal parts; "
+            f"valid: {', '.join(valid)}"
         )
     part = steps // options.scores * batch
     return {"epochs": _horizon(study, options) * options.scores, "epoch_images": part}

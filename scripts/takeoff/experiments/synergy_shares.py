@@ -110,8 +110,9 @@ def _draw_bar(
         low, high = base + share["ci_low"] * 100, base + share["ci_high"] * 100
         axes.vlines(x, low, high, color=INK, lw=1.3, zorder=3)
         top = max(top, high)
-    # A box behind it, for a number that stands on an interval which leaves the axes, or on the line at 100%.
-    box = {"boxstyle": "square,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.85}
+    # A box behind a number that stands on an interval which leaves the axes, or on the line at 100%.
+    boxed = top > MOST or 0 < TOP - top < 6
+    box = {"boxstyle": "square,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.85} if boxed else None
     axes.annotate(
         text,
         (x, min(top, MOST)),

@@ -11,7 +11,7 @@ from takeoff.study.arms import make_arm
 from takeoff.study.model import FACTORS, Level, Study
 
 Model = TypeVar("Model", bound=BaseModel)
-STUDIES = Path("config/studies")
+STUDIES = Path(__file__).parents[3] / "config" / "studies"
 
 
 def study_path(name_or_path: str, folder: Path = STUDIES) -> Path:
@@ -136,7 +136,7 @@ def _most_specific(details: list[Any]) -> Any:
     # A list whose items are wrong counts as too short as well: the items are told.
     above = [_location(detail["loc"])[:-1] for detail in details]
     own = [d for d in details if d["type"] != "too_short" or _location(d["loc"]) not in above]
-    bounds = [d for d in own if d["type"].startswith(("greater", "less", "too", "string_pattern"))]
+    bounds = [d for d in own if d["type"].startswith(("greater", "less", "too", "string_pattern", "finite"))]
     return (bounds or own)[0]
 
 

@@ -64,15 +64,25 @@ class ArmJob:
         trained = self._finished([Run(seed, rate, final=False) for rate in grid for seed in seeds])
         if arm.target is not None:
             rows = [run.run | {"epochs_to_target": self._epochs_to(arm.target, run)} for run in trained]
-            return choose_soonest(rows, arm.recipe.epochs)
+            return choose_soonest(rows, arm.recipe.epochs * self._passes_per_epoch())
         held_out = len(self.data.split(arm.train_samples, seeds[0])[1])
         return choose_rate([run.run for run in trained], validation_images=held_out)
 
     def _epochs_to(self, target: float, trained: Trained) -> float | None:
-        """The epoch, interpolated, at which a run's training accuracy reaches the target, if it does."""
+        """The passes over the training images, interpolated, after which a run's training accuracy reaches the target,
+        if it does.
+        """
         epochs, accuracies = zip(*((e["epoch"], e["train_accuracy"]) for e in trained.curve), strict=True)
         found = first_crossing(epochs, np.array(accuracies, dtype=float), target, self.arm.recipe.epochs)
-        return None if found.censored else found.position
+        return None if found.censored else found.position * self._passes_per_epoch()
+
+    def _passes_per_epoch(self) -> float:
+        """One, but for a recipe whose epochs present a part of the training images, or all of them several times."""
+        recipe = self.arm.recipe
+        if recipe.epoch_images is None:
+            return 1.0
+        images = len(self.data.split(self.arm.train_samples, 0)[0])
+        return (recipe.epoch_images // recipe.batch_size) / max(1, images // recipe.batch_size)
 
     def train(self, choice: Choice) -> None:
         """Train every seed with the chosen rate, and write `runs.parquet`, `curves.parquet` and, of a probed

@@ -56,6 +56,7 @@ class Training:
         self.steps_per_epoch = (
             self.steps_per_pass if images is None else max(1, images // arm.recipe.batch_size)
         )
+        self.ahead = self.training[:0].reshape(0, self.batch_size)  # of a pass that an epoch left unfinished
         self.drawn = [weights.clone() for weights in weighted_layers(self.model)] if arm.probed else []
 
     def begin(self) -> None:
@@ -71,16 +72,23 @@ class Training:
 
     def batches(self) -> Tensor:
         """The next epoch's batches, steps × images: positions among the dataset's training images, reshuffled
-        wherever a pass over them ends.
+        wherever a pass over them ends. Epochs that are parts of a pass share its order; one of several passes, the last
+        of them cut short, begins with a new one.
         """
-        device, images = self.hardware.device, self.steps_per_pass * self.batch_size
-        passes = math.ceil(self.steps_per_epoch / self.steps_per_pass)
-        orders = [
-            torch.randperm(len(self.training), generator=self.order, device=device)[:images]
-            for _ in range(passes)
-        ]
-        chosen = self.training[torch.cat(orders)].reshape(-1, self.batch_size)
-        return chosen[: self.steps_per_epoch]
+        steps = self.steps_per_epoch
+        if steps < self.steps_per_pass:
+            if len(self.ahead) < steps:
+                self.ahead = torch.cat([self.ahead, self._pass()])
+            chosen, self.ahead = self.ahead[:steps], self.ahead[steps:]
+            return chosen
+        passes = math.ceil(steps / self.steps_per_pass)
+        return torch.cat([self._pass() for _ in range(passes)])[:steps]
+
+    def _pass(self) -> Tensor:
+        """The batches of a pass, in a new order."""
+        images = self.steps_per_pass * self.batch_size
+        order = torch.randperm(len(self.training), generator=self.order, device=self.hardware.device)
+        return self.training[order[:images]].reshape(-1, self.batch_size)
 
     def rates(self) -> list[float]:
         """The learning rate of each step of the next epoch."""
@@ -120,6 +128,7 @@ class Training:
             "model": {key: value.clone() for key, value in self.model.state_dict().items()},
             "momenta": [momentum.clone() for momentum in self.descent.momenta],
             "streams": [generator.get_state() for generator in self.streams()],
+            "ahead": self.ahead.clone(),
             "epoch": self.epoch,
             "seconds": self.seconds,
             "history": self.history,
@@ -134,6 +143,7 @@ class Training:
             momentum.copy_(kept)
         for generator, kept in zip(self.streams(), state["streams"], strict=True):
             generator.set_state(kept)
+        self.ahead = state["ahead"].to(self.training.device)
         self.epoch, self.seconds, self.history = state["epoch"], state["seconds"], state["history"]
         self.probe, self.best = state["probe"], state["best"]
 
