@@ -121,7 +121,9 @@ def test_criteria_written_down_once_stay(
         assert done.returncode == 0, done.stderr
     criteria = json.loads(path.read_text())
     assert criteria["batch-norm-speeds-training"].endswith("[margin 0.01]")
-    assert criteria["relu-trains-faster"].endswith("[margin 0.05, error 0.3, rates none]")
+    assert criteria["relu-trains-faster"].endswith(
+        "[margin 0.05, error 0.3, rates none, epochs none, scores 1]"
+    )
 
 
 def test_of_very_many_arms_more_share_a_job(
