@@ -20,6 +20,7 @@ from takeoff.training.engine import Epoch, Finished, train
 from takeoff.training.hardware import Hardware
 from takeoff.training.resident import Resident
 from takeoff.training.runs import Row, Trained, load_run, run_key, save_run
+from takeoff.training.schedule import steps_of
 from takeoff.training.tuning import Choice, borrowed, choose_rate, choose_soonest, only_rate, write_choice
 
 
@@ -78,11 +79,9 @@ class ArmJob:
 
     def _passes_per_epoch(self) -> float:
         """One, but for a recipe whose epochs present a part of the training images, or all of them several times."""
-        recipe = self.arm.recipe
-        if recipe.epoch_images is None:
-            return 1.0
         images = len(self.data.split(self.arm.train_samples, 0)[0])
-        return (recipe.epoch_images // recipe.batch_size) / max(1, images // recipe.batch_size)
+        per_pass, per_epoch = steps_of(self.arm.recipe, images)
+        return per_epoch / per_pass
 
     def train(self, choice: Choice) -> None:
         """Train every seed with the chosen rate, and write `runs.parquet`, `curves.parquet` and, of a probed

@@ -17,7 +17,7 @@ from takeoff.training.hardware import Hardware
 from takeoff.training.outcomes import Finished
 from takeoff.training.probes import probe
 from takeoff.training.resident import Resident
-from takeoff.training.schedule import learning_rate_at
+from takeoff.training.schedule import learning_rate_at, steps_of
 
 EXPLODED = 10
 """A run whose training loss ends above this multiple of ln(classes), the loss of guessing, has diverged."""
@@ -50,12 +50,7 @@ class Training:
         self.crops = stream(seed, "crops", device)
         self.colours = stream(seed, "colours", device)
         self.batch_size = min(arm.recipe.batch_size, len(self.training))
-        self.steps_per_pass = len(self.training) // self.batch_size
-        images = arm.recipe.epoch_images
-        # Sets of all sizes make as many steps, even one too small to fill a batch.
-        self.steps_per_epoch = (
-            self.steps_per_pass if images is None else max(1, images // arm.recipe.batch_size)
-        )
+        self.steps_per_pass, self.steps_per_epoch = steps_of(arm.recipe, len(self.training))
         self.ahead = self.training[:0].reshape(0, self.batch_size)  # of a pass that an epoch left unfinished
         self.drawn = [weights.clone() for weights in weighted_layers(self.model)] if arm.probed else []
 
