@@ -31,7 +31,7 @@ report: $(VENV)/ready ## write the HTML report of what has run
 	@mkdir -p '$(RESULTS)/$(NAME)'
 	$(RUN) snakemake --config 'study=$(STUDY)' --report '$(RESULTS)/$(NAME)/report.html'
 
-benchmark: $(VENV)/ready ## measure how fast this machine trains, against plain loops: ten minutes
+benchmark: $(VENV)/ready ## measure how fast this machine trains, against plain loops: two minutes
 	$(SNAKEMAKE) -- benchmark
 
 ui: $(VENV)/ready ## compare runs in MLflow's UI, at 127.0.0.1:5000

@@ -1,35 +1,8 @@
-"""Takeoff: which factor made deep learning take off? The whole study, from an archive of images to a report."""
-
-from snakemake.utils import min_version
-
-min_version("9.27")
+"""Takeoff: which factor made deep learning take off? The workflow itself is in workflow/Snakefile."""
 
 
-configfile: f"{workflow.basedir}/config/config.yaml"
+include: "workflow/Snakefile"
 
 
-include: "workflow/rules/common.smk"
-include: "workflow/rules/data.smk"
-include: "workflow/rules/training.smk"
-include: "workflow/rules/classical.smk"
-include: "workflow/rules/analysis.smk"
-include: "workflow/rules/tracking.smk"
-include: "workflow/rules/benchmark.smk"
-
-
-report: "workflow/report/workflow.rst"
-
-
-localrules:
-    all,
-    study,
-    plan,
-
-
-rule all:
-    default_target: True
-    input:
-        PLAN,
-        FIGURES,
-        CLAIMS,
-        f"{STUDY}/tracked.json",
+# The target that is made where none is named; an included file cannot set it.
+workflow.default_target = "all"

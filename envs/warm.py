@@ -11,12 +11,13 @@ pandas
 pyarrow.parquet
 pydantic
 safetensors.torch
+seaborn.objects
 sklearn.datasets
 snakemake.cli
 snakemake.report
 scipy.stats
-statsmodels.stats.multitest
 torch
+torchvision.transforms.v2
 yaml
 """.split()
 

@@ -1,107 +1,45 @@
-"""Measure this machine in one run: the engine against plain loops, what it costs to start, and many runs in a job.
+"""Measure how fast this machine trains, the engine against plain loops.
 
 python scripts/benchmark.py --out results/benchmark/cpu
 """
 
 import argparse
-import math
-import time
 from pathlib import Path
 
-from takeoff.benchmarking.machine import cores_at_hand, facts, load
-from takeoff.errors import TakeoffError, run_command
-
-SECONDS, QUICK_SECONDS = 2.0, 0.5
-MINUTES = {"cpu": math.inf, "cuda": 4.0}
-"""After which no other setting begins, by default: on a GPU all of it is meant to take less than eight."""
+from takeoff.common.arguments import above_zero, positive
+from takeoff.common.errors import TakeoffError, run_command
 
 
 def main() -> None:
-    """Parse the arguments, measure, write the tables one by one."""
-    began, arguments = time.perf_counter(), _parser().parse_args()
-    quick, threads = arguments.quick, arguments.threads
-    default = QUICK_SECONDS if quick else SECONDS
-    seconds = default if arguments.seconds is None else arguments.seconds
-    if threads < 1:
-        raise TakeoffError(f"--threads {threads}; valid: 1 or more")
-    if not 0 < seconds <= 600:
-        raise TakeoffError(f"--seconds {seconds:g}; valid: above 0, up to 600")
-    if arguments.minutes is not None and not arguments.minutes >= 0:
-        raise TakeoffError(f"--minutes {arguments.minutes:g}; valid: 0 or more")
-    if arguments.out.is_file():
-        raise TakeoffError(f"--out {arguments.out}: a file; valid: a folder")
-
-    from takeoff.benchmarking.growth import Row as GrowthRow
-    from takeoff.benchmarking.growth import measure_growth
-    from takeoff.benchmarking.images import load_images
-    from takeoff.benchmarking.processes import measure_processes
-    from takeoff.benchmarking.startup import MOST_SECONDS, measure_startup
-    from takeoff.benchmarking.startup import Row as StartRow
-    from takeoff.benchmarking.summary import markdown
-    from takeoff.benchmarking.table import Row, write_rows
-    from takeoff.benchmarking.throughput import busy_settings, left_out, measure, settings
-    from takeoff.files import write_json, write_text
-    from takeoff.training.hardware import choose
-
-    hardware = choose(arguments.device, "auto", 1)
-    device, out = hardware.device.type, arguments.out
-    images = {side: load_images(arguments.data, side) for side in (32, 8)}
-    about = facts(hardware.name)
-    minutes = MINUTES[device] if arguments.minutes is None else arguments.minutes
-    rows: list[Row] = []
-    planned = [(setting, False) for setting in settings(device, threads, quick)]
-    if device == "cpu" and not quick:
-        planned += [(setting, True) for setting in busy_settings()]
-    for setting, busy in planned:
-        shown = images[setting.resolution]
-        if rows and time.perf_counter() - began > 60 * minutes:
-            rows += [left_out(setting, shown, device, f"{minutes:g} minutes were over", _say)]
-        elif busy:
-            rows += measure_processes(setting, shown, threads, seconds, _say)
-        else:
-            rows += measure(setting, shown, device, threads, seconds, _say, quick)
-        write_rows(out / "throughput.csv", Row, rows)  # what is measured stays, whatever the next one does
-    small = choose(arguments.device, "auto", 1, side=8)
-    write_rows(out / "runs.csv", GrowthRow, measure_growth(images[8], small, quick, _say))
-    write_rows(
-        out / "startup.csv", StartRow, measure_startup(quick, Path.cwd(), _say, most=MOST_SECONDS[device])
-    )
-    write_json(out / "machine.json", about | {"precision": hardware.precision, "load_after": load()})
-    write_text(out / "throughput.md", markdown(rows, about))
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description="Measure this machine: the engine against plain loops.")
-    parser.add_argument("--out", type=Path, required=True, help="the folder to write the tables to")
+    """Parse the arguments, measure, write machine.json and, setting by setting, throughput.csv."""
+    parser = argparse.ArgumentParser(description="Measure how fast this machine trains.")
+    parser.add_argument("--out", type=Path, required=True, help="the folder to write to")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--quick", action="store_true", help="half a minute, one setting of each size")
-    parser.add_argument(
-        "--minutes",
-        type=float,
-        help=f"after which no other setting begins (default: no end; on a GPU {MINUTES['cuda']:g})",
-    )
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=Path("results/data"),
-        help="where images are prepared; without CIFAR-10 and digits in it, they are made up (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--threads",
-        type=int,
-        default=cores_at_hand(),
-        help="what all threads are (default: the cores at hand, %(default)s)",
-    )
-    parser.add_argument(
-        "--seconds",
-        type=float,
-        help=f"of each measurement, about (default: {SECONDS:g}; with --quick {QUICK_SECONDS:g})",
-    )
-    return parser
+    parser.add_argument("--quick", action="store_true", help="two of the three settings, in few short blocks")
+    parser.add_argument("--threads", type=positive, default=1, help="of each loop on a CPU (default: 1)")
+    parser.add_argument("--seconds", type=above_zero, help="of a loop's blocks (default: 2; if quick 0.5)")
+    given = parser.parse_args()
+    if given.out.is_file():
+        raise TakeoffError(f"--out {given.out}: a file; valid: a folder")
 
+    from takeoff.benchmark.machine import facts
+    from takeoff.benchmark.table import Row
+    from takeoff.benchmark.throughput import SETTINGS, measure
+    from takeoff.common.files import write_json, write_rows
+    from takeoff.jobs.hardware import choose
 
-def _say(line: str) -> None:
-    print(line, flush=True)
+    hardware = choose(given.device, "auto", given.threads)
+    seconds = given.seconds or (0.5 if given.quick else 2.0)
+    device = hardware.device.type
+    write_json(given.out / "machine.json", facts(hardware.name) | {"precision": hardware.precision})
+    rows: list[Row] = []
+    threads = 1 if device == "cuda" else given.threads
+    for setting in SETTINGS[: 2 if given.quick else 3]:
+        measured = measure(setting, device, threads, seconds, given.quick)
+        print(*measured, sep="\n")
+        rows += measured
+        # What is measured stays, whatever happens in the next setting.
+        write_rows(given.out / "throughput.csv", rows)
 
 
 if __name__ == "__main__":

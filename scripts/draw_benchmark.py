@@ -6,7 +6,7 @@ python scripts/draw_benchmark.py results/benchmark/cpu
 import argparse
 from pathlib import Path
 
-from takeoff.errors import TakeoffError, run_command
+from takeoff.common.errors import TakeoffError, run_command
 
 
 def main() -> None:
@@ -16,9 +16,9 @@ def main() -> None:
     folder = parser.parse_args().folder
 
     import pandas as pd
-    from takeoff.benchmarking.figure import draw_throughput
-    from takeoff.experiments.plotting import save_pictures
-    from takeoff.files import load_json
+    from takeoff.benchmark.figure import draw_throughput
+    from takeoff.common.files import load_json
+    from takeoff.figures.style import save_pictures
 
     path = folder / "throughput.csv"
     if not path.is_file():

@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
+from takeoff.common.errors import TakeoffError, run_command
 from takeoff.data import catalogue
-from takeoff.data.fetching import Patience, Sums, fetch
-from takeoff.errors import TakeoffError, run_command
+from takeoff.data.fetching import Patience, fetch
 
 
 def main() -> None:
@@ -13,28 +13,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dataset", help="a name in the catalogue: gives addresses and checksum")
     parser.add_argument("--out", type=Path, required=True, help="where the archive goes")
-    parser.add_argument(
-        "--url", nargs="+", default=[], help="addresses or paths to try instead, in this order"
-    )
+    parser.add_argument("--url", nargs="+", default=[], help="addresses or paths to try instead, in turn")
     parser.add_argument("--sha256", help="the checksum, instead of the catalogue's")
     parser.add_argument("--md5", help="the checksum, instead of the catalogue's")
-    parser.add_argument(
-        "--stall", type=float, default=Patience.stall, help="give up after so many silent seconds"
-    )
+    parser.add_argument("--stall", type=float, default=Patience.stall, help="seconds of silence to give up at")
     parser.add_argument("--tries", type=int, default=Patience.tries, help="tries at each address")
     given = parser.parse_args()
     if not given.dataset and not given.url:
         raise TakeoffError("nothing to fetch: give --dataset or --url")
 
-    addresses, sums, size = tuple(given.url), Sums(given.sha256, given.md5), None
+    addresses, sums, size = given.url, catalogue.Sums(given.sha256, given.md5), None
     if given.dataset:
         entry = catalogue.entry(given.dataset)
         if not addresses and not entry.addresses:
             raise TakeoffError(f"{entry.name} is not downloaded; {entry.how_to_obtain()}")
         addresses = addresses or entry.addresses
         if not sums:
-            sums, size = Sums(entry.sha256, entry.md5), entry.size
-    fetch(addresses, given.out, sums, size, Patience(given.stall, max(1, given.tries)))
+            sums, size = entry.sums, entry.size
+    fetch(addresses, given.out, sums, Patience(given.stall, max(1, given.tries)), size)
 
 
 if __name__ == "__main__":

@@ -3,17 +3,30 @@
 Finished runs are kept in the arm's folder `runs`; only those that are missing are fitted.
 """
 
-from takeoff.classical.command import fit_all, parser
-from takeoff.errors import run_command
-from takeoff.experiments.registry import all_arms
-from takeoff.study.loading import load_study
+from functools import cache
+
+from takeoff.common.errors import run_command
+from takeoff.data.prepared import load_prepared
+from takeoff.jobs.command import arms_parser
+from takeoff.study.planned import Images, PlannedClassicalArm, arms_at
 
 
 def main() -> None:
-    """Fit every arm named."""
-    arguments = parser(__doc__).parse_args()
-    study = load_study(arguments.study)
-    fit_all(arguments, study, all_arms(study, str(arguments.study)))
+    """Fit every arm named; arms of the same images share these, and the features made of them."""
+    arguments = arms_parser(__doc__).parse_args()
+    arms = arms_at(arguments.arms, PlannedClassicalArm)
+    from takeoff.classical.features import Workshop
+    from takeoff.classical.jobs import ClassicalJob
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    @cache
+    def workshop(images: Images) -> Workshop:
+        return Workshop(load_prepared(arguments.data, **images.model_dump(exclude={"dataset"})))
+
+    with threadpool_limits(arguments.threads):
+        for folder, arm in arms:
+            job = ClassicalJob(arm, workshop(arm.images), folder, arguments.threads)
+            job.fit(job.tune())
 
 
 if __name__ == "__main__":

@@ -5,53 +5,45 @@ python scripts/judge.py --study STUDY --data DATA --results results/digits --out
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from takeoff.arguments import study_file
-from takeoff.errors import run_command
-
-if TYPE_CHECKING:
-    from takeoff.experiments.judging import JudgedClaim
+from takeoff.common.arguments import add_paths
+from takeoff.common.errors import run_command
+from takeoff.experiments.registry import EXPERIMENTS, enabled
+from takeoff.judging.claims import claims_file, criteria, load_claims
+from takeoff.study.loading import load_study, study_path
 
 
 def main() -> None:
-    """Read every experiment's tables, judge, write the tables and the figure, and print a line per claim."""
+    """Read what every experiment measured, judge, write the tables and the figure, and print a line per claim."""
     parser = argparse.ArgumentParser(description="Judge the claims by what a study measured.")
-    parser.add_argument("--study", type=study_file, required=True, help="a name in config/studies, or a path")
-    parser.add_argument("--data", type=Path, required=True, help="the folder with the dataset's card.json")
-    parser.add_argument(
-        "--results", type=Path, required=True, help="the study's results, with <experiment>/*.csv"
+    parser.add_argument("--study", type=study_path, required=True, help="a name in config/studies, or a path")
+    add_paths(
+        parser,
+        data="the folder with the dataset's card.json",
+        results="the study's results, with <experiment>/measured.csv",
+        out="the folder to write claims.csv to",
     )
-    parser.add_argument("--out", type=Path, required=True, help="the folder to write claims.csv to")
+    parser.add_argument("--claims", type=Path, default=claims_file(), help="the claims (default: %(default)s)")
     arguments = parser.parse_args()
 
-    from takeoff.experiments.claims_figure import draw_claims
-    from takeoff.experiments.judging import claims_table, judge_study, parts_table
-    from takeoff.experiments.plotting import save
-    from takeoff.experiments.registry import enabled
-    from takeoff.files import load_json
-    from takeoff.statistics.tables import write_csv
-    from takeoff.study.loading import load_study
+    from takeoff.common.tables import write_csv
+    from takeoff.data.card import load_card
+    from takeoff.figures.style import save
+    from takeoff.judging.figure import draw_claims
+    from takeoff.judging.judge import claims_table, judge_study, parts_table
+    from takeoff.judging.scale import number_words
 
-    study = load_study(arguments.study)
-    options = enabled(study, str(arguments.study))
-    card = load_json(arguments.data / "card.json")
-    judged = judge_study(study, str(arguments.study), options, arguments.results, card)
+    study, claims = load_study(arguments.study), load_claims(arguments.claims, EXPERIMENTS)
+    options = {name: one.options for name, one in enabled(study, str(arguments.study)).items()}
+    now, card = criteria(claims, study, options), load_card(arguments.data / "card.json")
+    judged = judge_study(study, claims, now, arguments.results, card, str(arguments.claims))
     write_csv(claims_table(judged), arguments.out / "claims.csv")
     write_csv(parts_table(judged), arguments.out / "claims_parts.csv")
     save(*draw_claims(study, judged), arguments.out / "figures" / "claims")
     for one in judged:
-        print(_line(one))
-
-
-def _line(judged: "JudgedClaim") -> str:
-    """Verdict, claim and numbers, or why there are none."""
-    from takeoff.experiments.claims_scale import number_words
-
-    shown = judged.shown
-    words = judged.reason if shown is None else " ".join(number_words(shown))
-    changed = " (criterion changed after planning)" * judged.changed
-    return f"{judged.verdict:<13}{judged.claim.name}: {words}{changed}"
+        words = one.reason if one.shown is None else " ".join(number_words(one.shown))
+        changed = " (criterion changed after planning)" * one.changed
+        print(f"{one.verdict:<13}{one.claim.name}: {words}{changed}")
 
 
 if __name__ == "__main__":

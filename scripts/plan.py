@@ -3,24 +3,16 @@
 import argparse
 from pathlib import Path
 
-from takeoff.arguments import study_file
-from takeoff.data.catalogue import entries
-from takeoff.errors import TakeoffError, run_command
-from takeoff.experiments.registry import arms_of, criteria, notes
-from takeoff.files import load_json, write_json
-from takeoff.planning import (
-    PlannedRun,
-    Shape,
-    core_hours,
-    matrix_rate,
-    over_budget,
-    plan_runs,
-    shape_of,
-    trainings,
-    write_plan,
-)
-from takeoff.study.loading import load_study
+from takeoff.common.errors import TakeoffError, run_command
+from takeoff.common.files import write_json
+from takeoff.data.card import load_card
+from takeoff.experiments.registry import EXPERIMENTS, enabled, wanted
+from takeoff.judging.claims import claims_file, criteria, fixed_criteria, load_claims
+from takeoff.study.loading import load_study, study_path
 from takeoff.study.model import Study
+from takeoff.study.planned import ARM, planned_arms, write_arm
+from takeoff.workflow.images import ImageSource, Shape, check_counts
+from takeoff.workflow.planning import PlannedRun, core_hours, matrix_rate, over_budget, plan_runs, trainings, write_plan
 
 SHOWN = 100
 """Arms printed, at most."""
@@ -29,23 +21,28 @@ SHOWN = 100
 def main() -> None:
     """Print the plan, write it, and refuse what exceeds the study's budget."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--study", type=study_file, required=True, help="a name in config/studies, or a path")
+    parser.add_argument("--study", type=study_path, required=True, help="a name in config/studies, or a path")
     parser.add_argument("--card", type=Path, help="card.json of images that are not in the catalogue")
     parser.add_argument("--out", type=Path, help="where plan.csv goes")
     parser.add_argument("--study-out", type=Path, help="where the study goes, every key stated")
+    parser.add_argument("--criteria-out", type=Path, help="where the claims' criteria go; those already there stay")
+    parser.add_argument("--claims", type=Path, default=claims_file(), help="the claims (default: %(default)s)")
     parser.add_argument(
-        "--criteria-out", type=Path, help="where the claims' criteria go; those already there stay"
+        "--arms-out", type=Path, help="the folder that each arm goes to, as <arm>/arm.json, where it changed"
     )
     arguments = parser.parse_args()
     path = arguments.study
     study = load_study(path)
-    arms = arms_of(study, str(path))
-    runs = plan_runs(study, arms, _shape(study, arguments.card), matrix_rate())
-    _show(study, str(path), runs)
+    experiments = enabled(study, str(path))
+    arms = planned_arms(study, wanted(experiments))
+    shape = _shape(study, str(path), arguments.card)
+    check_counts(study, str(path), shape)
+    runs = plan_runs(arms, shape, matrix_rate())
+    _show(study, [note for one in experiments.values() for note in one.notes()], runs)
     excess = over_budget(runs, study.budget)
     if excess:
         raise TakeoffError(
-            f"{path}: the study exceeds its budget: {excess}; raise the budget or ask for less"
+            f"{path}: the study exceeds its budget: {excess}; valid: a larger budget, or a smaller study"
         )
     if arguments.out:
         write_plan(arguments.out, runs)
@@ -53,20 +50,29 @@ def main() -> None:
         write_json(arguments.study_out, study.model_dump(mode="json"))
     if arguments.criteria_out:
         # What was written down first stays: a later change shows in the verdicts.
-        first = load_json(arguments.criteria_out) if arguments.criteria_out.exists() else {}
-        write_json(arguments.criteria_out, criteria(study, str(path)) | first)
+        first = fixed_criteria(arguments.criteria_out)
+        options = {name: one.options for name, one in experiments.items()}
+        every = criteria(load_claims(arguments.claims, EXPERIMENTS), study, options) | first
+        if every != first:
+            write_json(arguments.criteria_out, every)
+    if arguments.arms_out:
+        for arm in arms:
+            write_arm(arguments.arms_out / arm.name / ARM, arm)
 
 
-def _shape(study: Study, card: Path | None) -> Shape:
+def _shape(study: Study, path: str, card: Path | None) -> Shape:
     if card is not None:
-        from takeoff.data.card import load_card
+        return Shape.of_card(load_card(card))
+    shape = ImageSource(study.dataset, {}, Path()).shape
+    if shape is None:
+        raise TakeoffError(
+            f"{path}: dataset.name: {study.dataset.name} is not in the catalogue; valid: --card, with the card.json "
+            "that prepare.py writes"
+        )
+    return shape
 
-        found = load_card(card, "images", "classes", "channels")
-        return Shape(found["images"]["train"], len(found["classes"]), found["channels"])
-    return shape_of(entries()[study.dataset.name], study)
 
-
-def _show(study: Study, source: str, runs: list[PlannedRun]) -> None:
+def _show(study: Study, notes: list[str], runs: list[PlannedRun]) -> None:
     arms: dict[str, list[PlannedRun]] = {}
     for run in runs:
         arms.setdefault(run.arm, []).append(run)
@@ -74,9 +80,7 @@ def _show(study: Study, source: str, runs: list[PlannedRun]) -> None:
     trained, fitted = trainings(runs), len(runs) - trainings(runs)
     fits = f", and {fitted} fits of older methods" if fitted else ""
     print(f"{study.title}: {len(arms)} arms, {trained} runs{fits}\n")
-    print(
-        f"{'arm':{width}}  {'tuning':>6} {'final':>5} {'parameters':>11} {'images':>12} {'GFLOP':>10} {'minutes':>8}"
-    )
+    print(f"{'arm':{width}}  {'tuning':>6} {'final':>5} {'parameters':>11} {'images':>12} {'GFLOP':>10} {'minutes':>8}")
     for name, mine in list(arms.items())[:SHOWN]:
         tuning = sum(run.purpose == "tune" for run in mine)
         if mine[0].purpose == "fit":
@@ -88,15 +92,15 @@ def _show(study: Study, source: str, runs: list[PlannedRun]) -> None:
             f"{sum(run.expected_seconds or 0 for run in mine) / 60:8,.1f}"
         )
     if len(arms) > SHOWN:
-        print(f"… and {len(arms) - SHOWN} arms more, all of them in plan.csv")
+        print(f"and {len(arms) - SHOWN} arms more, all of them in plan.csv")
     print(
         f"\nabout {core_hours(runs):.2f} core-hours of training on this CPU, to a factor of two "
         f"({study.budget.core_hours:g} allowed); {trained} runs ({study.budget.runs} allowed)"
         + f"; the {fitted} fits are not timed beforehand"
         * (fitted > 0)
     )
-    if lines := notes(study, source):
-        print("", *lines, sep="\n")
+    if notes:
+        print("", *notes, sep="\n")
 
 
 if __name__ == "__main__":

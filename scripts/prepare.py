@@ -1,37 +1,27 @@
 """Prepare an archive of images: python scripts/prepare.py --archive PATH --resolution 32 --out DIR."""
 
 import argparse
-import os
 from pathlib import Path
 
-from takeoff.arguments import positive
-from takeoff.errors import TakeoffError, run_command
+from takeoff.common.arguments import positive
+from takeoff.common.errors import TakeoffError, run_command
 
 
 def main() -> None:
     """Parse the arguments, write train.safetensors, test.safetensors and card.json."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--archive", type=Path, help="a .tar, .tgz, .tar.xz, .zip or a folder; digits needs none"
-    )
+    parser.add_argument("--archive", type=Path, help="a .tar, .tgz, .tar.xz, .zip or a folder; none: digits")
     parser.add_argument("--sha256", help="refuse the archive unless it has this checksum")
-    parser.add_argument(
-        "--resolution", type=int, help="side of the images in pixels (default: the catalogue's)"
-    )
+    parser.add_argument("--resolution", type=int, help="pixels of an image's side (default: the catalogue's)")
     parser.add_argument("--out", type=Path, required=True, help="folder for the three files")
-    parser.add_argument(
-        "--dataset", help="a name in the catalogue, for titles and licence, or one of your own"
-    )
+    parser.add_argument("--dataset", help="a name in the catalogue (for titles, licence), or your own")
     parser.add_argument("--classes", default="", help="keep only these classes: a,b,c")
-    parser.add_argument(
-        "--test-fraction", type=float, default=0.2, help="held out where there is no test split"
-    )
-    parser.add_argument(
-        "--threads", type=positive, help="threads to decode with (default: the cores at hand)"
-    )
+    parser.add_argument("--test-fraction", type=float, default=0.2, help="held out without a test split")
+    parser.add_argument("--threads", type=positive, help="that decode images (default: the cores at hand)")
     given = parser.parse_args()
 
     from takeoff.data import catalogue
+    from takeoff.data.card import SPLITS
     from takeoff.data.preparing import Request, prepare
 
     entry = catalogue.entries().get(given.dataset)
@@ -43,8 +33,8 @@ def main() -> None:
         given.archive, resolution, given.dataset, given.sha256, classes, given.test_fraction, given.threads
     )
     card = prepare(request, given.out)
-    sizes = " and ".join(f"{count:,} {split}" for split, count in card["images"].items())
-    print(f"{os.fspath(given.out)}: {sizes} images of {len(card['classes'])} classes at {resolution} px")
+    sizes = " and ".join(f"{card.images(split):,} {split}" for split in SPLITS)
+    print(f"{given.out}: {sizes} images of {len(card.classes)} classes at {resolution} px")
 
 
 if __name__ == "__main__":

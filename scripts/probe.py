@@ -1,98 +1,67 @@
-"""Measure how fast this machine trains: seconds per step of the arms that experiments want timed, and the rates
-of one CPU thread, all threads and the GPU, beside the rate of a matrix product.
+"""Measure how fast this machine trains: seconds per step of arms side by side, and the rates of one CPU thread, all
+threads and the GPU, beside the rate of a matrix product.
 
-python scripts/probe.py --study STUDY --data DATA --threads 2 --out results/digits/speed.csv
+python scripts/probe.py --study STUDY --data DATA --threads 2 --out results/digits/speed.csv ARM ARM
 """
 
-import argparse
-import os
+from itertools import groupby
 from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
 
-from takeoff.arguments import positive, study_file
-from takeoff.errors import TakeoffError, run_command
+from takeoff.common.arguments import above_zero, positive
+from takeoff.common.errors import run_command
+from takeoff.common.files import write_rows
+from takeoff.common.machine import cores_at_hand
+from takeoff.jobs.command import add_device, arms_parser, load
+from takeoff.study.loading import load_study, study_path
+from takeoff.study.planned import PlannedArm, arms_at, images_of
+
+if TYPE_CHECKING:
+    from takeoff.speed.timing import Row
 
 
 def main() -> None:
     """Parse the arguments, measure, write speed.csv."""
-    arguments = _parser().parse_args()
-    if arguments.threads < 1:
-        raise TakeoffError(f"--threads {arguments.threads}; valid: 1 or more")
-    if not 0 < arguments.seconds <= 3600:
-        raise TakeoffError(f"--seconds {arguments.seconds:g}; valid: above 0, up to 3600")
+    words = "Measure how fast this machine trains; of the arms named, their steps."
+    parser = arms_parser(words, "*", "--step-threads")
+    words = "whose network is measured: a name, or a path"
+    parser.add_argument("--study", type=study_path, required=True, help=words)
+    add_device(parser)
+    cores, words = cores_at_hand(), "what all threads are (default: the cores at hand, %(default)s)"
+    parser.add_argument("--threads", type=positive, default=cores, help=words)
+    words = "of each measurement, about (default: %(default)s)"
+    parser.add_argument("--seconds", type=above_zero, default=0.5, help=words)
+    parser.add_argument("--out", type=Path, required=True, help="the CSV file to write")
+    given = parser.parse_args()
+    study = load_study(given.study)
+    arms = [arm for _, arm in arms_at(given.arms, PlannedArm)]
 
     import torch
-    from takeoff.experiments.registry import timed_arms
-    from takeoff.probing.rates import measured_rates
-    from takeoff.probing.steps import time_steps
-    from takeoff.probing.table import write_rows
-    from takeoff.study.loading import load_study
-    from takeoff.training.hardware import choose
-    from takeoff.training.resident import load
+    from takeoff.jobs.hardware import choose
+    from takeoff.speed.rates import measured_rates
+    from takeoff.speed.steps import time_steps
 
-    study = load_study(arguments.study)
-    arms = timed_arms(study, str(arguments.study))
-    hardware = choose(arguments.device, arguments.precision, arguments.step_threads, study.dataset.resolution)
-    data = load(arguments.data, study.dataset, hardware.device)
-    rows = time_steps(study, arms, data, hardware, arguments.seconds)
-    cuda = arguments.device != "cpu" and torch.cuda.is_available()
-    rows += measured_rates(study, data, cuda, arguments.threads, arguments.seconds)
-    write_rows(arguments.out, rows)
-    for line in _summary(rows):
-        print(line)
+    hardware = choose(given.device, given.precision, given.step_threads, study.dataset.resolution)
+    data = load(given.data, images_of(study), hardware.device)
+    rows = time_steps(arms, data, hardware, given.seconds)
+    cuda = given.device != "cpu" and torch.cuda.is_available()
+    rows += measured_rates(study, data, cuda, given.threads, given.seconds)
+    write_rows(given.out, rows)
+    for _, blocks in groupby(rows, key=lambda row: (row.kind, row.name, row.device, row.threads, row.precision)):
+        print(_summary(list(blocks)))
 
 
-def _parser() -> argparse.ArgumentParser:
-    from takeoff.study.configuration import Configuration
-
-    defaults = Configuration()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    parser = argparse.ArgumentParser(description="Measure how fast this machine trains.")
-    parser.add_argument("--study", type=study_file, required=True, help="a name in config/studies, or a path")
-    parser.add_argument("--data", type=Path, required=True, help="the folder that prepare.py wrote")
-    parser.add_argument(
-        "--device",
-        choices=("auto", "cpu", "cuda"),
-        default=defaults.device,
-        help="where steps are timed; rates are measured on the CPU too (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--precision",
-        choices=("auto", "float32", "bfloat16"),
-        default=defaults.precision,
-        help="of the steps that are timed; rates are measured in both (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--step-threads", type=positive, default=1, help="a CPU's, for steps (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--threads",
-        type=int,
-        default=cores,
-        help="what all threads are (default: the cores at hand, %(default)s)",
-    )
-    parser.add_argument(
-        "--seconds", type=float, default=0.5, help="of each measurement, about (default: %(default)s)"
-    )
-    parser.add_argument("--out", type=Path, required=True, help="the CSV file to write")
-    return parser
-
-
-def _summary(rows: list) -> list[str]:
-    """A line per measurement: the median block."""
-    from statistics import median
-
-    groups: dict[tuple, list] = {}
-    for row in rows:
-        groups.setdefault((row.kind, row.name, row.device, row.threads, row.precision), []).append(row)
-    lines = []
-    for (kind, name, device, threads, precision), group in groups.items():
-        where = f"{device}{f', {threads} thread{chr(115) * (threads > 1)}' if device == 'cpu' else ''}, {precision}"
-        if group[0].seconds is None:
-            lines.append(f"{kind}: {where}: {group[0].note}")
-            continue
-        spent, rate = median(row.seconds for row in group), median(row.rate for row in group)
-        lines.append(f"{kind} {name}: {where}: {1000 * spent:.3g} ms, {rate / 1e9:.4g} GFLOP/s")
-    return lines
+def _summary(blocks: "list[Row]") -> str:
+    """The median block of a measurement."""
+    one = blocks[0]
+    count = f", {one.threads} thread{'s' * (one.threads > 1)}" if one.device == "cpu" else ""
+    where = f"{one.device}{count}, {one.precision}"
+    spent = [row.seconds for row in blocks if row.seconds is not None]
+    if not spent:
+        return f"{one.kind}: {where}: {one.note}"
+    rate = median(row.rate for row in blocks)
+    return f"{one.kind} {one.name}: {where}: {1000 * median(spent):.3g} ms, {rate / 1e9:.4g} GFLOP/s"
 
 
 if __name__ == "__main__":

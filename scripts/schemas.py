@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from takeoff.errors import TakeoffError, run_command
-from takeoff.files import write_text
-from takeoff.schemas import generated
+from takeoff.common.errors import TakeoffError, run_command
+from takeoff.common.files import write_text
+from takeoff.workflow.schemas import generated
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -13,9 +13,7 @@ REPOSITORY = Path(__file__).parent.parent
 def main() -> None:
     """Write every generated file, or only say whether one is out of step."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--check", action="store_true", help="write nothing; exit 1 where a file is out of step"
-    )
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where a file is out of step")
     arguments = parser.parse_args()
     files = generated(REPOSITORY)
     stale = [path for path, text in files.items() if not path.is_file() or path.read_text("utf-8") != text]

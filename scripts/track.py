@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from takeoff.arguments import study_file
-from takeoff.errors import TakeoffError, run_command
-from takeoff.files import write_json
+from takeoff.common.errors import TakeoffError, run_command
+from takeoff.common.files import write_json
+from takeoff.study.loading import load_study, study_path
 
 if TYPE_CHECKING:
     from takeoff.tracking.entries import Entry
@@ -21,10 +21,8 @@ if TYPE_CHECKING:
 def main() -> None:
     """Parse the arguments, bring MLflow in step with the results, write what was done."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--study", type=study_file, required=True, help="a name in config/studies, or a path")
-    parser.add_argument(
-        "--results", type=Path, required=True, help="the study's results; its name is the study's"
-    )
+    parser.add_argument("--study", type=study_path, required=True, help="a name in config/studies, or a path")
+    parser.add_argument("--results", type=Path, required=True, help="the study's results; its name is the study's")
     parser.add_argument("--card", type=Path, required=True, help="the dataset's card.json")
     parser.add_argument(
         "--tracking-uri",
@@ -32,9 +30,7 @@ def main() -> None:
         help="database or server (default: MLFLOW_TRACKING_URI of the environment); off, or empty: nowhere",
     )
     parser.add_argument(
-        "--runs-only",
-        action="store_true",
-        help="runs and arms; experiments, with their figures, stay as they are",
+        "--runs-only", action="store_true", help="runs and arms; experiments, with their figures, stay as they are"
     )
     parser.add_argument("--out", type=Path, required=True, help="a JSON file that says what was done")
     given = parser.parse_args()
@@ -46,29 +42,24 @@ def main() -> None:
         return
 
     from takeoff.data.card import load_card
-    from takeoff.study.loading import load_study
     from takeoff.tracking.importer import Importer
-    from takeoff.tracking.origin import origin_tags
     from takeoff.tracking.reading import read_entries
     from takeoff.tracking.server import connect, open_experiment, reported, without_secrets
 
     study = load_study(given.study)
     card = load_card(given.card, "dataset", "digest", "resolution")
-    entries = read_entries(
-        study, str(given.study), given.results, card["digest"][:16], experiments=not given.runs_only
-    )
+    entries = read_entries(study, given.results, card["digest"][:16], experiments=not given.runs_only)
     name = f"takeoff/{given.results.absolute().name}"
     client = connect(uri)
     with reported(uri):
         experiment_id = open_experiment(client, uri, name, study.title, given.results)
-        importer = Importer(client, experiment_id, card, origin_tags())
-        left = {"experiment"} if given.runs_only else set()
-        outcome = importer.bring_in_step(_with_progress(entries, name), left)
-    for gone in outcome.gone:
+        importer = Importer(client, experiment_id, card)
+        importer.bring_in_step(_with_progress(entries, name), {"experiment"} if given.runs_only else ())
+    for gone in importer.gone:
         print(f"{name}: deleted {gone}, no longer in the study (MLflow's trash keeps it)")
-    print(f"{name}: " + ", ".join(f"{n} {what}" for what, n in outcome.counts.items()))
+    print(f"{name}: " + ", ".join(f"{n} {what}" for what, n in importer.counts.items()))
     written = {"tracking": "on", "tracking_uri": without_secrets(uri), "experiment": name}
-    write_json(given.out, written | {"experiment_id": experiment_id, "runs": len(entries), **outcome.counts})
+    write_json(given.out, written | {"experiment_id": experiment_id, "runs": len(entries), **importer.counts})
 
 
 def _with_progress(entries: "list[Entry]", name: str) -> "Iterable[Entry]":

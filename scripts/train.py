@@ -3,17 +3,13 @@
 Finished runs are kept in the arm's folder `runs`; only those that are missing are trained.
 """
 
-from takeoff.errors import run_command
-from takeoff.experiments.registry import all_arms
-from takeoff.study.loading import load_study
-from takeoff.training.command import jobs, parser
+from takeoff.common.errors import run_command
+from takeoff.jobs.command import jobs, training_parser
 
 
 def main() -> None:
     """Train every arm named."""
-    arguments = parser(__doc__).parse_args()
-    study = load_study(arguments.study)
-    for job in jobs(arguments, study, all_arms(study, str(arguments.study))):
+    for job in jobs(training_parser(__doc__).parse_args()):
         job.train(job.tune())
 
 

@@ -14,11 +14,11 @@ import yaml
 
 if TYPE_CHECKING:
     from results_folder import ResultsFolder
+    from takeoff.engine.hardware import Hardware
+    from takeoff.engine.resident import Resident
     from takeoff.study.arms import Arm
-    from takeoff.training.hardware import Hardware
-    from takeoff.training.resident import Resident
 
-pytest.register_assert_rewrite("unit")  # that its helpers' assertions tell what they compared
+pytest.register_assert_rewrite("unit")  # that its helpers' assertions show what they compared
 
 REPOSITORY = Path(__file__).parent.parent
 SCRIPTS = REPOSITORY / "scripts"
@@ -95,6 +95,21 @@ def write_study(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
+@pytest.fixture
+def plan_arms() -> Callable[[Path, Path], None]:
+    """Write every arm of a study down among some results, whole, as planning does."""
+    from takeoff.experiments.registry import enabled, wanted
+    from takeoff.study.loading import load_study
+    from takeoff.study.planned import arm_path, planned_arms, write_arm
+
+    def write(path: Path, results: Path) -> None:
+        study = load_study(path)
+        for arm in planned_arms(study, wanted(enabled(study, str(path)))):
+            write_arm(arm_path(results, arm.name), arm)
+
+    return write
+
+
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory, command: Command) -> Path:
     """Scikit-learn's digits, prepared by the command."""
@@ -107,7 +122,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory, command: Command) -> Path:
 @pytest.fixture(scope="session")
 def hardware() -> "Hardware":
     """One thread of the CPU, in float32."""
-    from takeoff.training.hardware import choose
+    from takeoff.jobs.hardware import choose
 
     return choose("cpu", "float32", threads=1)
 
@@ -115,10 +130,11 @@ def hardware() -> "Hardware":
 @pytest.fixture
 def images(digits: Path, hardware: "Hardware", write_study: Callable[..., Path]) -> "Resident":
     """The digits, resident."""
+    from takeoff.jobs.command import load
     from takeoff.study.loading import load_study
-    from takeoff.training.resident import load
+    from takeoff.study.planned import images_of
 
-    return load(digits, load_study(write_study()).dataset, hardware.device)
+    return load(digits, images_of(load_study(write_study())), hardware.device)
 
 
 @pytest.fixture
@@ -129,9 +145,7 @@ def arm(write_study: Callable[..., Path]) -> "Callable[..., Arm]":
 
     study = load_study(write_study())
 
-    def build(
-        recipe: dict | None = None, network: dict | None = None, probed: bool = False, **levels
-    ) -> "Arm":
+    def build(recipe: dict | None = None, network: dict | None = None, probed: bool = False, **levels) -> "Arm":
         return make_arm(study, levels, network=network, recipe=recipe, probed=probed)
 
     return build
@@ -139,7 +153,7 @@ def arm(write_study: Callable[..., Path]) -> "Callable[..., Arm]":
 
 @pytest.fixture
 def no_collection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No garbage is collected when asked for: Statsmodels asks at every correction, and here there are many."""
+    """No garbage is collected where code wants it: Statsmodels does at every correction, and here there are many."""
     monkeypatch.setattr(gc, "collect", lambda *_: 0)
 
 

@@ -1,11 +1,17 @@
-"""What tests of the engine share: networks of every kind, training one run, and its numbers without the clock's."""
+"""What tests of the engine share: networks of every kind, images of noise, training, and whether two records agree."""
 
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from takeoff.engine.hardware import Hardware
+from takeoff.engine.resident import Resident, on_device
+from takeoff.engine.state import Record
+from takeoff.jobs.checkpoints import Checkpoints
+from takeoff.jobs.running import train as train_runs
+from takeoff.jobs.ways import Way
 from takeoff.study.arms import Arm, Run
-from takeoff.training.checkpoints import Checkpoints
-from takeoff.training.engine import Record
-from takeoff.training.engine import train as train_runs
-from takeoff.training.hardware import Hardware
-from takeoff.training.resident import Resident
 
 NETWORKS = [
     {"norm": "batch", "dropout": 0.5, "augmentation": "flip-crop-colour"},
@@ -14,13 +20,24 @@ NETWORKS = [
     {"network": {"family": "plain", "depth": 3}, "norm": "batch", "dropout": 0.2},
     {"activation": "sigmoid", "train_samples": 50},
 ]
-WORDS = [
-    "norm, dropout, colour",
-    "tanh, response norm",
-    "four layers",
-    "plain with norm",
-    "less than a batch",
-]
+WORDS = ["norm, dropout, colour", "tanh, response norm", "four layers", "plain with norm", "less than a batch"]
+RUNS = [Run(0, 0.05), Run(3, 0.05), Run(1_000_000, 0.1, final=False)]
+CLOCK = {"seconds", "images_per_second"}
+
+
+def noise(images: int, side: int, channels: int = 1) -> Resident:
+    """Noise as a dataset of ten classes, on the host."""
+    pixels = np.random.default_rng(0).integers(0, 256, (images, side, side, channels), dtype=np.uint8)
+    card = {"mean": [0.1, 0.5, 0.9][:channels], "std": [0.2, 0.3, 0.4][:channels]}
+    card |= {"digest": "noise", "classes": [*"0123456789"]}
+    labels = np.arange(images, dtype=np.int64) % 10
+    return on_device((pixels, labels), (pixels, labels), card, 0.2, torch.device("cpu"))
+
+
+def on(device: torch.device, images: Resident) -> Resident:
+    """The images on another device."""
+    there = {key: own.to(device) for key, own in vars(images).items() if isinstance(own, torch.Tensor)}
+    return replace(images, **there)
 
 
 def train(images: Resident, arm: Arm, run: Run, hardware: Hardware, checkpoints: Checkpoints | None = None):
@@ -28,5 +45,28 @@ def train(images: Resident, arm: Arm, run: Run, hardware: Hardware, checkpoints:
 
 
 def numbers(records: list[Record]) -> list[dict]:
-    clock = {"seconds", "images_per_second"}
-    return [{k: v for k, v in r.values.items() if k not in clock and v == v} for r in records]
+    return [{k: v for k, v in r.values.items() if k not in CLOCK and v == v} for r in records]
+
+
+def records(
+    images: Resident, arm: Arm, hardware: Hardware, way: Way, runs=RUNS, checkpoints=None, report=print
+) -> dict[Run, list[Record]]:
+    """By run, each run's in order."""
+    found: dict[Run, list[Record]] = {}
+    for record in train_runs(images, arm, runs, hardware, checkpoints or Checkpoints(), way, report):
+        found.setdefault(record.run, []).append(record)
+    return found
+
+
+def assert_same(found: dict[Run, list[Record]], expected: dict[Run, list[Record]], within: float) -> None:
+    assert set(found) == set(expected)
+    for run, theirs in expected.items():
+        for own, other in zip(found[run], theirs, strict=True):
+            assert type(own) is type(other)
+            for key, value in other.values.items():
+                if key in CLOCK or isinstance(value, bytes):
+                    continue
+                # An image on the line between two classes may fall on either side.
+                slack = 0.01 if "accuracy" in key else 0.0
+                near = pytest.approx(value, rel=within, abs=slack + 1e-9, nan_ok=True)
+                assert own.values[key] == near, f"{run}, {key}"

@@ -22,20 +22,11 @@ def mlflow_server(folder: Path, database: Path | None = None) -> Iterator[str]:
     uri = f"http://127.0.0.1:{port}"
     store = f"sqlite:///{database or folder / 'server.db'}"
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
-    command += [
-        "--workers",
-        "1",
-        "--backend-store-uri",
-        store,
-        "--artifacts-destination",
-        str(folder / "artifacts"),
-    ]
+    command += ["--workers", "1", "--backend-store-uri", store, "--artifacts-destination", str(folder / "artifacts")]
     env = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     log = folder / "server.log"
     with log.open("w") as output:
-        server = subprocess.Popen(
-            command, env=env, stdout=output, stderr=output, start_new_session=True, cwd=folder
-        )
+        server = subprocess.Popen(command, env=env, stdout=output, stderr=output, start_new_session=True, cwd=folder)
     try:
         _await_health(uri, server, log)
         yield uri

@@ -1,5 +1,6 @@
 """A small results folder, as training, analysis and drawing leave it, for tests of what comes after them."""
 
+import itertools
 import json
 import math
 import sys
@@ -7,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
-from takeoff.experiments.registry import all_arms
+from takeoff.study.arms import make_arm
 from takeoff.study.loading import load_study, read_yaml
+from takeoff.study.planned import AnyPlannedArm, arm_path, planned_arms, write_arm
 from takeoff.study.settings import FACTORS
 
 REPOSITORY = Path(__file__).parents[1]
@@ -56,18 +58,27 @@ class ResultsFolder:
         """The arm's `runs.parquet`."""
         return self.results / "arms" / arm / "runs.parquet"
 
+    def plan(self, factors: dict, seeds: int) -> list[AnyPlannedArm]:
+        """Write the digits study, cut down to `factors` and `seeds`, its plan and its arms."""
+        content = read_yaml(REPOSITORY / "config" / "studies" / "digits.yaml")
+        content |= {"factors": factors, "seeds": seeds, "experiments": {"factorial": {}}}
+        _write(self.study, json.dumps(content))
+        study = load_study(self.study)
+        levels = [list(factor.values()) for factor in factors.values()]
+        wanted = [make_arm(study, dict(zip(factors, c, strict=True))) for c in itertools.product(*levels)]
+        arms = planned_arms(study, {"factorial": wanted})
+        _write(self.results / "plan.csv", "\n".join(["arm", *(arm.name for arm in arms for _ in range(seeds))]))
+        for arm in arms:
+            write_arm(arm_path(self.results, arm.name), arm)
+        return arms
+
 
 def make_results(root: Path, *, factors=None, seeds: int = 2, epochs: int = 3) -> ResultsFolder:
     """Write the results of the digits study, cut down to `factors` and `seeds`."""
     folder = ResultsFolder(root)
     factors = factors or FACTORS_OF_TEST
-    content = read_yaml(REPOSITORY / "config" / "studies" / "digits.yaml")
-    content |= {"factors": factors, "seeds": seeds, "experiments": {"factorial": {}}}
-    _write(folder.study, json.dumps(content))
     _write(folder.card, json.dumps(CARD))
-    _write(folder.results / "plan.csv", "arm,seeds\n")
-    arms = all_arms(load_study(folder.study), "digits")
-    for number, arm in enumerate(arms):
+    for number, arm in enumerate(folder.plan(factors, seeds)):
         runs, curves = [], []
         for seed in range(seeds):
             row, curve = _run(arm, seed, epochs, START + timedelta(minutes=10 * number + seed))
@@ -118,7 +129,7 @@ def _save(folder: ResultsFolder, arm: str, runs: pd.DataFrame, curves: pd.DataFr
 
 
 def _run(arm, seed: int, epochs: int, start: datetime):
-    """A run's row and curve: numbers that tell arms, seeds and epochs apart, and learn a little."""
+    """A run's row and curve: numbers that differ by arm, seed and epoch, and learn a little."""
     base = 0.5 + 0.05 * len(arm.name.split("+")) + 0.01 * seed
     key = f"{arm.name}-{seed}".encode().hex()[:16]
     levels = {factor: arm.levels[factor] for factor in FACTORS} | {"train_samples": 1037}
@@ -139,17 +150,9 @@ def _run(arm, seed: int, epochs: int, start: datetime):
         }
         for epoch in range(epochs + 1)
     ]
-    last = {
-        k: curve[-1][k] for k in ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
-    }
+    last = {k: curve[-1][k] for k in ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")}
     row = {"arm": arm.name, "seed": seed, "run_key": key, "started_at": start.isoformat()} | levels | last
-    row |= {
-        "epochs": epochs,
-        "learning_rate": 0.1,
-        "parameters": 5000,
-        "device": "cpu",
-        "precision": "float32",
-    }
+    row |= {"epochs": epochs, "learning_rate": 0.1, "parameters": 5000, "device": "cpu", "precision": "float32"}
     row |= {"test_loss": 0.9, "test_accuracy": base, "test_top5_accuracy": 0.99, "diverged": False}
     row |= {"seconds": 0.5 * epochs + 1, "images_per_second": 20000.0}
     return row, curve

@@ -12,9 +12,7 @@ from webdriver import chromium
 
 pytestmark = pytest.mark.slow
 
-NAMES = (
-    "return [...document.querySelectorAll('a[href*=\"/runs/\"]')].map(a => a.innerText.trim()).filter(t => t)"
-)
+NAMES = "return [...document.querySelectorAll('a[href*=\"/runs/\"]')].map(a => a.innerText.trim()).filter(t => t)"
 ARMS = quote("tags.`takeoff.role` = 'arm'")
 
 

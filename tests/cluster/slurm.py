@@ -14,9 +14,7 @@ from string import Template
 
 NODES = ("n1", "n2")
 DAEMONS = ("munged", "slurmctld", "slurmd")
-INSTALL = (
-    "apt-get install --no-install-recommends munge slurmctld slurmd slurm-client slurm-wlm-basic-plugins"
-)
+INSTALL = "apt-get install --no-install-recommends munge slurmctld slurmd slurm-client slurm-wlm-basic-plugins"
 SBIN = os.pathsep + "/usr/sbin"
 
 
@@ -38,7 +36,7 @@ class Job:
     partition: str
     rule: str
     gpus: str
-    """As asked for: `gres:gpu:1`, or `N/A`."""
+    """As required: `gres:gpu:1`, or `N/A`."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +54,7 @@ class Slurm:
 
     def __call__(self, *command: str) -> str:
         """What one of Slurm's commands answers."""
-        done = subprocess.run(
-            command, env=self.environment, capture_output=True, text=True, timeout=300, check=True
-        )
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=300, check=True)
         return done.stdout.strip()
 
     def jobs(self, folder: Path) -> list[Job]:
@@ -164,9 +160,7 @@ def _write_configuration(state: Path) -> None:
     (state / "slurm.conf").write_text(configuration)
 
     # A job calls srun without SLURM_CONF: the plugin drops every such variable.
-    _write_command(
-        state / "bin" / "srun", f'SLURM_CONF={state / "slurm.conf"} exec {shutil.which("srun")} "$@"'
-    )
+    _write_command(state / "bin" / "srun", f'SLURM_CONF={state / "slurm.conf"} exec {shutil.which("srun")} "$@"')
     # Nodes show a GPU, and where jobs are submitted there is none.
     _write_command(state / "node-bin" / "nvidia-smi", "true")
     _write_command(state / "prolog", f'echo "export PATH={state / "node-bin"}:$PATH"')

@@ -15,6 +15,7 @@ import pytest
 import yaml
 from conftest import REPOSITORY, small_study
 from slurm import NODES, Job, Slurm, slurm, wait_for, why_not
+from snakemake_command import clone
 
 pytestmark = pytest.mark.slow
 
@@ -32,16 +33,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
         yield running
 
 
-def clone(folder: Path) -> Path:
-    """Copy the workflow, so that it stays as it is while it runs."""
-    for name in ("scripts", "workflow", "config", "envs"):
-        shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(REPOSITORY / "Snakefile", folder)
-    return folder
-
-
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the workflow, so that it stays as it is while it runs."""
     return clone(tmp_path_factory.mktemp("home"))
 
 
@@ -49,7 +43,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def snakemake(
     cluster: Slurm, home: Path, folder: Path, *arguments: str, config: tuple[str, ...]
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the workflow of `home` in `folder` on the cluster; what it tells is added to `log` there."""
+    """Run the workflow of `home` in `folder` on the cluster; what it prints is added to `log` there."""
     line = [
         sys.executable, HERE / "fast_snakemake.py", "-s", home / "Snakefile", "--directory", folder,
         "--workflow-profile", home / "workflow" / "profiles" / "slurm", "--latency-wait", "5",
@@ -84,16 +78,13 @@ class Finished:
 
     def table(self, name: str) -> pd.DataFrame:
         return pd.concat(
-            [pd.read_parquet(path) for path in sorted(self.study.glob(f"arms/*/{name}.parquet"))],
-            ignore_index=True,
+            [pd.read_parquet(path) for path in sorted(self.study.glob(f"arms/*/{name}.parquet"))], ignore_index=True
         )
 
 
 def new_study(folder: Path) -> Path:
     """Write the small study, with trainings long enough to be interrupted."""
-    study = small_study(
-        recipe=small_study()["recipe"] | {"epochs": 8}, experiments={"factorial": {"threshold": 0.5}}
-    )
+    study = small_study(recipe=small_study()["recipe"] | {"epochs": 8}, experiments={"factorial": {"threshold": 0.5}})
     (folder / "small.yaml").write_text(yaml.safe_dump(study, sort_keys=False), encoding="utf-8")
     return folder
 
@@ -157,9 +148,7 @@ def test_the_numbers_are_those_of_one_machine(home: Path, finished: Finished, tm
     assert done.returncode == 0, done.stderr
     here = Finished(tmp_path, [], {})
     for table in ("runs", "curves"):
-        expected, result = (
-            each.table(table).drop(columns=MEASURED_ANEW, errors="ignore") for each in (here, finished)
-        )
+        expected, result = (each.table(table).drop(columns=MEASURED_ANEW, errors="ignore") for each in (here, finished))
         pd.testing.assert_frame_equal(result, expected, check_exact=True)
 
 
@@ -207,18 +196,18 @@ def given(cluster: Slurm, folder: Path, jobs: int, *config: str) -> list[dict[st
 
 
 def test_a_training_job_on_cuda_asks_for_a_gpu_and_jobs_run_at_once(cluster: Slurm, untrained: Path) -> None:
-    told = given(cluster, untrained, 2, "device=cuda")
+    received = given(cluster, untrained, 2, "device=cuda")
     assert [(job.partition, job.gpus) for job in cluster.jobs(untrained)] == [("gpu", "gres:gpu:1")] * 2
-    assert {job["SLURMD_NODENAME"] for job in told} == set(NODES)
-    assert [job["CUDA_VISIBLE_DEVICES"] for job in told] == ["0", "0"]
+    assert {job["SLURMD_NODENAME"] for job in received} == set(NODES)
+    assert [job["CUDA_VISIBLE_DEVICES"] for job in received] == ["0", "0"]
 
 
 @pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="this machine shows a GPU")
 def test_where_jobs_are_submitted_decides_whether_they_ask_for_a_gpu(cluster: Slurm, untrained: Path) -> None:
-    """The nodes show a GPU to `device: auto`, but a job that was given none must not ask for one."""
-    told = given(cluster, untrained, 1, "device=auto")
+    """The nodes show a GPU to `device: auto`, but a job that was given none must not require one."""
+    received = given(cluster, untrained, 1, "device=auto")
     assert [(job.partition, job.gpus) for job in cluster.jobs(untrained)] == [("cpu", "N/A")]
-    assert [job["CUDA_VISIBLE_DEVICES"] for job in told] == [None, None]
+    assert [job["CUDA_VISIBLE_DEVICES"] for job in received] == [None, None]
 
 
 def test_a_job_runs_though_the_workflow_changed_while_it_waited(cluster: Slurm, untrained: Path) -> None:
@@ -226,7 +215,7 @@ def test_a_job_runs_though_the_workflow_changed_while_it_waited(cluster: Slurm, 
 
     def change() -> None:
         wait_for(lambda: cluster.jobs(untrained), "the job", seconds=60)
-        with (untrained / "scripts" / "takeoff" / "planning.py").open("a") as file:
+        with (untrained / "scripts" / "takeoff" / "workflow" / "planning.py").open("a") as file:
             file.write("\nNEW = 1\n")
         cluster("scontrol", "update", "PartitionName=cpu", "State=UP")
 

@@ -13,11 +13,11 @@ STALL = 2.0  # seconds of silence
 
 @dataclass
 class DataServer:
-    """What it serves, and what it was asked: (path, Range header) of each request."""
+    """What it serves, and the requests that it had: (path, Range header) of each request."""
 
     body: bytes
     address: str = ""
-    asked: list[tuple[str, str | None]] = field(default_factory=list)
+    requests: list[tuple[str, str | None]] = field(default_factory=list)
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -28,8 +28,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         site, wanted = self.server_of, self.headers.get("Range")
-        first = self.path not in [path for path, _ in site.asked]
-        site.asked.append((self.path, wanted))
+        first = self.path not in [path for path, _ in site.requests]
+        site.requests.append((self.path, wanted))
         kind = self.path.strip("/")
         if kind.isdigit():
             self.send_error(int(kind))
@@ -53,10 +53,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.reply(site.body, wanted, encoding="gzip")
         else:  # good, breaks-once, breaks, stalls
             self.reply(
-                site.body,
-                wanted,
-                cut=kind == "breaks" or (kind == "breaks-once" and first),
-                stall=kind == "stalls",
+                site.body, wanted, cut=kind == "breaks" or (kind == "breaks-once" and first), stall=kind == "stalls"
             )
 
     def reply(self, body, wanted, cut=False, stall=False, encoding=None):

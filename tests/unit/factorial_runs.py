@@ -6,8 +6,9 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
-from takeoff.experiments import factorial
-from takeoff.experiments.registry import Results
+from takeoff.experiments.base import FixedCriterion, Results
+from takeoff.experiments.factorial.design import Design, Options
+from takeoff.judging.claims import criteria, criterion_of, load_claims
 from takeoff.study.arms import seeds_of
 from takeoff.study.loading import load_study
 
@@ -57,8 +58,8 @@ def make_results(study, noise=0.01, options=None, accuracy_of=truth):
     """
     rng = np.random.default_rng(0)
     runs, curves, tuning, speed = [], [], [], []
-    options = factorial.Options() if options is None else options
-    for arm in factorial.arms(study, options):
+    factorial = Design(study, options or Options())
+    for arm in factorial.arms():
         for seed in seeds_of(study, arm):
             accuracy = float(np.clip(accuracy_of(arm) + noise * rng.normal(), 0, 1))
             measured = {
@@ -81,8 +82,7 @@ def make_results(study, noise=0.01, options=None, accuracy_of=truth):
             for epoch in range(EPOCHS + 1):
                 share = epoch / EPOCHS
                 values = {
-                    name: 0.1 + share * (measured[name] - 0.1)
-                    for name in ("train_accuracy", "validation_accuracy")
+                    name: 0.1 + share * (measured[name] - 0.1) for name in ("train_accuracy", "validation_accuracy")
                 }
                 losses = {"train_loss": 2 - share, "validation_loss": 2.1 - share}
                 curves.append({"arm": arm.name, "seed": seed, "epoch": epoch, **values, **losses})
@@ -90,12 +90,10 @@ def make_results(study, noise=0.01, options=None, accuracy_of=truth):
             accuracy = accuracy_of(arm) - 0.1 * (rate == 0.01)
             found = {"learning_rate": rate, "validation_accuracy": accuracy, "diverged": False}
             tuning.append({"arm": arm.name, "seed": seed, **found})
-    for arm, block in product(factorial.timed(study, options), range(3)):
+    for arm, block in product(factorial.timed(), range(3)):
         seconds = (0.06 if arm.network.norm == "batch" else 0.05) * (1 + 0.01 * block)
         where = {"device": "cpu", "threads": 1, "precision": "float32", "batch": 128}
-        speed.append(
-            {"kind": "step", "name": arm.name, **where, "block": block, "seconds": seconds, "flops": 1e6}
-        )
+        speed.append({"kind": "step", "name": arm.name, **where, "block": block, "seconds": seconds, "flops": 1e6})
     tables = [pd.DataFrame(rows) for rows in (runs, curves, tuning, speed)]
     return Results(tables[0], tables[1], CARD, tables[2], pd.DataFrame(), tables[3] if speed else None)
 
@@ -110,8 +108,19 @@ def diverge(results, arm, seed, from_epoch=2):
     return replace(results, runs=runs, curves=curves[~gone])
 
 
-def analyse(study, results):
-    return factorial.analyse(study, factorial.Options(), results)
+def analyse(study, results, options=None):
+    return Design(study, options or Options()).analyse(results)
+
+
+def fixed_criteria(study, options=None):
+    """The claims' criteria as planning the study would fix them."""
+    planned = criteria(load_claims(), study, {"factorial": options or Options()})
+    return {
+        claim: FixedCriterion(
+            {part: criterion_of(numbers) for part, numbers in fixed["parts"].items()}, fixed["published_value"]
+        )
+        for claim, fixed in planned.items()
+    }
 
 
 def one(table, **where):

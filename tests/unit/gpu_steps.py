@@ -23,17 +23,15 @@ ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "scripts"
 sys.path += [str(SCRIPTS), str(ROOT / "tests")]
 
-import numpy as np  # noqa: E402 (its path is known only now)
 import torch  # noqa: E402
-from engine import NETWORKS, WORDS  # noqa: E402
-from takeoff.models import batched, network, streams  # noqa: E402
+from engine import NETWORKS, WORDS, noise  # noqa: E402
+from takeoff.engine import layers, network, state, streams  # noqa: E402
+from takeoff.engine.resident import Resident  # noqa: E402
+from takeoff.engine.state import Training  # noqa: E402
+from takeoff.jobs.hardware import Hardware  # noqa: E402
+from takeoff.jobs.ways import Way  # noqa: E402
 from takeoff.study.arms import Arm, Run, make_arm  # noqa: E402
 from takeoff.study.loading import load_study  # noqa: E402
-from takeoff.training import state  # noqa: E402
-from takeoff.training.hardware import Hardware  # noqa: E402
-from takeoff.training.resident import Resident, on_device  # noqa: E402
-from takeoff.training.state import Training  # noqa: E402
-from takeoff.training.ways import Way  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily  # noqa: E402
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
@@ -46,14 +44,14 @@ SIDE, IMAGES, BATCH = 32, 200, 64
 
 def main() -> None:
     """Try every way with every network, and what is to be found with the first."""
-    images = noise()
+    images = noise(IMAGES, SIDE, 3)
     pretend()
     for levels, words in zip(NETWORKS, WORDS, strict=True):
         tell(words, images, arm_of(levels))
     for how in ("waits", "copies", "mixes"):
         tell(how, images, arm_of(NETWORKS[0]), how)
-    undone = batched._FlattenedApart.backward
-    batched._FlattenedApart.backward = staticmethod(lambda ctx, up: undone(ctx, up * float(up.max())))
+    undone = layers._Rearranged.backward
+    layers._Rearranged.backward = staticmethod(lambda ctx, up: undone(ctx, up * float(up.max())))
     tell("undoes", images, arm_of(NETWORKS[0]))
 
 
@@ -71,7 +69,7 @@ def seen(images: Resident, arm: Arm, way: Way, how: str) -> dict[str, int]:
         if how in BATCHES:
             object.__setattr__(there, "batch", partial(BATCHES[how], there.batch))
         if how == "mixes":
-            there = replace(there, scale=torch.ones(images.channels))
+            there = replace(there, scale=torch.ones(len(images.scale)))
         trainings = [Training(there, arm, Run(seed, 0.05), GPU) for seed in range(way.at_once)]
         with Watch() as watch:
             try:
@@ -125,14 +123,6 @@ def _copying(batch: Callable, chosen: Sequence[Tensor], *how: object) -> tuple[T
 BATCHES = {"waits": _waiting, "copies": _copying}
 
 
-def noise() -> Resident:
-    """Noise as a dataset, on the host."""
-    pixels = np.random.default_rng(0).integers(0, 256, (IMAGES, SIDE, SIDE, 3), dtype=np.uint8)
-    card = {"mean": [0.5] * 3, "std": [0.3] * 3, "digest": "noise", "classes": [*"0123456789"]}
-    labels = np.arange(IMAGES, dtype=np.int64) % 10
-    return on_device((pixels, labels), (pixels, labels), card, 0.2, torch.device("cpu"))
-
-
 def arm_of(levels: dict) -> Arm:
     """An arm of the default study, with a network and levels of factors."""
     levels = dict(levels)
@@ -172,32 +162,32 @@ def pretend() -> None:
     torch.cuda.stream = nullcontext
     torch.cuda.current_stream = lambda: None
     torch.cuda.synchronize = lambda: Watch.now.note("all awaited")
-    torch.cuda.CUDAGraph = lambda: SimpleNamespace(
-        register_generator_state=lambda stream: None, replay=lambda: None
-    )
+    torch.cuda.CUDAGraph = lambda: SimpleNamespace(register_generator_state=lambda stream: None, replay=lambda: None)
     torch.cuda.graph = lambda graph, **how: nullcontext()
     torch._fused_sgd_ = descend
-    Tensor.backward = backward
+    torch.autograd.grad = gradients
     state.stream = lambda seed, purpose, device: streams.stream(seed, purpose, torch.device("cpu"))
 
 
-def backward(loss: Tensor) -> None:
-    """Give every parameter that the loss depends on its gradient, node by node."""
-    gradients = {loss.grad_fn: {0: torch.ones_like(loss)}}
+def gradients(loss: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
+    """The gradient of every parameter, node by node."""
+    found_for: dict[int, Tensor] = {}
+    upstream = {loss.grad_fn: {0: torch.ones_like(loss)}}
     with torch.no_grad():
         for node in _from_the_loss(loss.grad_fn):
-            given = gradients.pop(node, {})
+            given = upstream.pop(node, {})
             if hasattr(node, "variable"):
-                node.variable.grad = given[0]
+                found_for[id(node.variable)] = given[0]
                 continue
             step = node if callable(node) else node.apply
             found = step(*[given.get(number) for number in range(len(node._input_metadata))])
             found = found if isinstance(found, tuple) else (found,)
             for (following, number), gradient in zip(node.next_functions, found, strict=False):
                 if following is not None and gradient is not None:
-                    meta, own = following._input_metadata[number], gradients.setdefault(following, {})
+                    meta, own = following._input_metadata[number], upstream.setdefault(following, {})
                     summed = gradient.sum_to_size(meta.shape).to(meta.dtype)
                     own[number] = own[number] + summed if number in own else summed
+    return [found_for[id(parameter)] for parameter in parameters]
 
 
 def _from_the_loss(root: object) -> list:

@@ -25,17 +25,13 @@ def encoded(image: np.ndarray | Image.Image, kind: str = "PNG", **options) -> by
     return file.getvalue()
 
 
-def folders(
-    top: str = "", test: str = "test", classes: str = "ab", train: int = 3, tests: int = 2
-) -> dict[str, bytes]:
+def folders(top: str = "", test: str = "test", classes: str = "ab", train: int = 3, tests: int = 2) -> dict[str, bytes]:
     """Class folders of 8×8 PNGs, as a dictionary of member names and bytes."""
     members = {}
     for label, name in enumerate(classes):
         for split, count in (("train", train), (test, tests)):
             for i in range(count):
-                members[f"{top}{split}/{name}/{i}.png"] = encoded(
-                    pixels(1000 * label + 10 * i + (split == "train"))
-                )
+                members[f"{top}{split}/{name}/{i}.png"] = encoded(pixels(1000 * label + 10 * i + (split == "train")))
     return members
 
 
@@ -78,9 +74,7 @@ def cifar10(images: np.ndarray, labels: list[int], names: list[str], protocol: i
     """The official layout, keys as bytes: N×32×32×3 images dealt to five training and one test batch."""
     parts = np.array_split(np.arange(len(images)), 6)
     members = {
-        "cifar-10-batches-py/batches.meta": pickle.dumps(
-            {b"label_names": [n.encode() for n in names]}, protocol
-        )
+        "cifar-10-batches-py/batches.meta": pickle.dumps({b"label_names": [n.encode() for n in names]}, protocol)
     }
     for base, part in zip([*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"], parts, strict=True):
         rows = images[part].transpose(0, 3, 1, 2).reshape(len(part), -1)
@@ -93,9 +87,7 @@ def cifar100(images: np.ndarray, labels: list[int], names: list[str]) -> dict[st
     """The official layout, the last third for the test."""
     cut = 2 * len(images) // 3
     rows = images.transpose(0, 3, 1, 2).reshape(len(images), -1)
-    members = {
-        "cifar-100-python/meta": pickle.dumps({"fine_label_names": names, "coarse_label_names": ["x"]}, 2)
-    }
+    members = {"cifar-100-python/meta": pickle.dumps({"fine_label_names": names, "coarse_label_names": ["x"]}, 2)}
     for base, part in (("train", slice(0, cut)), ("test", slice(cut, None))):
         batch = {b"fine_labels": labels[part], b"coarse_labels": [0] * len(labels[part]), b"data": rows[part]}
         members[f"cifar-100-python/{base}"] = pickle.dumps(batch, 2)

@@ -8,7 +8,7 @@ import track
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
 from results_folder import ResultsFolder
-from takeoff.errors import run_command
+from takeoff.common.errors import run_command
 
 
 class Store:
@@ -21,9 +21,7 @@ class Store:
 
     def runs(self, state=ViewType.ACTIVE_ONLY):
         """The runs by name; a name that stands twice fails."""
-        found = self.client.search_runs(
-            [self.experiment.experiment_id], run_view_type=state, max_results=1000
-        )
+        found = self.client.search_runs([self.experiment.experiment_id], run_view_type=state, max_results=1000)
         assert state != ViewType.ACTIVE_ONLY or len({run.info.run_name for run in found}) == len(found)
         return {run.info.run_name: run for run in found}
 
@@ -36,12 +34,8 @@ class Store:
     def rows(self):
         """How many rows every table has."""
         with sqlite3.connect(self.folder.database) as database:
-            tables = [
-                name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-            ]
-            return {
-                table: database.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0] for table in tables
-            }
+            tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            return {table: database.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0] for table in tables}
 
 
 def import_into_mlflow(folder: ResultsFolder, monkeypatch, uri=None, options=()):

@@ -2,9 +2,9 @@
 
 import pytest
 from safetensors.numpy import load_file
+from takeoff.common.errors import TakeoffError
 from takeoff.data.card import CARD, load_card
 from takeoff.data.preparing import Request, prepare
-from takeoff.errors import TakeoffError
 
 
 def prepared(archive, tmp_path, resolution=8, **rest):
@@ -12,11 +12,7 @@ def prepared(archive, tmp_path, resolution=8, **rest):
     out = tmp_path / "out"
     card = prepare(Request(archive, resolution, **rest), out)
     assert card == load_card(out / CARD)
-    assert sorted(path.name for path in out.iterdir()) == [
-        "card.json",
-        "test.safetensors",
-        "train.safetensors",
-    ]
+    assert {path.name for path in out.iterdir()} == {"card.json", "test.safetensors", "train.safetensors"}
     return card, load_file(out / "train.safetensors"), load_file(out / "test.safetensors")
 
 

@@ -4,20 +4,17 @@ import json
 
 import numpy as np
 import pandas as pd
-from takeoff.experiments import scaling
-from takeoff.experiments.gathering import read_back
-from takeoff.experiments.registry import Results
-from takeoff.experiments.scaling_sizes import members
-from takeoff.statistics.tables import write_csv
-from takeoff.statistics.verdicts import judge_parts
+from takeoff.common.tables import write_csv
+from takeoff.experiments.analysis import read_back
+from takeoff.experiments.base import Results
+from takeoff.experiments.scaling.design import Design, Options
+from takeoff.judging.claims import load_claims
+from takeoff.statistics.verdicts import Part, judge_parts
 from takeoff.study.arms import seeds_of
 from takeoff.study.loading import load_study
 
 FULL, IMAGES = 48_000, 10_000
-CARD = {
-    "images": {"train": FULL, "test": IMAGES},
-    "images_per_class": {"train": [4800] * 10, "test": [1000] * 10},
-}
+CARD = {"images": {"train": FULL, "test": IMAGES}, "images_per_class": {"train": [4800] * 10, "test": [1000] * 10}}
 LAWS = {
     "pixels-logistic": (1.2, 0.1, 0.2),
     "pixels-linear-svm": (1.5, 0.2, 0.45),
@@ -58,16 +55,10 @@ def law(member, seed, rng, noise):
 
 def make_results(study, noise=0.0, options=None, error_of=law):
     rng, rows = np.random.default_rng(0), []
-    for member in members(study, options or scaling.Options()):
+    for member in Design(study, options or Options()).members:
         for seed in seeds_of(study, member.arm):
             error = float(np.clip(error_of(member, seed, rng, noise), 0, 1))
-            row = {
-                "arm": member.arm.name,
-                "seed": seed,
-                "diverged": False,
-                "flops": 1e9,
-                "learning_rate": 0.1,
-            }
+            row = {"arm": member.arm.name, "seed": seed, "diverged": False, "flops": 1e9, "learning_rate": 0.1}
             accuracies = {"test_accuracy": 1 - error, "validation_accuracy": 1 - error}
             rows.append(row | accuracies | {"at_edge": False, "untuned": False, "seconds": 1.0})
     empty = pd.DataFrame()
@@ -76,19 +67,36 @@ def make_results(study, noise=0.0, options=None, error_of=law):
 
 def analysed(study, folder, options=None, **how):
     """The tables as they are read back from their files."""
-    options = options or scaling.Options()
-    tables = scaling.analyse(study, options, make_results(study, options=options, **how))
-    assert tuple(tables) == scaling.TABLES
+    design = Design(study, options or Options())
+    tables = design.analyse(make_results(study, options=design.options, **how))
+    assert tuple(tables) == design.tables()
     for name, table in tables.items():
         write_csv(table, folder / f"{name}.csv")
     return {name: read_back(folder / f"{name}.csv") for name in tables}
 
 
 def judged(study, tables, options=None):
-    """The claims' findings by name, and whether each part alone is supported."""
-    findings = {f.claim: f for f in scaling.judge(study, options or scaling.Options(), tables, CARD)}
-    assert list(findings) == [claim.name for claim in scaling.CLAIMS]
-    return findings, {name: [j.verdict for j in judge_parts(f.parts)] for name, f in findings.items()}
+    """What is measured of each claim, by its name and its parts', and the verdict of each part alone."""
+    claims = load_claims().of("scaling")
+    found = {claim.name: {} for claim in claims}
+    for one in Design(study, options or Options()).measure(tables, CARD):
+        found[one.claim][one.part] = one
+    verdicts = {}
+    for claim in claims:
+        measured, parts = found[claim.name], claim.parts
+        assert list(measured) in ([""], list(parts))
+        verdicts[claim.name] = [
+            judge_parts([Part(one, parts[name].criterion(study.margin))])[0].verdict
+            for name, one in measured.items()
+            if name
+        ]
+    return found, verdicts
+
+
+def reasons_of(measured):
+    """The reason of each claim, which all its parts share."""
+    assert all(len({one.reason for one in parts.values()}) == 1 for parts in measured.values())
+    return {claim: next(iter(parts.values())).reason for claim, parts in measured.items()}
 
 
 def copied(member, seed, rng, noise):

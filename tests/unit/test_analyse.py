@@ -1,36 +1,26 @@
 """`analyse.py effects` as a user runs it: any table in, one tidy table or one clear error out."""
 
-import subprocess
-import sys
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from takeoff.errors import TakeoffError
+from takeoff.common.errors import TakeoffError
+from takeoff.common.tables import flags, level_text, read_table
 from takeoff.statistics.design import design_of
 from takeoff.statistics.effects import COLUMNS, effects_table
 from takeoff.statistics.responses import responses_of, with_log_odds
-from takeoff.statistics.tables import flags, level_text, read_table
 
-REPOSITORY = Path(__file__).parents[2]
 FACTORS = ["activation", "norm", "dropout"]
-
-
-def analyse(*arguments):
-    command = [sys.executable, str(REPOSITORY / "scripts" / "analyse.py"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+COMMON = ("--factors", ",".join(FACTORS), "--response", "test_accuracy")
 
 
 def make_runs(seeds=6):
     """Runs of a 2^3 design whose cells differ, and whose seeds differ in all cells alike."""
     rng = np.random.default_rng(0)
     rows = []
-    for activation, norm, dropout, seed in product(
-        ["tanh", "relu"], ["none", "batch"], [0.0, 0.5], range(seeds)
-    ):
+    for activation, norm, dropout, seed in product(["tanh", "relu"], ["none", "batch"], [0.0, 0.5], range(seeds)):
         accuracy = 0.5 + 0.1 * (activation == "relu") + 0.02 * seed + 0.01 * rng.normal()
         rows.append((activation, norm, dropout, seed, accuracy + 0.1, accuracy, False))
     names = [*FACTORS, "seed", "train_accuracy", "test_accuracy", "diverged"]
@@ -54,24 +44,17 @@ def effect(table, term, kind="main", response="test_accuracy"):
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
-def test_command_writes_the_contract(tmp_path, runs, suffix):
+def test_command_writes_the_contract(tmp_path, command, runs, suffix):
     path, out = tmp_path / f"runs.{suffix}", tmp_path / "deep" / "effects.csv"
     runs.to_csv(path, index=False) if suffix == "csv" else runs.to_parquet(path)
-    responses = ["--response", "test_accuracy", "--response", "generalisation_gap"]
-    factors = "activation,norm,dropout"
-    done = analyse(
-        "effects", "--runs", path, "--factors", factors, *responses, "--out", out,
-        "--baseline", "dropout=0,norm=batch", "--log-odds", "--images", 500,
-    )  # fmt: skip
+    more = ["--response", "generalisation_gap", "--baseline", "dropout=0,norm=batch", "--out", out]
+    more += ["--log-odds", "--images", 500]
+    done = command("analyse", "effects", "--runs", path, *COMMON, *more)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     table = pd.read_csv(out)
     assert tuple(table.columns) == COLUMNS
-    assert table["response"].unique().tolist() == [
-        "test_accuracy",
-        "test_accuracy_log_odds",
-        "generalisation_gap",
-    ]
+    assert table["response"].unique().tolist() == ["test_accuracy", "test_accuracy_log_odds", "generalisation_gap"]
     counts = table[table["response"] == "test_accuracy"]["kind"].value_counts()
     assert counts.to_dict() == {"simple": 12, "interaction": 4, "main": 3, "shapley": 3}
     assert (table["n_seeds"] == 6).all()
@@ -147,21 +130,11 @@ def test_no_variance_is_an_interval_without_width(runs):
     assert norm[["estimate", "ci_low", "ci_high", "p_value"]].tolist() == [0, 0, 0, 1]
 
 
-def test_unequal_seeds_pair_on_those_in_common(tmp_path, runs):
+def test_unequal_seeds_pair_on_those_in_common(tmp_path, command, runs):
     left_out = (runs["activation"] == "relu") & (runs["norm"] == "batch") & (runs["seed"] > 3)
     path, out = tmp_path / "runs.csv", tmp_path / "effects.csv"
     runs[~left_out].to_csv(path, index=False)
-    done = analyse(
-        "effects",
-        "--runs",
-        path,
-        "--factors",
-        "activation,norm,dropout",
-        "--response",
-        "test_accuracy",
-        "--out",
-        out,
-    )
+    done = command("analyse", "effects", "--runs", path, *COMMON, "--out", out)
     assert done.returncode == 0, done.stderr
     assert "activation=relu,norm=batch,dropout=0.5 has no run with seed 4, 5" in done.stderr
     table = pd.read_csv(out)
@@ -179,24 +152,16 @@ def test_diverged_runs_are_counted_where_they_are_compared(runs):
     assert effect(table, "norm@activation=relu,dropout=0", "simple").n_diverged == 0
 
 
-def test_diverged_runs_without_an_accuracy_count_as_chance(tmp_path, runs):
+def test_diverged_runs_without_an_accuracy_count_as_chance(tmp_path, command, runs):
     runs.loc[0, ["test_accuracy", "train_accuracy", "diverged"]] = [np.nan, np.nan, True]
     path, out = tmp_path / "runs.csv", tmp_path / "effects.csv"
     runs.to_csv(path, index=False)
-    common = [
-        "effects",
-        "--runs",
-        path,
-        "--factors",
-        "activation,norm,dropout",
-        "--response",
-        "test_accuracy",
-    ]
-    refused = analyse(*common, "--out", out)
+    common = ("analyse", "effects", "--runs", path, *COMMON, "--out", out)
+    refused = command(*common)
     assert refused.returncode == 1
     assert "column test_accuracy: row 1" in refused.stderr
     assert not out.exists()
-    assert analyse(*common, "--out", out, "--chance", 0.1).returncode == 0
+    assert command(*common, "--chance", 0.1).returncode == 0
     filled = runs.fillna({"test_accuracy": 0.1})
     estimate = effect(table_of(filled), "norm").estimate
     assert effect(pd.read_csv(out), "norm").estimate == pytest.approx(estimate)
@@ -210,22 +175,19 @@ WRONG_TABLES = {
     "empty cell": (lambda r: r[~_cell(r)], "no run with activation=relu,norm=batch,dropout=0"),
     "duplicate": (
         lambda r: pd.concat([r, r[:1]]),
-        "2 rows with activation=tanh,norm=none,dropout=0 and seed 0",
+        "two rows with activation tanh, norm none, dropout 0, seed 0; valid: one",
     ),
-    "no seed": (lambda r: r.drop(columns="seed"), "6 rows with .* and no column seed"),
+    "no seed": (
+        lambda r: r.drop(columns="seed"),
+        "two rows with activation tanh, norm none, dropout 0; valid: .* column seed",
+    ),
     "three levels": (lambda r: r.assign(norm=r["norm"].where(~_cell(r), "lrn")), "norm has 3 levels"),
     "one level": (lambda r: r[r["norm"] == "none"], "norm has 1 level "),
     "no factor": (lambda r: r.drop(columns="norm"), "no column norm"),
     "empty level": (lambda r: r.assign(norm=r["norm"].where(r.index != 2)), "column norm: row 3 is empty"),
-    "no response": (
-        lambda r: r.drop(columns="test_accuracy"),
-        "no column test_accuracy; did you mean train_acc",
-    ),
+    "no response": (lambda r: r.drop(columns="test_accuracy"), "no column test_accuracy; did you mean train_acc"),
     "missing": (lambda r: r.assign(test_accuracy=r["test_accuracy"].where(r.index != 1)), "row 2: nan"),
-    "infinite": (
-        lambda r: r.assign(test_accuracy=r["test_accuracy"].where(r.index > 0, np.inf)),
-        "row 1: inf",
-    ),
+    "infinite": (lambda r: r.assign(test_accuracy=r["test_accuracy"].where(r.index > 0, np.inf)), "row 1: inf"),
     "text": (lambda r: r.assign(test_accuracy="good"), "row 1: 'good' is not a number"),
     "no common seed": (
         lambda r: r.assign(seed=r["seed"] + 10 * _cell(r)),
@@ -259,7 +221,7 @@ def test_wrong_names_are_one_clear_error(runs):
         responses_of(runs.assign(test_accuracy=55), ["test_accuracy_log_odds"])
 
 
-def test_wrong_arguments_are_one_line_and_status_1(tmp_path, runs):
+def test_wrong_arguments_are_one_line_and_status_1(tmp_path, command, runs):
     path, broken, empty = tmp_path / "runs.csv", tmp_path / "broken.parquet", tmp_path / "empty.csv"
     runs.to_csv(path, index=False)
     broken.write_text("no parquet")
@@ -271,8 +233,7 @@ def test_wrong_arguments_are_one_line_and_status_1(tmp_path, runs):
         (tmp_path / "none.csv", [], "there is no such file"),
         (empty, [], "no row"),
     ):
-        common = ["--runs", file, "--factors", "activation,norm,dropout", "--response", "test_accuracy"]
-        done = analyse("effects", *common, "--out", tmp_path / "effects.csv", *extra)
+        done = command("analyse", "effects", "--runs", file, *COMMON, "--out", tmp_path / "effects.csv", *extra)
         assert done.returncode == 1
         assert done.stderr.startswith("error: ")
         assert done.stderr.count("\n") == 1

@@ -6,23 +6,15 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from takeoff.common.errors import TakeoffError
 from takeoff.data import catalogue
-from takeoff.errors import TakeoffError
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 
 def test_every_dataset_of_the_studies_has_an_entry():
-    assert list(catalogue.entries()) == [
-        "digits",
-        "cifar10",
-        "cifar100",
-        "imagenette",
-        "imagewoof",
-        "tiny-imagenet",
-        "imagenet100",
-        "imagenet1k",
-    ]
+    names = "digits cifar10 cifar100 imagenette imagewoof tiny-imagenet imagenet100 imagenet1k"
+    assert list(catalogue.entries()) == names.split()
 
 
 @pytest.mark.parametrize(
@@ -82,10 +74,6 @@ def test_a_faulty_entry_is_refused(change, complaint):
 
 
 def test_importing_it_loads_nothing_heavy():
-    code = (
-        "import sys, takeoff.data.catalogue; print({'torch', 'numpy', 'PIL', 'requests'} & set(sys.modules))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=SCRIPTS, capture_output=True, text=True, check=True
-    )
+    code = "import sys, takeoff.data.catalogue; print({'torch', 'numpy', 'PIL', 'requests'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=SCRIPTS, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -3,19 +3,17 @@
 import math
 from collections.abc import Callable, Sequence
 from itertools import count
-from pathlib import Path
 
 import pytest
 import torch
-from records import RUNS
-from takeoff.models.network import SeededDropout
-from takeoff.study.arms import Arm, Run
-from takeoff.training import choosing, trials
-from takeoff.training.fused import FusedStep
-from takeoff.training.hardware import Hardware
-from takeoff.training.resident import Resident
-from takeoff.training.state import Training
-from takeoff.training.ways import ONE_AFTER_ANOTHER, Way
+from engine import RUNS
+from takeoff.engine.fused import FusedStep
+from takeoff.engine.hardware import Hardware
+from takeoff.engine.network import SeededDropout
+from takeoff.engine.state import Training
+from takeoff.jobs import choosing
+from takeoff.jobs.ways import ONE_AFTER_ANOTHER, Way
+from takeoff.study.arms import Run
 
 GPU = Hardware(torch.device("cuda"), "bfloat16", "a GPU")
 
@@ -28,19 +26,13 @@ def rates(monkeypatch: pytest.MonkeyPatch, rate: Callable[[Way], float]) -> list
         asked.append(way)
         return rate(way), [torch.ones(2)] * way.at_once
 
-    monkeypatch.setattr(trials, "timed", measure)
-    monkeypatch.setattr(trials, "reference", lambda data, arm, runs, hardware: [torch.ones(2)] * len(runs))
+    monkeypatch.setattr(choosing, "timed", measure)
+    monkeypatch.setattr(choosing, "reference", lambda data, arm, runs, hardware: [torch.ones(2)] * len(runs))
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
     return asked
 
 
-def test_on_a_cpu_small_steps_are_fused_and_others_go_one_after_another_without_a_measurement(
-    images: Resident,
-    arm: Callable[..., Arm],
-    hardware: Hardware,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> None:
+def test_on_a_cpu_small_steps_are_fused_and_nothing_is_measured(images, arm, hardware, monkeypatch, tmp_path) -> None:
     asked = rates(monkeypatch, lambda way: 1.0)
     many = [Run(seed, 0.1) for seed in range(20)]
     ways = {
@@ -63,9 +55,7 @@ def test_on_a_cpu_small_steps_are_fused_and_others_go_one_after_another_without_
     assert not asked
 
 
-def test_the_fastest_way_is_measured_once_for_all_activations(
-    images: Resident, arm: Callable[..., Arm], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_fastest_way_is_measured_once_for_all_activations(images, arm, monkeypatch, tmp_path) -> None:
     said: list[str] = []
     speed = {(2, True): 90.0, (8, True): 900.0, (16, True): 920.0, (32, True): 930.0, (40, True): 5000.0}
 
@@ -93,50 +83,42 @@ def test_the_fastest_way_is_measured_once_for_all_activations(
     assert asked
 
 
-def test_overlapped_runs_are_tried_on_though_the_best_fused_way_is_faster_at_first(
-    images: Resident, arm: Callable[..., Arm], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_overlapped_runs_are_tried_on_though_the_best_fused_way_is_faster_at_first(images, arm, monkeypatch) -> None:
     """As where a GPU's grouped convolutions are slow."""
     overlapped = {2: 180.0, 4: 290.0, 8: 420.0, 16: 500.0}
     asked = rates(monkeypatch, lambda way: 300.0 if way.fused else overlapped.get(way.at_once, 100.0))
-    found = trials.measured(images, arm(), [Run(seed, 0.1) for seed in range(16)], GPU)
+    found = choosing.measured(images, arm(), [Run(seed, 0.1) for seed in range(16)], GPU)
     assert max(found, key=lambda way: found[way]) == Way(16, graph=True)
     assert [way.at_once for way in asked if way.fused] == [2, 4, 8]
 
 
-def test_all_runs_at_a_time_are_tried_too(
-    images: Resident, arm: Callable[..., Arm], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_all_runs_at_a_time_are_tried_too(images, arm, monkeypatch) -> None:
     asked = rates(monkeypatch, lambda way: 100.0 * way.at_once)
-    trials.measured(images, arm(), [Run(seed, 0.1) for seed in range(6)], GPU)
+    choosing.measured(images, arm(), [Run(seed, 0.1) for seed in range(6)], GPU)
     assert [way.at_once for way in asked if way.fused] == [2, 4, 6]
 
 
-def test_the_fastest_way_of_a_long_job_is_tried_compiled(
-    images: Resident, arm: Callable[..., Arm], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_fastest_way_of_a_long_job_is_tried_compiled(images, arm, monkeypatch, tmp_path) -> None:
     """And only of a long one: what compiling takes counts against it."""
     asked = rates(monkeypatch, lambda way: 100.0 * way.at_once * (2 if way.compiled else 1))
     choices = []
     for number, long in enumerate((math.inf, 0.0)):
-        monkeypatch.setattr(trials, "LONG", long)
+        monkeypatch.setattr(choosing, "LONG", long)
         choices.append(choosing.choose_way(images, arm(), RUNS, GPU, tmp_path / str(number)))
         assert [way for way in asked if way.compiled] == choices[1:]
     assert choices == [Way(3, fused=True, graph=True), Way(3, fused=True, graph=True, compiled=True)]
     asked.clear()
     assert choosing.choose_way(images, arm(), RUNS, GPU, tmp_path / "1") == choices[1]
     assert not asked
-    slow = trials.images_of(images, arm(), RUNS) / 1.0
-    monkeypatch.setattr(trials.time, "perf_counter", count(step=slow).__next__)
+    slow = choosing.images_of(images, arm(), RUNS) / 1.0
+    monkeypatch.setattr(choosing.time, "perf_counter", count(step=slow).__next__)
     assert choosing.choose_way(images, arm(), RUNS, GPU, tmp_path / "2") == choices[0]
 
 
-def test_where_graphs_do_not_run_fused_runs_do(
-    images: Resident, arm: Callable[..., Arm], hardware: Hardware
-) -> None:
+def test_where_graphs_do_not_run_fused_runs_do(images, arm, hardware) -> None:
     """With the CPU's own steps: graphs cannot be captured there."""
     said: list[str] = []
-    own = trials.measured(images, arm({"warmup_epochs": 1}, dropout=0.5), RUNS, hardware, said.append)
+    own = choosing.measured(images, arm({"warmup_epochs": 1}, dropout=0.5), RUNS, hardware, said.append)
     assert all(rate > 0 for way, rate in own.items() if not way.graph)
     assert {way.at_once for way in own if way.fused} == {2, 3}
     assert [line for line in said if "does not run here" in line] == said
@@ -144,8 +126,8 @@ def test_where_graphs_do_not_run_fused_runs_do(
 
 
 def no_update(step: FusedStep) -> None:
-    step.set_rates = lambda rates: None  # type: ignore[method-assign]
-    step.rates = [0.0] * step.runs
+    for training in step.trainings:
+        training.rates = lambda: [0.0] * step.trainings[0].steps_per_epoch  # type: ignore[method-assign]
 
 
 def anothers_masks(step: FusedStep) -> None:
@@ -154,8 +136,8 @@ def anothers_masks(step: FusedStep) -> None:
 
 
 def anothers_rate(step: FusedStep) -> None:
-    rightly = step.set_rates
-    step.set_rates = lambda rates: rightly([rates[0]] * step.runs)  # type: ignore[method-assign]
+    for training in step.trainings:
+        training.rates = step.trainings[0].rates  # type: ignore[method-assign]
 
 
 def anothers_images(step: FusedStep) -> None:
@@ -164,11 +146,7 @@ def anothers_images(step: FusedStep) -> None:
 
 @pytest.mark.parametrize("fault", [no_update, anothers_masks, anothers_rate, anothers_images])
 def test_a_way_whose_steps_are_others_is_left_out(
-    fault: Callable[[FusedStep], None],
-    images: Resident,
-    arm: Callable[..., Arm],
-    hardware: Hardware,
-    monkeypatch: pytest.MonkeyPatch,
+    fault: Callable[[FusedStep], None], images, arm, hardware, monkeypatch
 ) -> None:
     """A recipe whose warm-up hides what a step does, and faults that the loss of a few steps would not show."""
     rightly = FusedStep.__init__
@@ -179,36 +157,26 @@ def test_a_way_whose_steps_are_others_is_left_out(
 
     monkeypatch.setattr(FusedStep, "__init__", wrongly)
     said: list[str] = []
-    own = trials.measured(images, arm({"warmup_epochs": 1}, dropout=0.5), RUNS, hardware, said.append)
+    own = choosing.measured(images, arm({"warmup_epochs": 1}, dropout=0.5), RUNS, hardware, said.append)
     assert [way for way, rate in own.items() if rate] == [ONE_AFTER_ANOTHER]
     assert "fused is left out: a run's first steps are" in said[-1]
 
 
-def test_without_memory_no_way_is_worth_anything(
-    images: Resident, arm: Callable[..., Arm], hardware: Hardware, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_memory_no_way_is_worth_anything(images, arm, hardware, monkeypatch) -> None:
     monkeypatch.setattr(Way, "stepper", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("too large")))
-    assert set(trials.measured(images, arm(), RUNS, hardware).values()) == {0.0}
+    assert set(choosing.measured(images, arm(), RUNS, hardware).values()) == {0.0}
 
 
 @pytest.mark.parametrize(
     ("move", "expected", "agree"),
-    [
-        (1.01, 1.0, True),
-        (1.5, 1.0, False),
-        (math.nan, 1.0, False),
-        (1.0, math.inf, False),
-        (math.nan,) * 2 + (True,),
-    ],
+    [(1.01, 1.0, True), (1.5, 1.0, False), (math.nan, 1.0, False), (1.0, math.inf, False), (math.nan,) * 2 + (True,)],
 )
 def test_runs_that_are_no_numbers_agree_with_none_that_are(move: float, expected: float, agree: bool) -> None:
-    off = trials.distance(torch.full((3,), move), torch.full((3,), expected))
-    assert (off <= trials.AGREE) is agree
+    off = choosing.distance(torch.full((3,), move), torch.full((3,), expected))
+    assert (off <= choosing.AGREE) is agree
 
 
-def test_where_nothing_runs_nothing_is_remembered(
-    images: Resident, arm: Callable[..., Arm], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_where_nothing_runs_nothing_is_remembered(images, arm, monkeypatch, tmp_path) -> None:
     asked = rates(monkeypatch, lambda way: 0.0)
     memory = tmp_path / "ways"
     assert choosing.choose_way(images, arm(), RUNS, GPU, memory) == ONE_AFTER_ANOTHER

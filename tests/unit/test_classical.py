@@ -1,6 +1,7 @@
 """The older methods: features and learners against scikit-image, scikit-learn and formulas."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,13 +9,10 @@ from skimage.feature import fisher_vector, hog, learn_gmm
 from skimage.measure import block_reduce
 from sklearn.datasets import load_digits
 from takeoff.classical import fisher, gradients, kmeans, learners
-from takeoff.classical.features import FITTED, FIXED, Workshop
-from takeoff.classical.images import Images
-from takeoff.classical.learners import fit, settings
-from takeoff.classical.pixels import pixels
-from takeoff.classical.reduction import COMPONENTS, fit_reduction
-from takeoff.classical.scores import hits
-from takeoff.classical.tuning import choose
+from takeoff.classical.features import COMPONENTS, FITTED, FIXED, Workshop, fit_reduction, pixels
+from takeoff.classical.learners import choose, fit, hits, settings
+from takeoff.data.card import Card
+from takeoff.data.prepared import Prepared
 from takeoff.study.arms import Features, Learner
 from threadpoolctl import threadpool_limits
 
@@ -35,19 +33,18 @@ def photographs(number: int, side: int, channels: int = 3) -> np.ndarray:
     return images.astype(np.uint8)
 
 
-def handwriting(samples: int = 1797) -> Images:
+def handwriting(samples: int = 1797) -> Prepared:
     """Scikit-learn's digits, 1,437 to train on and 360 to be tested on, as usual."""
     digits = load_digits()
     images = (digits.images * 255 / 16).round().astype(np.uint8)[..., None]
     train = np.arange(len(images)) % 5 != 4
-    return Images(
+    return Prepared(
         images[train][:samples],
         digits.target[train][:samples].astype(np.int64),
         images[~train],
         digits.target[~train].astype(np.int64),
-        classes=10,
+        card=Card(classes=[*"0123456789"], digest="digits"),
         validation_fraction=0.2,
-        digest="digits",
     )
 
 
@@ -55,9 +52,7 @@ def handwriting(samples: int = 1797) -> Images:
 def test_hog_is_that_of_scikit_image(side: int, channels: int) -> None:
     images = photographs(3, side, channels)
     cell = gradients.hog_cell(side)
-    expected = [
-        hog(image, pixels_per_cell=(cell, cell), cells_per_block=(2, 2), channel_axis=-1) for image in images
-    ]
+    expected = [hog(image, pixels_per_cell=(cell, cell), cells_per_block=(2, 2), channel_axis=-1) for image in images]
     np.testing.assert_allclose(gradients.hog(images), expected, atol=1e-5)
 
 
@@ -86,9 +81,7 @@ def test_quadrants_are_summed() -> None:
 def test_contrast_is_normalised() -> None:
     patches = photographs(20, 6).reshape(20, -1).astype(np.float32)
     found = kmeans.contrast_normalised(patches)
-    expected = (patches - patches.mean(1, keepdims=True)) / np.sqrt(
-        patches.var(1, ddof=1, keepdims=True) + 10
-    )
+    expected = (patches - patches.mean(1, keepdims=True)) / np.sqrt(patches.var(1, ddof=1, keepdims=True) + 10)
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
@@ -105,9 +98,7 @@ def test_fisher_vectors_are_those_of_scikit_image() -> None:
 def test_descriptors_are_hog_blocks_and_colours_of_their_quarters() -> None:
     images = photographs(2, 32)
     found, colours, positions = fisher.describe(images)
-    expected = hog(
-        images[1], pixels_per_cell=(2, 2), cells_per_block=(4, 4), channel_axis=-1, feature_vector=False
-    )
+    expected = hog(images[1], pixels_per_cell=(2, 2), cells_per_block=(4, 4), channel_axis=-1, feature_vector=False)
     np.testing.assert_allclose(found[1, :169], expected.reshape(169, -1), atol=1e-5)
     # The second descriptor covers rows 0–8 and columns 2–10; its last quarter is rows 4–8, columns 6–10.
     quarter = images[1, 4:8, 6:10].reshape(-1, 3)
@@ -144,9 +135,7 @@ def test_reduction_keeps_distances_up_to_a_scale() -> None:
     reduce, _ = fit_reduction(features, each=False, generator=np.random.default_rng(0))
     reduced = reduce(features)
     assert reduced.shape[1] <= COMPONENTS
-    ratio = np.linalg.norm(reduced[0] - reduced[1:], axis=1) / np.linalg.norm(
-        features[0] - features[1:], axis=1
-    )
+    ratio = np.linalg.norm(reduced[0] - reduced[1:], axis=1) / np.linalg.norm(features[0] - features[1:], axis=1)
     np.testing.assert_allclose(ratio, ratio[0], rtol=1e-4)
     assert reduced.var(axis=0).mean() == pytest.approx(1, rel=1e-3)
 
@@ -179,7 +168,7 @@ def test_features_do_not_depend_on_images_held_out() -> None:
     training, validation = data.split(None, 3)
     changed = np.array(data.images)
     changed[validation] = 255 - changed[validation]
-    other = Images(changed, *(getattr(data, key) for key in list(Images.__dataclass_fields__)[1:]))
+    other = replace(data, images=changed)
     for name in ("pixels", "kmeans", "fisher"):
         one = Workshop(data).features(name, None, 3, final=False)
         two = Workshop(other).features(name, None, 3, final=False)

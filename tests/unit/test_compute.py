@@ -1,6 +1,5 @@
 """The compute experiment's tables and claims, from made-up measurements whose answers are known."""
 
-import json
 from itertools import combinations
 from math import inf, log
 from pathlib import Path
@@ -8,36 +7,24 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from takeoff.errors import TakeoffError
-from takeoff.experiments import compute
-from takeoff.experiments.compute_tables import duration_words, machine_words, times_table, trainings
-from takeoff.experiments.gathering import read_back
-from takeoff.experiments.plotting import save
-from takeoff.experiments.registry import Results
+from takeoff.common.errors import TakeoffError
+from takeoff.experiments.base import Results
+from takeoff.experiments.compute.design import Design, Options
+from takeoff.experiments.compute.tables import Trainings, duration_words, machine_words, times_table, trainings
+from takeoff.figures.style import save
 from takeoff.statistics.draws import best_of
-from takeoff.statistics.tables import write_csv
-from takeoff.statistics.verdicts import judge_parts
-from takeoff.study.loading import load_study
+from unit.measured import FACTORS, fixed, made_up, measured, reread, verdict
 
 CARD = {"images": {"train": 800}, "images_per_class": {"train": [80] * 10, "test": [50] * 10}}
 THREAD, THREADS, GPU = ("cpu", 1, "float32"), ("cpu", 2, "float32"), ("NVIDIA Made-up", 1, "bfloat16")
 ARMS = 4
-OPTIONS = compute.Options()
+REPOSITORY = Path(__file__).parents[2]
 
 
 def speed(*settings, blocks=6, noise=0.0):
     """A row per kind and block: each of `settings` is device, threads, precision, rate, ceiling (FLOP/s)."""
     rng = np.random.default_rng(0)
-    rows = [
-        {
-            "kind": "step",
-            "name": "relu",
-            "device": "cpu",
-            "threads": 1,
-            "precision": "float32",
-            "seconds": 1.0,
-        }
-    ]
+    rows = [{"kind": "step", "name": "relu", "device": "cpu", "threads": 1, "precision": "float32", "seconds": 1.0}]
     for device, threads, precision, rate, ceiling in settings:
         shared = {"device": device, "threads": threads, "precision": precision}
         for block in range(blocks):
@@ -53,43 +40,23 @@ def speed(*settings, blocks=6, noise=0.0):
 
 def left_out(device, threads, precision):
     return pd.DataFrame(
-        [
-            {
-                "kind": "training",
-                "device": device,
-                "threads": threads,
-                "precision": precision,
-                "note": "left out: why",
-            }
-        ]
+        [{"kind": "training", "device": device, "threads": threads, "precision": precision, "note": "left out: why"}]
     )
 
 
 @pytest.fixture
 def study(tmp_path: Path):
-    content = {
-        "title": "Made up",
-        "dataset": {"name": "made-up", "resolution": 8},
-        "recipe": {"epochs": 4},
-        "tuning": {"learning_rates": [0.01, 0.1], "seeds": 2},
-        "seeds": 3,
-        "factors": {
-            "activation": {"baseline": "tanh", "treatment": "relu"},
-            "norm": {"baseline": "none", "treatment": "batch"},
-        },
-        "experiments": {"factorial": {"threshold": 0.5}, "compute": {}},
-        "budget": {"runs": 9999, "core_hours": 9},
-    }
-    path = tmp_path / "study.json"
-    path.write_text(json.dumps(content))
-    return load_study(path)
+    factors = {name: FACTORS[name] for name in ("activation", "norm")}
+    experiments = {"factorial": {"threshold": 0.5}, "compute": {}}
+    return made_up(tmp_path, seeds=3, factors=factors, experiments=experiments)
 
 
 def results_of(study, table, accuracies=None):
     """Three final runs (1e9 operations each) and four tuning runs of every arm."""
-    names = [arm.name for arm in compute.arms(study, OPTIONS)]
+    names = [arm.name for arm in Design(study, Options()).arms()]
     assert len(names) == ARMS
     runs = pd.DataFrame([{"arm": name, "seed": seed, "flops": 1e9} for name in names for seed in range(3)])
+    runs["run_key"] = runs["arm"] + runs["seed"].map(str)
     tuning = pd.DataFrame([{"arm": name, "diverged": False} for name in names for _ in range(4)])
     values = np.linspace(0.2, 0.9, len(runs) + len(tuning)) if accuracies is None else accuracies
     runs["validation_accuracy"], tuning["validation_accuracy"] = values[: len(runs)], values[len(runs) :]
@@ -98,24 +65,23 @@ def results_of(study, table, accuracies=None):
 
 def analysed(study, table, folder, **more):
     """The tables as they are read back."""
-    tables = compute.analyse(study, OPTIONS, results_of(study, table, **more))
-    assert set(tables) == set(compute.TABLES)
-    for name, content in tables.items():
-        write_csv(content, folder / f"{name}.csv")
-    return {name: read_back(folder / f"{name}.csv") for name in tables}
+    compute = Design(study, Options())
+    tables = compute.analyse(results_of(study, table, **more))
+    assert set(tables) == set(compute.tables())
+    return reread(tables, folder)
 
 
-def findings(study, tables):
-    return {finding.claim: finding for finding in compute.judge(study, OPTIONS, tables, CARD)}
+def measure(study, tables):
+    """The one measure of each claim."""
+    found = measured("compute", Design(study, Options()), tables, CARD)
+    return {claim: one for claim, (one,) in found.items()}
 
 
 # Tables ------------------------------------------------------------------------------------------------
 
 
 def test_rates_ceilings_and_shares(study, tmp_path: Path) -> None:
-    table = pd.concat(
-        [left_out("cpu", 1, "bfloat16"), speed((*THREAD, 2e10, 8e10), (*THREADS, 3e10, 1.2e11))]
-    )
+    table = pd.concat([left_out("cpu", 1, "bfloat16"), speed((*THREAD, 2e10, 8e10), (*THREADS, 3e10, 1.2e11))])
     rates = analysed(study, table, tmp_path)["rates"].set_index("machine")
     one = rates.loc["CPU, 1 thread, float32"]
     assert one["flops_per_second"] == one["flops_per_second_low"] == pytest.approx(2e10)
@@ -147,30 +113,24 @@ def test_times_count_final_and_tuning_runs(study, tmp_path: Path) -> None:
     times = analysed(study, speed((*THREAD, 1e10, 2e10)), tmp_path)["times"].set_index("machine")
     assert set(times["n_runs"]) == {ARMS * 7}
     assert set(times["flops"]) == {ARMS * 7 * 1e9}
-    seconds = {
-        "0.1 MFLOP/s": 2.8e5,
-        "1 MFLOP/s (1980s)": 28e3,
-        "10 MFLOP/s": 2800,
-        "CPU, 1 thread, float32": 2.8,
-    }
+    seconds = {"0.1 MFLOP/s": 2.8e5, "1 MFLOP/s (1980s)": 28e3, "10 MFLOP/s": 2800, "CPU, 1 thread, float32": 2.8}
     for machine, expected in seconds.items():
         assert times.loc[machine, "seconds"] == pytest.approx(expected)
     assert times.loc["CPU, 1 thread, float32", "runs_per_day"] == pytest.approx(864_000)
     assert times.loc["0.1 MFLOP/s", "duration"] == "3.2 days"
 
 
-def test_a_tuning_run_computes_what_its_arm_does_and_gaps_are_filled_from_the_arm() -> None:
-    runs = pd.DataFrame({"arm": ["a", "a", "b"], "flops": [10.0, None, 100.0], "validation_accuracy": 0.5})
-    tuning = pd.DataFrame(
-        {"arm": ["a", "b", "b"], "validation_accuracy": [0.3, 0.9, np.nan], "diverged": [0, 1, 0]}
-    )
+def test_a_tuning_run_computes_what_its_arm_does() -> None:
+    runs = pd.DataFrame({"arm": ["a", "a", "b"], "flops": [10.0, 10.0, 100.0], "validation_accuracy": 0.5})
+    runs["run_key"] = ["1", "2", "3"]
+    tuning = pd.DataFrame({"arm": ["a", "b", "b"], "validation_accuracy": [0.3, 0.9, np.nan], "diverged": [0, 1, 0]})
     made = trainings(runs, tuning, chance=0.1)
     assert made.flops == 10 + 10 + 100 + 10 + 100 + 100
-    assert (made.runs, made.final) == (6, 3)
+    assert made.final == 3
     assert made.accuracies.tolist() == [0.5, 0.5, 0.5, 0.3, 0.1, 0.1]
     assert trainings(runs, pd.DataFrame(), chance=0.1).flops == 120
     # A run that an arm at one rate takes from the tuned arm was trained once.
-    shared = pd.concat([runs.assign(run_key=["1", "2", "3"]), runs[:1].assign(arm="c", run_key="1")])
+    shared = pd.concat([runs, runs[:1].assign(arm="c")])
     assert (trainings(shared, tuning, 0.1).flops, trainings(shared, tuning, 0.1).final) == (made.flops, 3)
 
 
@@ -223,39 +183,33 @@ def test_machines_in_words() -> None:
 
 
 @pytest.mark.parametrize("given", [None, "steps only"])
-def test_without_rates_the_probe_is_asked_for(study, given) -> None:
+def test_without_rates_the_probe_is_named(study, given) -> None:
     with pytest.raises(TakeoffError, match=r"speed\.csv: .*probe\.py"):
-        compute.analyse(study, OPTIONS, results_of(study, None if given is None else speed()))
-
-
-def test_runs_that_do_not_count_are_refused(study) -> None:
-    results = results_of(study, speed((*THREAD, 1e10, 2e10)))
-    results.runs["flops"] = np.nan
-    with pytest.raises(TakeoffError, match="no flops"):
-        compute.analyse(study, OPTIONS, results)
+        Design(study, Options()).analyse(results_of(study, None if given is None else speed()))
 
 
 # Claims ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("rate", "verdict"),
-    [(1e12, "supported"), (3e13, "contradicted"), (1e11, "contradicted"), (10**12.5, "undecided")],
+    ("rate", "expected"), [(1e12, "supported"), (3e13, "contradicted"), (1e11, "contradicted"), (10**12.5, "undecided")]
 )
-def test_a_million_times(study, tmp_path: Path, rate: float, verdict: str) -> None:
+def test_a_million_times(study, tmp_path: Path, rate: float, expected: str) -> None:
     table = speed((*THREAD, 1e9, 2e9), (*GPU, rate, 2 * rate), noise=0.02)
-    finding = findings(study, analysed(study, table, tmp_path))["million-times-faster"]
-    assert finding.parts[0].supports == (10**5.5, 10**6.5)
-    assert [judgement.verdict for judgement in judge_parts(finding.parts)] == [verdict]
-    assert finding.parts[0].estimate == pytest.approx(log(rate / 1e6), abs=0.05)
-    assert "0.1 MFLOP/s" in finding.reason
-    assert "10 MFLOP/s" in finding.reason
+    one = measure(study, analysed(study, table, tmp_path))["million-times-faster"]
+    criterion = fixed("compute")[one.claim].parts["rate"]
+    assert criterion.supports == pytest.approx((10**5.5, 10**6.5), rel=1e-6)
+    assert verdict([one]) == expected
+    assert (one.unit, one.n) == ("ratio", 6)
+    assert one.estimate == pytest.approx(log(rate / 1e6), abs=0.05)
+    assert "0.1 MFLOP/s" in one.reason
+    assert "10 MFLOP/s" in one.reason
 
 
 @pytest.mark.parametrize(
-    ("ratio", "verdict"), [(730, "supported"), (100, "undecided"), (30, "undecided"), (5, "contradicted")]
+    ("ratio", "expected"), [(730, "supported"), (100, "undecided"), (30, "undecided"), (5, "contradicted")]
 )
-def test_months_and_hours(study, tmp_path: Path, ratio: float, verdict: str) -> None:
+def test_months_and_hours(study, tmp_path: Path, ratio: float, expected: str) -> None:
     # The fastest setting of each device counts; all threads together are not one thread.
     slow_gpu, slow_cpu = ("NVIDIA Made-up", 1, "float32"), ("cpu", 1, "bfloat16")
     table = speed(
@@ -266,20 +220,17 @@ def test_months_and_hours(study, tmp_path: Path, ratio: float, verdict: str) -> 
         (*GPU, ratio * 1e9, 1e13),
         noise=0.02,
     )
-    finding = findings(study, analysed(study, table, tmp_path))["months-became-hours"]
-    (part,) = finding.parts
-    assert part.supports == (100, inf)
-    assert part.estimate == pytest.approx(log(ratio), abs=0.08)
-    assert [judgement.verdict for judgement in judge_parts([part])] == [verdict]
+    one = measure(study, analysed(study, table, tmp_path))["months-became-hours"]
+    assert fixed("compute")[one.claim].parts["time"].supports == (100, inf)
+    assert one.estimate == pytest.approx(log(ratio), abs=0.08)
+    assert verdict([one]) == expected
 
 
-def test_without_a_gpu_nothing_is_claimed_and_the_cpu_is_told(study, tmp_path: Path) -> None:
+def test_without_a_gpu_nothing_is_claimed_and_the_cpu_is_reported(study, tmp_path: Path) -> None:
     tables = analysed(study, speed((*THREAD, 3.5e10, 8e10)), tmp_path)
-    found = findings(study, tables)
-    assert set(found) == {claim.name for claim in compute.CLAIMS}
-    assert all(not finding.parts and "no GPU was measured" in finding.reason for finding in found.values())
+    found = measure(study, tables)
+    assert all(not one.part and "no GPU was measured" in one.reason for one in found.values())
     assert "does 35,000 times 1 MFLOP/s" in found["million-times-faster"].reason
-    assert all(claim.scope == "gpu" and claim.figure.startswith("compute-") for claim in compute.CLAIMS)
 
 
 # Figures -----------------------------------------------------------------------------------------------
@@ -292,23 +243,23 @@ def test_every_figure_is_drawn_with_its_numbers(study, tmp_path: Path, case: str
     else:
         table, accuracies = speed((*THREAD, 1e10, 2e10), blocks=1), np.full(ARMS * 7, 0.1)
     tables = analysed(study, table, tmp_path, accuracies=accuracies)
-    drawn = list(compute.draw(study, OPTIONS, tables))
-    assert [name for name, *_ in drawn] == list(compute.FIGURES)
-    for name, figure, numbers in drawn:
-        assert len(numbers)
-        save(figure, numbers, tmp_path / name)
-        svg = (tmp_path / f"{name}.svg").read_text()
-        assert "Made up" in svg
-        caption = Path(compute.__file__).parents[3] / "workflow" / "report" / f"compute-{name}.rst"
-        assert 1 <= len(caption.read_text().splitlines()) <= 6
-    words = (tmp_path / "rates.svg").read_text()
-    assert "a million times" in words
-    assert "told:" in words
+    compute = Design(study, Options())
+    for criteria in (fixed("compute"), {}):
+        drawn = list(compute.draw(tables, criteria))
+        assert [drawing.name for drawing in drawn] == list(compute.figures())
+        for name, figure, numbers in drawn:
+            assert len(numbers)
+            save(figure, numbers, tmp_path / name)
+            assert "Made up" in (tmp_path / f"{name}.svg").read_text()
+            caption = REPOSITORY / "workflow" / "report" / f"compute-{name}.rst"
+            assert 1 <= len(caption.read_text().splitlines()) <= 6
+        assert ("criterion:" in (tmp_path / "rates.svg").read_text()) == bool(criteria)
 
 
-def test_the_arms_are_the_factorials(study) -> None:
-    assert {arm.name for arm in compute.arms(study, OPTIONS)} == {"tanh", "tanh+batch", "relu", "relu+batch"}
-    assert compute.timed(study, OPTIONS) == []
+def test_the_arms_are_the_factorials_and_the_machine_is_measured(study) -> None:
+    compute = Design(study, Options())
+    assert {arm.name for arm in compute.arms()} == {"tanh", "tanh+batch", "relu", "relu+batch"}
+    assert (compute.timed(), compute.reads_speed()) == ([], True)
 
 
 def test_a_machine_slower_than_its_noise_has_no_upper_bound_of_time() -> None:
@@ -326,8 +277,5 @@ def test_a_machine_slower_than_its_noise_has_no_upper_bound_of_time() -> None:
             }
         ]
     )
-    made = trainings(
-        pd.DataFrame({"arm": ["a"], "flops": [1e9], "validation_accuracy": [0.5]}), pd.DataFrame(), 0.1
-    )
-    row = times_table(rates, made).iloc[-1]
+    row = times_table(rates, Trainings(1, 1e9, np.array([0.5]))).iloc[-1]
     assert (row["seconds"], row["seconds_high"]) == (1.0, inf)

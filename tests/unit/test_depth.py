@@ -2,20 +2,21 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from takeoff.errors import TakeoffError
-from takeoff.experiments import depth, stability
-from takeoff.experiments.depth_tables import changes, described, layers, slopes
-from takeoff.experiments.registry import Results
-from takeoff.statistics.verdicts import judge_claim, judge_parts
+from takeoff.common.errors import TakeoffError
+from takeoff.experiments.base import Results
+from takeoff.experiments.depth.design import Design as Depth
+from takeoff.experiments.stability.design import Design as Stability
 from takeoff.study.arms import distinct, tuning_seeds_of
 from takeoff.study.loading import load_study
 from takeoff.study.model import Study
+from unit.measured import fixed, measured, reread, verdict
 
 CARD = {"images_per_class": {"train": [130] * 10, "test": [50] * 10}, "images": {"train": 1300, "test": 500}}
 RATES = (0.01, 0.1, 1.0)
@@ -28,8 +29,8 @@ def study(write_study: Callable[..., Path]) -> Study:
 
 
 @pytest.fixture
-def options() -> depth.Options:
-    return depth.Options(depths=(5, DEEP))
+def depth(study: Study) -> Depth:
+    return Depth(study, Depth.Options(depths=(5, DEEP)))
 
 
 def tuning(study: Study, arms: list, accuracy: Callable[..., float]) -> pd.DataFrame:
@@ -56,9 +57,7 @@ def probes(study: Study, arms: list, factor: dict[str, float]) -> pd.DataFrame:
         for layer in range(1, last + 1):
             base = factor[arm.network.activation] * (1 + 0.001 * seed)
             # So that no ratio of two activations is the same in every seed.
-            change = (
-                2 * base ** (last - 1 - layer) * (1 + 0.001 * seed * layer) ** len(arm.network.activation)
-            )
+            change = 2 * base ** (last - 1 - layer) * (1 + 0.001 * seed * layer) ** len(arm.network.activation)
             rows.append(
                 {
                     "arm": arm.name,
@@ -92,27 +91,25 @@ def runs(study: Study, arms: list, accuracy: dict[str, float]) -> pd.DataFrame:
     )
 
 
-def results(study: Study, options: depth.Options, accuracy: dict[str, float]) -> Results:
-    arms = depth.arms(study, options)
+def results(depth: Depth, accuracy: dict[str, float]) -> Results:
+    study, arms = depth.study, depth.networks
     return Results(
         runs=runs(study, arms, accuracy),
         curves=pd.DataFrame(),
         card=CARD,
         tuning=tuning(study, arms, lambda network, rate, seed: accuracy[network.activation] - rate / 100),
-        probes=probes(
-            study, [arm for arm in arms if arm.probed], {"sigmoid": 0.3, "tanh": 0.9, "relu": 1.01}
-        ),
+        probes=probes(study, [arm for arm in arms if arm.probed], {"sigmoid": 0.3, "tanh": 0.9, "relu": 1.01}),
     )
 
 
 ACCURACY = {"sigmoid": 0.1, "tanh": 0.5, "relu": 0.9}
 
 
-def test_the_grid_is_what_the_options_say(study: Study, options: depth.Options) -> None:
-    arms = depth.arms(study, options)
-    assert len(arms) == 2 * 3 * 2
-    assert {arm.network.depth for arm in arms if arm.probed} == {DEEP}
-    few = depth.arms(study, depth.Options(depths=(5, DEEP), batch_everywhere=False, gaussian=True, seeds=2))
+def test_the_grid_is_what_the_options_say(study: Study, depth: Depth) -> None:
+    assert len(depth.arms()) == 2 * 3 * 2
+    assert {arm.network.depth for arm in depth.networks if arm.probed} == {DEEP}
+    options = Depth.Options(depths=(5, DEEP), batch_everywhere=False, gaussian=True, seeds=2)
+    few = Depth(study, options).networks
     names = {arm.name for arm in few}
     assert len(few) == 3 + 1 + 6 + 1
     assert "relu+batch+plain5+decay0" in names
@@ -121,55 +118,37 @@ def test_the_grid_is_what_the_options_say(study: Study, options: depth.Options) 
     assert {arm.seeds for arm in few if arm.network.depth == DEEP} == {(0, 1)}
 
 
-def test_stability_trains_nothing_that_depth_does_not(study: Study, options: depth.Options) -> None:
-    wanted = depth.arms(study, options)
-    shared = distinct([*wanted, *stability.arms(study, stability.Options(depths=(5, DEEP)))])
+def test_stability_trains_nothing_that_depth_does_not(study: Study, depth: Depth) -> None:
+    wanted = depth.arms()
+    shared = distinct([*wanted, *Stability(study, Stability.Options(depths=(5, DEEP))).arms()])
     assert [arm.name for arm in shared] == [arm.name for arm in wanted]
     assert [arm.seeds for arm in shared] == [arm.seeds for arm in wanted]
     assert {arm.tuning_seeds for arm in shared} == {4}
-    wider = distinct([*wanted, *stability.arms(study, stability.Options(depths=(DEEP,), rates=(0.1, 10)))])
-    assert next(arm for arm in wider if arm.name == f"relu+plain{DEEP}+decay0").rates == (
-        0.01,
-        0.1,
-        1.0,
-        10.0,
-    )
+    other = Stability(study, Stability.Options(depths=(DEEP,), rates=(0.1, 10)))
+    wider = distinct([*wanted, *other.arms()])
+    relu = next(arm for arm in wider if arm.name == f"relu+plain{DEEP}+decay0")
+    assert relu.learning_rates == (0.01, 0.1, 1.0, 10.0)
 
 
-def test_slopes_are_those_of_geometric_sequences(study: Study, options: depth.Options) -> None:
-    arms = depth.arms(study, options)
-    table = slopes(described(arms), results(study, options, ACCURACY).probes)
-    for row in table.itertuples():
+def test_slopes_are_those_of_geometric_sequences(depth: Depth) -> None:
+    tables = depth.analyse(results(depth, ACCURACY))
+    for row in tables["slopes"].itertuples():
         base = {"sigmoid": 0.3, "tanh": 0.9, "relu": 1.01}[row.activation] * (1 + 0.001 * row.seed)
         assert row.slope == pytest.approx(math.log(base))
-    change = changes(described(arms), results(study, options, ACCURACY).probes)
+    change, means = tables["change"], tables["layers"]
     sigmoid = change[(change["activation"] == "sigmoid") & (change["seed"] == 0)]
     assert sigmoid["ratio"].tolist() == pytest.approx([0.3 ** (DEEP - 1)] * 2)
-    means = layers(described(arms), results(study, options, ACCURACY).probes)
     logs = [math.log(0.3 * (1 + 0.001 * seed)) for seed in range(4)]
     first = means[(means["activation"] == "sigmoid") & (means["layer"] == 1)]
     assert first["gradient_norm"].tolist() == pytest.approx([3 * math.exp(DEEP * np.mean(logs))] * 4)
 
 
-def test_no_gradient_and_no_change_have_a_logarithm_too(study: Study, options: depth.Options) -> None:
-    found = results(study, options, ACCURACY)
-    still = found.probes.assign(gradient_norm=0.0, weight_change=0.0)
-    arms = described(depth.arms(study, options))
-    assert slopes(arms, still)["slope"].abs().max() < 1e-9
-    assert (changes(arms, still)["ratio"] == 1).all()
-
-
-def read_back(tables: dict[str, pd.DataFrame], tmp_path: Path) -> dict[str, pd.DataFrame]:
-    for name, table in tables.items():
-        table.to_csv(tmp_path / f"{name}.csv", index=False)
-    return {
-        name: pd.read_csv(tmp_path / f"{name}.csv", keep_default_na=False, na_values=[""]) for name in tables
-    }
-
-
-def verdicts(findings: list) -> dict[str, str]:
-    judged = {finding.claim: judge_parts(finding.parts) for finding in findings}
-    return {claim: judge_claim(parts)[0] for claim, parts in judged.items()}
+def test_no_gradient_and_no_change_have_a_logarithm_too(depth: Depth) -> None:
+    found = results(depth, ACCURACY)
+    still = replace(found, probes=found.probes.assign(gradient_norm=0.0, weight_change=0.0))
+    tables = depth.analyse(still)
+    assert tables["slopes"]["slope"].abs().max() < 1e-9
+    assert (tables["change"]["ratio"] == 1).all()
 
 
 @pytest.mark.parametrize(
@@ -182,30 +161,28 @@ def verdicts(findings: list) -> dict[str, str]:
         ({"sigmoid": 0.05, "tanh": 0.5, "relu": 0.9}, "undecided"),
     ],
 )
-def test_depths_claims_follow_the_tables(
-    study: Study, options: depth.Options, tmp_path: Path, accuracy: dict[str, float], learns: str
-) -> None:
-    tables = read_back(depth.analyse(study, options, results(study, options, accuracy)), tmp_path)
-    found = verdicts(depth.judge(study, options, tables, CARD))
-    assert found == {
+def test_depths_claims_follow_the_tables(depth: Depth, tmp_path: Path, accuracy: dict[str, float], learns: str) -> None:
+    tables = reread(depth.analyse(results(depth, accuracy)), tmp_path)
+    found = measured("depth", depth, tables, CARD)
+    assert {claim: verdict(own) for claim, own in found.items()} == {
         "sigmoid-gradients-shrink": "supported",
         "early-sigmoid-layers-learn-slowly": "supported",
         "deep-sigmoid-networks-do-not-learn": learns,
     }
-    # Whether it is depth that keeps a network from learning, its shallow one tells.
+    # The shallow network shows whether it is depth that keeps the other from learning.
     shallow = tables["accuracy"].set_index("arm").loc["sigmoid+plain5+decay0"]
     # At the rate of the final runs, though another did a little better.
     assert (shallow["learning_rate"], shallow["at_edge"]) == (0.1, False)
     assert shallow["train_accuracy"] == pytest.approx(accuracy["sigmoid"] - 0.001)
-    reason = depth.judge(study, options, tables, CARD)[2].reason
+    reasons = {one.reason for one in found["deep-sigmoid-networks-do-not-learn"]}
     reached = f"{100 * accuracy['sigmoid'] - 0.1:.1f}"
-    assert reason == f"at {DEEP} hidden layers; with 5, sigmoid's tuning runs reach {reached}%"
-    mends = tables["mends"].set_index(["change", "activation", "norm"])
-    gain = mends.loc[("ReLU for sigmoid", "relu", "none"), "gain"]
+    assert reasons == {f"at {DEEP} hidden layers; with 5, sigmoid's tuning runs reach {reached}%"}
+    remedies = tables["remedies"].set_index(["change", "activation", "norm"])
+    gain = remedies.loc[("ReLU for sigmoid", "relu", "none"), "gain"]
     assert gain == pytest.approx(accuracy["relu"] - accuracy["sigmoid"])
-    assert mends.loc[("batch norm", "relu", "batch"), "gain"] == 0
-    drawn = [name for name, _, _ in depth.draw(study, options, tables)]
-    assert drawn == list(depth.FIGURES)
+    assert remedies.loc[("batch norm", "relu", "batch"), "gain"] == 0
+    for criteria in (fixed("depth"), {}):
+        assert [drawing.name for drawing in depth.draw(tables, criteria)] == list(depth.figures())
 
 
 @pytest.mark.parametrize(
@@ -219,51 +196,52 @@ def test_depths_claims_follow_the_tables(
     ],
 )
 def test_a_layer_that_stands_still_leaves_a_bound(
-    study: Study, options: depth.Options, tmp_path: Path, activation: str, layer: str, own: tuple, both: tuple
+    depth: Depth, tmp_path: Path, activation: str, layer: str, own: tuple, both: tuple
 ) -> None:
-    tables = read_back(depth.analyse(study, options, results(study, options, ACCURACY)), tmp_path)
+    tables = reread(depth.analyse(results(depth, ACCURACY)), tmp_path)
     change = tables["change"]
     plain = change["activation"].eq(activation) & change["norm"].eq("none")
     change[f"{layer}_still"] = plain & change["initialisation"].eq("by-activation")
-    slowly = depth.judge(study, options, tables, CARD)[1]
-    assert [part.slack for part in slowly.parts] == [own, both]
-    judged = judge_claim(judge_parts(slowly.parts))[0]
-    assert judged == ("undecided" if math.inf in (own[1], both[1]) else "supported")
+    slowly = measured("depth", depth, tables, CARD)["early-sigmoid-layers-learn-slowly"]
+    assert [one.bound for one in slowly] == [own, both]
+    assert verdict(slowly) == ("undecided" if math.inf in (own[1], both[1]) else "supported")
 
 
 def test_claims_without_both_activations_say_so(study: Study, tmp_path: Path) -> None:
-    options = depth.Options(depths=(5, DEEP), activations=("tanh", "relu"))
-    tables = read_back(depth.analyse(study, options, results(study, options, ACCURACY)), tmp_path)
-    findings = depth.judge(study, options, tables, CARD)
-    assert all(not finding.parts and "depth.activations" in finding.reason for finding in findings)
-    assert [name for name, _, _ in depth.draw(study, options, tables)] == list(depth.FIGURES)
+    depth = Depth(study, Depth.Options(depths=(5, DEEP), activations=("tanh", "relu")))
+    tables = reread(depth.analyse(results(depth, ACCURACY)), tmp_path)
+    for own in measured("depth", depth, tables, CARD).values():
+        assert [one.part for one in own] == [""]
+        assert "depth.activations" in own[0].reason
+    assert [drawing.name for drawing in depth.draw(tables, fixed("depth"))] == list(depth.figures())
 
 
 # Stability -------------------------------------------------------------------------------------------
 
 
 def limits_of(study: Study, tmp_path: Path, none: Callable, batch: Callable) -> tuple[pd.DataFrame, list]:
-    options = stability.Options(depths=(5, DEEP), tuning_seeds=6)
-    arms = stability.arms(study, options)
+    """The map, and what is measured of both limits."""
+    stability = Stability(study, Stability.Options(depths=(5, DEEP), tuning_seeds=6))
 
     def accuracy(network, rate: float, seed: int) -> float:
         trains = (batch if network.norm == "batch" else none)(network.depth, rate)
         return 0.9 if trains else 0.1
 
-    found = Results(pd.DataFrame(), pd.DataFrame(), CARD, tuning(study, arms, accuracy), pd.DataFrame())
-    tables = read_back(stability.analyse(study, options, found), tmp_path)
-    assert [name for name, _, _ in stability.draw(study, options, tables)] == list(stability.FIGURES)
-    return tables["map"], stability.judge(study, options, tables, CARD)[0].parts
+    runs = tuning(study, stability.networks, accuracy)
+    found = Results(pd.DataFrame(), pd.DataFrame(), CARD, runs, pd.DataFrame())
+    tables = reread(stability.analyse(found), tmp_path)
+    assert [drawing.name for drawing in stability.draw(tables, fixed("stability"))] == list(stability.figures())
+    return tables["map"], measured("stability", stability, tables, CARD)["batch-norm-allows-more"]
 
 
 def test_a_limit_lies_between_points_of_the_grid(study: Study, tmp_path: Path) -> None:
     table, (rate, deep) = limits_of(study, tmp_path, lambda d, r: r < 0.05, lambda d, r: r < 0.5)
     # Without norm in [0.01, 0.1), with it in [0.1, 1): the ratio lies in (1, 100).
     assert math.exp(rate.estimate) == pytest.approx(10)
-    assert [math.exp(slack) for slack in rate.slack] == pytest.approx([10, 10])
-    assert judge_parts([rate])[0].verdict == "undecided"
+    assert [math.exp(end) for end in rate.bound] == pytest.approx([10, 10])
+    assert verdict([rate]) == "undecided"
     # Both train at the greatest depth: nothing is known.
-    assert deep.slack == (math.inf, math.inf)
+    assert deep.bound == (math.inf, math.inf)
     cell = table[(table["norm"] == "none") & (table["learning_rate"] == 0.1)].iloc[0]
     assert (cell["collapsed"], cell["runs"], cell["trained"]) == (6, 6, 0)
     assert cell["ci_high"] == 1
@@ -274,19 +252,29 @@ def test_two_steps_apart_is_decided(study: Study, tmp_path: Path) -> None:
     # Without norm nothing trains at the greatest depth: rates are compared at 5 layers, where its limit lies in
     # [0.01, 0.1), batch norm's above 1.
     assert math.exp(rate.estimate) == pytest.approx(100)
-    assert rate.slack == (pytest.approx(math.log(10)), math.inf)
-    assert judge_parts([rate])[0].verdict == "supported"
+    assert rate.bound == (pytest.approx(math.log(10)), math.inf)
+    assert verdict([rate]) == "supported"
     assert math.exp(deep.estimate) == pytest.approx(DEEP / 5)
-    assert deep.slack == (pytest.approx(math.log(DEEP / 5)), math.inf)
+    assert deep.bound == (pytest.approx(math.log(DEEP / 5)), math.inf)
 
 
 def test_batch_norm_that_hurts_contradicts(study: Study, tmp_path: Path) -> None:
     _, (rate, _) = limits_of(study, tmp_path, lambda d, r: True, lambda d, r: False)
-    assert judge_parts([rate])[0].verdict == "contradicted"
+    assert verdict([rate]) == "contradicted"
+
+
+def test_cells_that_were_not_tried_stay_empty(study: Study) -> None:
+    """Another experiment has tried more learning rates of one network."""
+    stability = Stability(study, Stability.Options(depths=(5, DEEP)))
+    runs = tuning(study, stability.networks, lambda network, rate, seed: 0.9)
+    runs = runs[(runs["learning_rate"] < 1) | runs["arm"].str.startswith("relu+plain5")]
+    found = Results(pd.DataFrame(), pd.DataFrame(), CARD, runs, pd.DataFrame())
+    drawing = next(iter(stability.draw(stability.analyse(found), {})))
+    assert [len(axes.texts) for axes in drawing.figure.axes[:2]] == [5, 4]
 
 
 def test_a_line_below_chance_is_refused(study: Study) -> None:
-    options = stability.Options(trains=0.11)
+    stability = Stability(study, Stability.Options(trains=0.11))
     found = Results(pd.DataFrame(), pd.DataFrame(), CARD, pd.DataFrame(), pd.DataFrame())
     with pytest.raises(TakeoffError, match=r"stability\.trains 0\.11 is no better than guessing"):
-        stability.analyse(study, options, found)
+        stability.analyse(found)

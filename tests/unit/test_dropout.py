@@ -1,46 +1,26 @@
-"""The dropout experiment: shared arms and lenders, tables of known runs, and the parts of its claim."""
-
-import json
+"""The dropout experiment: shared arms and choosers, tables of known runs, and the parts of its claim."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from pydantic import ValidationError
-from takeoff.errors import TakeoffError
-from takeoff.experiments import dropout, factorial
-from takeoff.experiments.gathering import read_back
-from takeoff.experiments.registry import Results
-from takeoff.statistics.tables import write_csv
-from takeoff.statistics.verdicts import judge_claim, judge_parts
+from takeoff.common.errors import TakeoffError
+from takeoff.experiments.base import Results
+from takeoff.experiments.dropout.design import Design, Options
+from takeoff.experiments.factorial.design import Design as Factorial
+from takeoff.statistics.intervals import mean_interval
 from takeoff.study.arms import distinct
-from takeoff.study.loading import load_study
+from unit.measured import fixed, judged, made_up, measured, reread, verdict
 
 CARD = {"images_per_class": {"train": [80] * 10, "test": [50] * 10}}
 
 
-def make_study(folder, **changes):
-    content = {
-        "title": "Made up",
-        "dataset": {"name": "digits", "resolution": 8, "train_samples": 1000},
-        "recipe": {"epochs": 4},
-        "tuning": {"learning_rates": [0.01, 0.1]},
-        "seeds": 4,
-        "factors": {
-            "activation": {"baseline": "tanh", "treatment": "relu"},
-            "norm": {"baseline": "none", "treatment": "batch"},
-            "dropout": {"baseline": 0, "treatment": 0.5},
-        },
-        "experiments": {"dropout": {}},
-        "budget": {"runs": 9999, "core_hours": 9},
-    } | changes
-    path = folder / "study.json"
-    path.write_text(json.dumps(content))
-    return load_study(path)
+DATASET = {"name": "digits", "resolution": 8, "train_samples": 1000}
 
 
 @pytest.fixture
 def study(tmp_path):
-    return make_study(tmp_path)
+    return made_up(tmp_path, dataset=DATASET)
 
 
 def make_results(study, change, options=None):
@@ -48,7 +28,7 @@ def make_results(study, change, options=None):
     rng = np.random.default_rng(1)
     noise = {seed: 0.05 * rng.normal() for seed in study.seed_list}
     runs, curves = [], []
-    for (rate, images, steps), arm in dropout.cells(study, options or dropout.Options()).items():
+    for (rate, images, steps), arm in Design(study, options or Options()).cells.items():
         gap, error = np.array([0.2, 0.3]) + np.array(change(rate, steps))
         for seed in study.seed_list:
             wobble = noise[seed] + 0.002 * rng.normal()
@@ -66,62 +46,70 @@ def helps(rate, steps):
 
 
 def analyse(study, results):
-    return dropout.analyse(study, dropout.Options(), results)
+    return Design(study, Options()).analyse(results)
 
 
-def verdict(study, tables):
-    (finding,) = dropout.judge(study, dropout.Options(), tables, CARD)
-    return judge_claim(judge_parts(finding.parts))[0]
+def measure(study, tables, options=None):
+    return measured("dropout", Design(study, options or Options()), tables, CARD)["dropout-reduces-overfitting"]
 
 
-def test_full_size_arms_are_the_factorials_and_the_rest_borrow(study):
-    arms = {arm.name: arm for arm in dropout.arms(study, dropout.Options())}
-    shared = {arm.name for arm in factorial.arms(study, factorial.Options())}
-    tuned = [name for name, arm in arms.items() if arm.tuned]
+def test_full_size_arms_are_the_factorials_and_the_rest_take_their_learning_rates(study):
+    cells = Design(study, Options()).cells
+    arms = Design(study, Options()).arms()
+    assert arms == list(cells.values())
+    shared = Factorial(study, Factorial.Options()).arms()
+    tuned = [arm.name for arm in arms if arm.tuned]
     assert tuned == ["relu", "relu+dropout0.5"]
-    assert set(tuned) <= shared
-    distinct([*factorial.arms(study, factorial.Options()), *arms.values()])
+    assert set(tuned) <= {arm.name for arm in shared}
+    distinct([*shared, *arms])
     # .2 takes the nearest rate's; at the small sizes only the ends; at twice the steps too.
-    assert {name: arm.lender for name, arm in arms.items() if not arm.tuned} == {
-        "relu+dropout0.2": "relu",
-        "relu+of800+n300": "relu",
-        "relu+dropout0.5+of800+n300": "relu+dropout0.5",
-        "relu+of800+n100": "relu",
-        "relu+dropout0.5+of800+n100": "relu+dropout0.5",
-        "relu+epochs8": "relu",
-        "relu+dropout0.5+epochs8": "relu+dropout0.5",
+    assert {cell: arm.choice_from for cell, arm in cells.items() if not arm.tuned} == {
+        (0.2, 1000, 1): "relu",
+        (0.0, 300, 1): "relu",
+        (0.5, 300, 1): "relu+dropout0.5",
+        (0.0, 100, 1): "relu",
+        (0.5, 100, 1): "relu+dropout0.5",
+        (0.0, 1000, 2): "relu",
+        (0.5, 1000, 2): "relu+dropout0.5",
     }
-    assert all(arms[name].lender in arms for name in arms if not arms[name].tuned)
+    small, longer = cells[0.5, 300, 1], cells[0.5, 1000, 2]
+    assert (small.train_samples, small.recipe.epoch_images, small.recipe.epochs) == (300, 800, 4)
+    assert (longer.train_samples, longer.recipe.epoch_images, longer.recipe.epochs) == (1000, None, 8)
+    assert all(arm.choice_from in tuned for arm in arms if not arm.tuned)
 
 
 def test_options_make_more_or_fewer_arms(study):
-    more = dropout.arms(study, dropout.Options(every_rate=True, tuned=True))
+    more = Design(study, Options(every_rate=True, tuned=True)).arms()
     assert len(more) == 3 * 3 + 2
     assert all(arm.tuned for arm in more)
-    few = dropout.arms(study, dropout.Options(rates=(0, 0.5), shares=(), seeds=2))
+    few = Design(study, Options(rates=(0, 0.5), shares=(), seeds=2)).arms()
     assert len(few) == 4
     assert {arm.seeds for arm in few} == {(0, 1)}
     for wrong in ({"steps": [2]}, {"rates": [0.5]}, {"rates": [0.5, 0.5]}, {"shares": [1.0]}):
         with pytest.raises(ValidationError):
-            dropout.Options(**wrong)
+            Options(**wrong)
+
+
+def test_large_sets_try_every_rate(tmp_path):
+    for images, arms in ((39_999, 3 + 2 * 2 + 2), (40_000, 3 * 3 + 2)):
+        study = made_up(tmp_path, dataset={"name": "mine", "resolution": 8, "train_samples": images})
+        assert len(Design(study, Options()).arms()) == arms
 
 
 def test_sizes_come_from_the_catalogue_or_must_be_given(tmp_path):
-    known = make_study(tmp_path, dataset={"name": "digits", "resolution": 8})
-    assert {images for _, images, _ in dropout.cells(known, dropout.Options())} == {130, 389, 1297}
-    unknown = make_study(tmp_path, dataset={"name": "mine", "resolution": 8, "archive": "mine.zip"})
-    with pytest.raises(
-        TakeoffError, match=r"mine has is not known beforehand; valid: dataset.train_samples as"
-    ):
-        dropout.arms(unknown, dropout.Options())
-    tiny = make_study(tmp_path, dataset={"name": "mine", "resolution": 8, "train_samples": 20})
+    known = made_up(tmp_path, dataset={"name": "digits", "resolution": 8})
+    assert {images for _, images, _ in Design(known, Options()).cells} == {130, 389, 1297}
+    unknown = made_up(tmp_path, dataset={"name": "mine", "resolution": 8, "archive": "mine.zip"})
+    with pytest.raises(TakeoffError, match=r"mine has is not known beforehand; valid: dataset.train_samples as"):
+        Design(unknown, Options()).arms()
+    tiny = made_up(tmp_path, dataset={"name": "mine", "resolution": 8, "train_samples": 20})
     with pytest.raises(TakeoffError, match=r"dropout.shares: 0.1 of 20 images leaves 2"):
-        dropout.arms(tiny, dropout.Options())
+        Design(tiny, Options()).arms()
 
 
 def test_tables_of_known_runs(study, tmp_path):
     tables = analyse(study, make_results(study, helps))
-    assert set(tables) == set(dropout.TABLES)
+    assert list(tables) == list(Design(study, Options()).tables())
     effects = tables["differences"]
     row = effects.query("response == 'gap' and images == 1000 and steps == 2").iloc[0]
     assert row["estimate"] == pytest.approx(-0.1, abs=0.005)
@@ -129,37 +117,30 @@ def test_tables_of_known_runs(study, tmp_path):
     row = effects.query("response == 'test_error' and images == 1000 and steps == 2").iloc[0]
     assert row["estimate"] == pytest.approx(-0.1, abs=0.005)
     assert row["ci_high"] - row["ci_low"] < 0.02
-    assert sorted(effects.query("images == 1000 and steps == 1 and response == 'gap'")["dropout"]) == [
-        0.2,
-        0.5,
-    ]
+    assert sorted(effects.query("images == 1000 and steps == 1 and response == 'gap'")["dropout"]) == [0.2, 0.5]
     cells = tables["cells"].set_index("arm")
     assert cells.loc["relu", "loss_change"] == pytest.approx(-0.1)
     assert cells.loc["relu+dropout0.5", "loss_change"] == pytest.approx(0.325 - 0.4)
-    assert cells.loc["relu+of800+n300", ["images", "steps", "n_seeds"]].tolist() == [300, 1, 4]
+    small = Design(study, Options()).cells[0.0, 300, 1].name
+    assert cells.loc[small, ["images", "steps", "n_seeds"]].tolist() == [300, 1, 4]
 
 
 def test_verdicts_need_gap_and_error_at_one_and_two_times_the_steps(study, tmp_path):
-    tables = analyse(study, make_results(study, helps))
-    for name, table in tables.items():
-        write_csv(table, tmp_path / f"{name}.csv")
-    read = {name: read_back(tmp_path / f"{name}.csv") for name in tables}
-    (finding,) = dropout.judge(study, dropout.Options(), read, CARD)
-    assert [part.label for part in finding.parts] == [
+    measures = measure(study, reread(analyse(study, make_results(study, helps)), tmp_path))
+    assert [one.label for one in measures] == [
         "gap, dropout 0.5 − 0, 1× steps",
         "test error, dropout 0.5 − 0, 1× steps",
         "gap, dropout 0.5 − 0, 2× steps",
         "test error, dropout 0.5 − 0, 2× steps",
     ]
-    assert finding.parts[0].estimate == pytest.approx(-10, abs=0.5)  # points
-    assert verdict(study, read) == "supported"
+    assert measures[0].estimate == pytest.approx(-10, abs=0.5)  # points
+    assert {one.arms for one in measures} == {("relu", "relu+dropout0.5", "relu+epochs8", "relu+dropout0.5+epochs8")}
+    assert verdict(measures) == "supported"
     # The gap closes only because training suffers: the error rises.
     worse = analyse(study, make_results(study, lambda rate, steps: (-0.2 * rate, 0.1 * rate)))
-    assert verdict(study, worse) == "contradicted"
-    only_late = analyse(
-        study, make_results(study, lambda rate, steps: (-0.2 * rate, -0.1 * rate * (steps - 1)))
-    )
-    assert verdict(study, only_late) == "undecided"
+    assert verdict(measure(study, worse)) == "contradicted"
+    only_late = analyse(study, make_results(study, lambda rate, steps: (-0.2 * rate, -0.1 * rate * (steps - 1))))
+    assert verdict(measure(study, only_late)) == "undecided"
 
 
 def test_more_error_of_networks_that_still_learn_does_not_contradict(study):
@@ -172,23 +153,32 @@ def test_more_error_of_networks_that_still_learn_does_not_contradict(study):
     row = tables["longer"].query("response == 'train_error' and dropout == .5").iloc[0]
     assert row["estimate"] == pytest.approx(-0.04, abs=0.005)
     assert row["ci_low"] < -0.04 < row["ci_high"]
-    (finding,) = dropout.judge(study, dropout.Options(), tables, CARD)
-    assert "twice the steps lower their training error by 4" in finding.reason
-    assert verdict(study, tables) == "undecided"
+    measures = measure(study, tables)
+    assert all("twice the steps lower their training error by 4" in one.reason for one in measures)
+    assert [one.veto for one in measures] == ["", "contradicted", "", "contradicted"]
+    # The interval stays that of the differences, though it lies against the claim.
+    (error,) = judged([measures[1]])
+    runs = tables["runs"].query("images == 1000 and steps == 1")
+    wide = 100 * runs.pivot(index="seed", columns="dropout", values="test_error")
+    assert (error.estimate, error.low, error.high) == pytest.approx(mean_interval(wide[0.5] - wide[0.0])[:3])
+    assert error.low > 0
+    assert verdict(measures) == "undecided"
     # A gap that opens contradicts all the same.
     wider = analyse(study, make_results(study, lambda rate, steps: (0.2 * rate, slow(rate, steps)[1])))
-    assert verdict(study, wider) == "contradicted"
+    assert verdict(measure(study, wider)) == "contradicted"
 
 
 def test_without_twice_the_steps_the_claim_is_not_tested(study):
-    options = dropout.Options(steps=[1])
-    tables = dropout.analyse(study, options, make_results(study, helps, options))
-    (finding,) = dropout.judge(study, options, tables, CARD)
-    assert not finding.parts
-    assert "2 times the steps" in finding.reason
+    options = Options(steps=[1])
+    tables = Design(study, options).analyse(make_results(study, helps, options))
+    (one,) = measure(study, tables, options)
+    assert one.part == ""
+    assert "dropout.steps" in one.reason
+    (drawing,) = Design(study, options).draw(tables, fixed("dropout"))
+    assert len(drawing.numbers) == 7
 
 
-def test_a_collapsed_run_has_no_gap_and_is_told_of(study):
+def test_a_collapsed_run_has_no_gap_and_is_reported(study):
     results = make_results(study, helps)
     runs = results.runs.copy()
     lost = (runs["arm"] == "relu+dropout0.5") & (runs["seed"] == 0)
@@ -197,22 +187,12 @@ def test_a_collapsed_run_has_no_gap_and_is_told_of(study):
     tables = analyse(study, Results(runs, results.curves, CARD, pd.DataFrame(), pd.DataFrame()))
     run = tables["runs"].query("arm == 'relu+dropout0.5' and seed == 0").iloc[0]
     assert (run["gap"], run["test_error"], run["collapsed"]) == (0, 0.9, True)
-    (finding,) = dropout.judge(study, dropout.Options(), tables, CARD)
-    assert "1 of 16 runs collapsed" in finding.reason
+    assert all("1 of 16 runs collapsed" in one.reason for one in measure(study, tables))
 
 
-def test_missing_and_double_runs_are_one_error_each(study):
-    results = make_results(study, helps)
-    for runs, message in (
-        (results.runs[results.runs["arm"] != "relu"], "arm relu has no run"),
-        (pd.concat([results.runs, results.runs[:1]]), "two runs with one seed"),
-    ):
-        with pytest.raises(TakeoffError, match=message):
-            analyse(study, Results(runs, results.curves, CARD, pd.DataFrame(), pd.DataFrame()))
-
-
-def test_the_figure_has_its_numbers_and_the_claim_its_figure(study):
-    drawn = list(dropout.draw(study, dropout.Options(), analyse(study, make_results(study, helps))))
-    assert [name for name, _, _ in drawn] == list(dropout.FIGURES)
-    assert len(drawn[0][2]) == 9
-    assert {claim.figure for claim in dropout.CLAIMS} == {"dropout-sizes"}
+def test_the_figure_has_its_numbers(study):
+    tables = analyse(study, make_results(study, helps))
+    for criteria in (fixed("dropout"), {}):
+        (drawing,) = Design(study, Options()).draw(tables, criteria)
+        assert [drawing.name] == list(Design(study, Options()).figures())
+        assert len(drawing.numbers) == 9

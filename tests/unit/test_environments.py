@@ -16,31 +16,31 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from takeoff.experiments.registry import EXPERIMENTS
 
+PACKAGE = SCRIPTS / "takeoff"
 PYTHONS = ("3.11", "3.12", "3.13")
 ENVIRONMENTS = sorted(path.stem for path in (REPOSITORY / "envs").glob("*.yaml"))
-DISTRIBUTIONS = {"PIL": "pillow", "skimage": "scikit-image", "sklearn": "scikit-learn", "yaml": "pyyaml"}
-"""Packages that are imported by another name than they are installed by."""
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "pydantic_core": "pydantic",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+}
+"""Packages that are imported by another name than they are installed by, or come with another."""
 CONDA = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
 """Packages that conda-forge names otherwise."""
 BEHIND = {"pandas": {"pyarrow"}}
 """Not imported by the code: pandas reads parquet with it."""
-FRACTIONS = {"pydoe"}
-"""What naming the arms takes past six factors, in every command that does."""
+ELSEWHERE = {"classical": {"torch"}}
+"""Imported by a function that is for another command alone, of a module that both share."""
+RULES = sorted((REPOSITORY / "workflow" / "rules").glob("*.smk"))
 
-COMMON = {"arguments", "digests", "errors", "files", "randomness", "records"}
-LAYERS: dict[str, set[str]] = {
-    "study": set(),
-    "data": set(),
-    "statistics": set(),
-    "models": {"study"},
-    "training": {"models", "data", "statistics", "study"},
-    "classical": {"data", "study"},
-    "probing": {"training", "experiments", "models", "data", "study"},
-    "benchmarking": {"probing", "training", "experiments", "models", "data", "study"},
-    "experiments": {"statistics", "data", "study"},
-    "tracking": {"experiments", "study"},
-}
-"""What each part of the package may import, as CONTRIBUTING.md has it."""
+ORDER = (
+    "common statistics data study figures engine jobs classical speed experiments judging tracking workflow benchmark"
+).split()
+"""The folders of the package: each imports those before it alone, as CONTRIBUTING.md has it."""
+FEWER = {"figures": {"common", "statistics", "study"}, "engine": {"common", "statistics", "data", "study"}}
+"""Folders that import fewer."""
 
 
 def project() -> dict:
@@ -65,9 +65,7 @@ def version(name: str, python: str) -> str:
         next(iter(requirement.specifier)).version
         for requirement, _ in locked()
         if canonicalize_name(requirement.name) == canonicalize_name(name)
-        and (
-            requirement.marker is None or requirement.marker.evaluate({"python_full_version": f"{python}.0"})
-        )
+        and (requirement.marker is None or requirement.marker.evaluate({"python_full_version": f"{python}.0"}))
     ]
     assert len(versions) == 1, f"requirements.lock: {name} for Python {python}: {versions}"
     return versions[0]
@@ -115,35 +113,86 @@ def imports(tree: ast.AST, nested: bool = True) -> Iterator[str]:
             yield from imports(node, nested)
 
 
+@cache
+def tree(path: Path) -> ast.Module:
+    """A file's syntax."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def module_path(module: str) -> Path | None:
     """The file of a module of this project."""
     place = SCRIPTS / module.replace(".", "/")
     return next((path for path in (place / "__init__.py", place.with_suffix(".py")) if path.is_file()), None)
 
 
-def packages_of(path: Path, nested: bool = True, seen: set[Path] | None = None) -> set[str]:
-    """The installed packages that a file needs, itself and through the modules that it imports."""
-    seen = set() if seen is None else seen
-    if path in seen:
-        return set()
-    seen.add(path)
-    found = set()
-    for module in imports(ast.parse(path.read_text(encoding="utf-8")), nested):
-        name = module.partition(".")[0]
-        if name == "takeoff":
-            inner = module_path(module)
-            found |= packages_of(inner, nested, seen) if inner else set()
-        elif name not in sys.stdlib_module_names:
-            found.add(DISTRIBUTIONS.get(name, name))
+def modules_of(path: Path, nested: bool = True, beside: bool = True) -> set[Path]:
+    """A file, and the modules of this project that it imports, themselves and through others.
+
+    With `beside`, the modules of an experiment that are found by name come with its design.
+    """
+    found: set[Path] = set()
+    left = [path]
+    while left:
+        path = left.pop()
+        if path in found:
+            continue
+        found.add(path)
+        names = [name for name in imports(tree(path), nested) if name.split(".")[0] == "takeoff"]
+        left += filter(None, map(module_path, names))
+        if path == PACKAGE / "experiments" / "registry.py":
+            left += [PACKAGE / "experiments" / name / "design.py" for name in EXPERIMENTS]
+        if beside and path.name == "design.py":
+            left += path.parent.glob("*.py")
     return found
 
 
-@pytest.mark.parametrize(("part", "below"), LAYERS.items())
-def test_imports_go_one_way(part: str, below: set[str]) -> None:
-    for path in sorted((SCRIPTS / "takeoff" / part).glob("*.py")):
-        modules = [name.split(".") for name in imports(ast.parse(path.read_text(encoding="utf-8")))]
-        parts = {names[1] for names in modules if names[0] == "takeoff" and len(names) > 1}
-        assert parts <= {part, *below, *COMMON}, path
+def packages_of(path: Path, nested: bool = True, beside: bool = True) -> set[str]:
+    """The installed packages that a file needs, itself and through the modules that it imports."""
+    found = set()
+    for module in modules_of(path, nested, beside):
+        names = {name.partition(".")[0] for name in imports(tree(module), nested)}
+        found |= {DISTRIBUTIONS.get(name, name) for name in names - {"takeoff", *sys.stdlib_module_names}}
+    return found
+
+
+def test_every_folder_has_its_place_in_the_order() -> None:
+    assert {path.parent.name for path in PACKAGE.glob("*/__init__.py")} == set(ORDER)
+
+
+@pytest.mark.parametrize("part", ORDER)
+def test_imports_go_one_way(part: str) -> None:
+    allowed = FEWER.get(part, set(ORDER[: ORDER.index(part)])) | {part}
+    wrong = [
+        f"{path.relative_to(PACKAGE)} imports {name}"
+        for path in sorted((PACKAGE / part).rglob("*.py"))
+        for name in imports(tree(path))
+        if name.startswith("takeoff.") and name.split(".")[1] not in allowed
+    ]
+    assert wrong == []
+
+
+def test_no_two_modules_import_each_other() -> None:
+    """At their top level, directly or through others."""
+    files = sorted(PACKAGE.rglob("*.py"))
+    graph = {
+        path: {inner for name in imports(tree(path), nested=False) if (inner := module_path(name))} for path in files
+    }
+    # An __init__.py imports nothing; what remains after all that import nothing are taken away is a cycle.
+    while free := [path for path, imported in graph.items() if not imported - {path} & graph.keys()]:
+        for path in free:
+            del graph[path]
+    assert [path.relative_to(PACKAGE).as_posix() for path in graph] == []
+
+
+@pytest.mark.parametrize("part", ["study", "data", "statistics", "classical", "experiments", "judging", "tracking"])
+def test_parts_without_torch(part: str) -> None:
+    for path in sorted((PACKAGE / part).rglob("*.py")):
+        assert "torch" not in {name.partition(".")[0] for name in imports(tree(path))}, path
+
+
+def test_planning_imports_neither_torch_nor_pandas() -> None:
+    for path in (SCRIPTS / "plan.py", PACKAGE / "workflow" / "project.py", PACKAGE / "workflow" / "wiring.py"):
+        assert not packages_of(path, nested=False, beside=False) & {"torch", "pandas", "matplotlib", "scipy"}
 
 
 def test_what_is_imported_is_declared() -> None:
@@ -155,17 +204,16 @@ def test_what_is_imported_is_declared() -> None:
 def verbs() -> dict[str, set[str]]:
     """The commands that each conda environment is for, as the rules say."""
     found: dict[str, set[str]] = {}
-    for path in (REPOSITORY / "workflow" / "rules").glob("*.smk"):
+    for path in RULES:
         text = path.read_text(encoding="utf-8")
-        rule = r'/envs/(\w+)\.yaml"(?:(?!/envs/).)*?(?:command\(\s*"|script\([\'"])(\w+)'
-        for environment, verb in re.findall(rule, text, re.DOTALL):
+        for environment, verb in re.findall(r'/envs/(\w+)\.yaml"(?:(?!/envs/).)*?verb\("(\w+)"\)', text, re.DOTALL):
             found.setdefault(environment, set()).add(verb)
     return found
 
 
 def test_every_rule_with_an_environment_is_seen() -> None:
-    text = "".join(path.read_text(encoding="utf-8") for path in (REPOSITORY / "workflow/rules").glob("*.smk"))
-    assert len(re.findall(r"^ *conda:", text, re.MULTILINE)) == len(re.findall(r"(?:command|script)\(", text))
+    text = "".join(path.read_text(encoding="utf-8") for path in RULES)
+    assert len(re.findall(r"^ *conda:", text, re.MULTILINE)) == len(re.findall(r"\bverb\(", text)) > 10
     assert sorted(verbs()) == ENVIRONMENTS
 
 
@@ -173,14 +221,11 @@ def test_every_rule_with_an_environment_is_seen() -> None:
 def test_a_conda_environment_holds_what_its_commands_import(environment: str) -> None:
     needed = set()
     for verb in verbs()[environment]:
-        needed |= packages_of(SCRIPTS / f"{verb}.py")
-    # The registry imports experiments by name; what they import inside functions is for analysis alone.
-    for experiment in EXPERIMENTS:
-        path = SCRIPTS / "takeoff" / "experiments" / f"{experiment}.py"
-        needed |= packages_of(path, nested=environment == "analysis")
+        needed |= packages_of(SCRIPTS / f"{verb}.py", beside=environment == "analysis")
     for package, behind in BEHIND.items():
         needed |= behind if package in needed else set()
-    assert {CONDA.get(name, name) for name in conda(environment)} - {"python"} == needed | FRACTIONS
+    needed -= ELSEWHERE.get(environment, set())
+    assert {CONDA.get(name, name) for name in conda(environment)} - {"python"} == needed
 
 
 def test_the_dependencies_that_are_explained_are_declared() -> None:

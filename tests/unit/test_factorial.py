@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.multitest import multipletests
-from takeoff.errors import TakeoffError
-from takeoff.experiments import factorial
-from takeoff.experiments.factorial_tables import RESPONSES
+from takeoff.common.errors import TakeoffError
+from takeoff.experiments.factorial.design import Design, Options
+from takeoff.experiments.factorial.tables import RESPONSES
 from takeoff.statistics.effects import COLUMNS
 from unit.factorial_runs import EPOCHS, analyse, diverge, make_results, make_study, one
 
@@ -54,7 +54,7 @@ def test_cells_say_what_is_censored_and_how_rates_were_tuned(study):
     results = make_results(study)
     results.runs["at_edge"] = results.runs["norm"] == "batch"
     cells = analyse(study, results)["cells"]
-    assert cells["arm"].tolist() == [arm.name for arm in factorial.arms(study, factorial.Options())]
+    assert cells["arm"].tolist() == [arm.name for arm in Design(study, Options()).arms()]
     tanh, relu = one(cells, arm="tanh"), one(cells, arm="relu+batch")
     assert (tanh.censored, tanh.epochs_to_threshold, tanh.n_seeds) == (3, 4, 3)
     assert relu.censored == 0
@@ -119,11 +119,9 @@ def test_tables_do_not_depend_on_the_order_of_rows_or_on_other_arms(study):
 
 
 def test_a_threshold_no_better_than_guessing_is_refused(study):
-    options = factorial.Options(threshold=0.1)
-    with pytest.raises(
-        TakeoffError, match=r"factorial.threshold 0.1 is no better than guessing; valid: above"
-    ):
-        factorial.analyse(study, options, make_results(study))
+    options = Options(threshold=0.1)
+    with pytest.raises(TakeoffError, match=r"factorial.threshold 0.1 is no better than guessing; valid: above"):
+        analyse(study, make_results(study), options)
 
 
 def test_chance_is_judged_on_the_test_images_that_are_read(tmp_path):
@@ -142,7 +140,7 @@ def test_what_does_not_fit_is_one_clear_error(study):
         ({"card": {}}, "images_per_class.test is missing"),
         ({"card": {"images_per_class": {"test": []}}}, "images_per_class.test"),
         ({"curves": curves}, "arm relu, seed 0 has no train_accuracy"),
-        ({"runs": twice}, "arm tanh has two runs with seed 0"),
+        ({"runs": twice}, "two rows with activation tanh, norm none, dropout 0, seed 0"),
         ({"runs": results.runs[results.runs["arm"] != "relu"]}, "no run with activation=relu,norm=none"),
     ):
         with pytest.raises(TakeoffError, match=message):
@@ -153,13 +151,9 @@ def test_pooled_intervals_are_those_of_the_linear_model(study):
     results = make_results(study)
     pooled = analyse(study, results)["pooled"]
     runs = results.runs
-    signs = {
-        name: 2.0 * (runs[name] == factor.treatment).to_numpy() - 1 for name, factor in study.factors.items()
-    }
+    signs = {name: 2.0 * (runs[name] == factor.treatment).to_numpy() - 1 for name, factor in study.factors.items()}
     terms = [term for order in range(4) for term in combinations(signs, order)]
-    columns = np.column_stack(
-        [np.prod([np.ones(len(runs)), *(signs[f] for f in term)], axis=0) for term in terms]
-    )
+    columns = np.column_stack([np.prod([np.ones(len(runs)), *(signs[f] for f in term)], axis=0) for term in terms])
     fit = OLS(runs["test_accuracy"].to_numpy(), columns).fit()
     for term, (low, high) in list(zip(terms, 2 * fit.conf_int(0.05), strict=True))[1:]:
         row = pooled.query("response == 'test_accuracy' and kind in ('main', 'interaction')")

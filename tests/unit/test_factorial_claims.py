@@ -1,11 +1,14 @@
 """The factorial experiment's claims: what batch norm saves, and dropout beside it, from made-up runs."""
 
 from dataclasses import replace
+from math import inf
 
 import numpy as np
 import pandas as pd
 import pytest
-from takeoff.experiments import factorial
+from takeoff.experiments.factorial.design import Design, Options
+from takeoff.judging.claims import load_claims
+from takeoff.statistics.verdicts import Part, judge_claim, judge_parts
 from unit.factorial_runs import CARD, EPOCHS, analyse, make_results, make_study, one, truth
 
 
@@ -14,48 +17,60 @@ def study(tmp_path):
     return make_study(tmp_path)
 
 
-def judged(study, results, options=None):
-    options = options or factorial.Options()
-    tables = factorial.analyse(study, options, results)
-    findings = factorial.judge(study, options, tables, CARD)
-    assert [finding.claim for finding in findings] == [claim.name for claim in factorial.CLAIMS]
-    return findings, tables
+CLAIMS = load_claims().claims
+SPEED, TOGETHER = "batch-norm-speeds-training", "dropout-and-batch-norm-do-not-add-up"
+
+
+def measured(study, results):
+    """The measures of both claims, by part in the claims' own order, and the tables."""
+    factorial = Design(study, Options())
+    tables = factorial.analyse(results)
+    measures = list(factorial.measure(tables, CARD))
+    by_claim = [[one for one in measures if one.claim == claim] for claim in (SPEED, TOGETHER)]
+    for claim, own in zip((SPEED, TOGETHER), by_claim, strict=True):
+        assert [one.part for one in own] in (list(CLAIMS[claim].parts), [""])
+        assert all(not part.part or part.unit == CLAIMS[claim].parts[part.part].unit for part in own)
+    return *by_claim, tables
+
+
+def verdict(measures):
+    parts = [Part(one, CLAIMS[one.claim].parts[one.part].criterion(0.01)) for one in measures]
+    return judge_claim(judge_parts(parts))[0]
 
 
 def test_batch_norms_speed_up_in_epochs_and_seconds(study):
-    (speed, _), tables = judged(study, make_results(study))
+    speed, _, tables = measured(study, make_results(study))
     # 95% of the plain arm's .5 at its chosen rate on tuning seeds, not of the final runs, nor at the other rate.
     assert tables["speed_up"]["threshold"].to_numpy() == pytest.approx(0.475)
     wide = tables["runs"].pivot(index="seed", columns="arm", values="validation_accuracy")
     epochs = {arm: EPOCHS * (0.475 - 0.1) / (wide[arm] - 0.1) for arm in ("relu", "relu+batch")}
     logs = np.log(np.minimum(epochs["relu"], EPOCHS) / epochs["relu+batch"])
-    first, second = speed.parts
+    first, second = speed
+    assert CLAIMS[SPEED].parts["epochs"].criterion(0.01).supports == (1, inf)
     assert (first.estimate, first.error) == pytest.approx((logs.mean(), logs.std(ddof=1) / np.sqrt(3)))
-    assert first.supports == (1, np.inf)
     assert second.estimate == pytest.approx(logs.mean() + np.log(0.05 / 0.06))
     # The blocks' ratios do not vary here at all, which does not make the product certain: it has no error.
     assert np.isnan(second.error)
-    assert [arm.name for arm in factorial.timed(study, factorial.Options())] == ["relu", "relu+batch"]
+    assert first.arms == ("relu", "relu+batch")
+    assert [arm.name for arm in Design(study, Options()).timed()] == ["relu", "relu+batch"]
 
 
 def test_the_seconds_take_in_the_steps_own_noise(study):
     results = make_results(study)
     noisy = results.speed["seconds"] * (1 + 0.1 * np.random.default_rng(5).random(len(results.speed)))
-    (speed, _), tables = judged(study, replace(results, speed=results.speed.assign(seconds=noisy)))
+    speed, _, tables = measured(study, replace(results, speed=results.speed.assign(seconds=noisy)))
     logs = np.log(tables["step_seconds"]["ratio"])
-    variances = speed.parts[0].error ** 2, logs.var(ddof=1) / 3
-    assert speed.parts[1].error == pytest.approx(np.sqrt(sum(variances)))
-    assert speed.parts[1].freedom == pytest.approx(sum(variances) ** 2 / sum(v**2 / 2 for v in variances))
-    (speed, _), _ = judged(study, replace(results, speed=None))
-    assert np.isnan(speed.parts[1].estimate)
-    assert "were not measured" in speed.reason
+    variances = speed[0].error ** 2, logs.var(ddof=1) / 3
+    assert speed[1].error == pytest.approx(np.sqrt(sum(variances)))
+    assert speed[1].freedom == pytest.approx(sum(variances) ** 2 / sum(v**2 / 2 for v in variances))
+    speed, _, _ = measured(study, replace(results, speed=None))
+    assert np.isnan(speed[1].estimate)
+    assert "were not measured" in speed[0].reason
 
 
 def test_steps_are_taken_from_where_the_runs_were_trained(study):
     results = make_results(study)
-    gpu = results.speed.assign(
-        device="A GPU", threads=None, precision="bfloat16", seconds=results.speed["seconds"] / 9
-    )
+    gpu = results.speed.assign(device="A GPU", threads=None, precision="bfloat16", seconds=results.speed["seconds"] / 9)
     both = pd.concat([results.speed, gpu], ignore_index=True)
     for device, precision, shortest in (("cpu", "float32", 0.05), ("A GPU", "bfloat16", 0.05 / 9)):
         runs = results.runs.assign(device=device, precision=precision)
@@ -66,56 +81,56 @@ def test_steps_are_taken_from_where_the_runs_were_trained(study):
 
 
 def test_a_crossing_never_seen_is_a_bound(study):
-    for arm, slack, words in (("relu", (0, np.inf), "at least"), ("relu+batch", (np.inf, 0), "at most")):
+    for arm, bound, words in (("relu", (0, inf), "at least"), ("relu+batch", (inf, 0), "at most")):
         results = make_results(study)
         late = (results.curves["arm"] == arm) & (results.curves["seed"] == 1)
         results.curves.loc[late, "validation_accuracy"] *= 0.5
-        (speed, _), tables = judged(study, results)
-        assert [part.slack for part in speed.parts] == [slack, slack]
-        assert f"1 of 3 {'plain' if arm == 'relu' else 'batch norm'} runs never got there" in speed.reason
-        assert words in speed.reason
+        speed, _, tables = measured(study, results)
+        assert [one.bound for one in speed] == [bound, bound]
+        assert f"1 of 3 {'plain' if arm == 'relu' else 'batch norm'} runs never got there" in speed[0].reason
+        assert words in speed[0].reason
         row = one(tables["speed_up"], seed=1)
         assert (row.plain_epochs if arm == "relu" else row.batch_norm_epochs) == EPOCHS
 
 
 def test_without_tuning_runs_or_above_chance_there_is_no_speed_up_to_judge(study):
     results = make_results(study)
-    (speed, _), _ = judged(study, replace(results, tuning=pd.DataFrame()))
-    assert (speed.parts, "no tuning runs" in speed.reason) == ((), True)
-    (speed, _), _ = judged(study, replace(results, tuning=results.tuning.assign(diverged=True)))
-    assert (speed.parts, "no better than guessing" in speed.reason) == ((), True)
+    speed, _, _ = measured(study, replace(results, tuning=pd.DataFrame()))
+    assert ([one.part for one in speed], "no tuning runs" in speed[0].reason) == ([""], True)
+    speed, _, _ = measured(study, replace(results, tuning=results.tuning.assign(diverged=True)))
+    assert ([one.part for one in speed], "no better than guessing" in speed[0].reason) == ([""], True)
 
 
 def test_dropout_and_batch_norm_at_relu(study):
     def accuracy(arm):
-        cost = 0.06 * (
-            arm.network.dropout > 0 and arm.network.norm == "batch" and arm.network.activation == "relu"
-        )
+        cost = 0.06 * (arm.network.dropout > 0 and arm.network.norm == "batch" and arm.network.activation == "relu")
         return truth(arm) - cost
 
     results = make_results(study, accuracy_of=accuracy)
-    (_, together), tables = judged(study, results)
+    _, together, tables = measured(study, results)
     wide = tables["runs"].pivot(index="seed", columns="arm", values="test_accuracy")
-    for part, scale, unit in zip(together.parts, (100, 1), ("points", "log-odds"), strict=True):
+    for part, scale, unit in zip(together, (100, 1), ("points", "log-odds"), strict=True):
         table = wide if unit == "points" else np.log(wide / (1 - wide))
         given = table["relu+batch+dropout0.5"] - table["relu+batch"]
         values = scale * (given - (table["relu+dropout0.5"] - table["relu"])) / 2
         assert (part.estimate, part.error) == pytest.approx((values.mean(), values.std(ddof=1) / np.sqrt(3)))
-        assert (part.supports, part.slack, part.freedom) == ((-np.inf, 0), (0, 0), 2)
-        assert unit in part.label
-    assert together.parts[0].estimate == pytest.approx(-3, abs=1.5)
+        assert (part.bound, part.veto, part.freedom, part.unit) == ((0, 0), "", 2, unit)
+        assert CLAIMS[TOGETHER].parts[unit].criterion(0.01).supports == (-inf, 0)
+    assert together[0].estimate == pytest.approx(-3, abs=1.5)
+    assert verdict([replace(part, error=part.error / 10) for part in together]) == "supported"
 
 
-@pytest.mark.parametrize(
-    ("level", "word"), [(0.1, "at chance"), (0.995, "within two standard errors of perfect")]
-)
+@pytest.mark.parametrize(("level", "word"), [(0.1, "at chance"), (0.995, "within two standard errors of perfect")])
 def test_at_floor_or_ceiling_the_interaction_is_undecided(study, level, word):
     results = make_results(
         study, noise=0.001, accuracy_of=lambda arm: level if arm.name == "relu+batch" else truth(arm)
     )
-    (_, together), _ = judged(study, results)
-    assert f"relu+batch is {word}" in together.reason
-    assert [part.slack for part in together.parts] == [(np.inf, np.inf)] * 2
+    _, together, _ = measured(study, results)
+    assert f"relu+batch is {word}" in together[0].reason
+    # No verdict, whatever the interval, which is kept.
+    assert [(part.veto, part.bound) for part in together] == [("any", (0, 0))] * 2
+    assert all(np.isfinite([part.estimate, part.error]).all() for part in together)
+    assert verdict([replace(part, error=1e-9) for part in together]) == "undecided"
 
 
 def test_dropout_that_was_not_trained_enough_decides_nothing(study):
@@ -124,18 +139,18 @@ def test_dropout_that_was_not_trained_enough_decides_nothing(study):
     for below, words in ((0.005, False), (0.05, True)):
         runs = results.runs.copy()
         runs.loc[runs["arm"] == "relu+dropout0.5", "train_accuracy"] = plain - below
-        (_, together), _ = judged(study, replace(results, runs=runs))
-        assert ("without batch norm, dropout gets" in together.reason) == words
-        assert [part.slack for part in together.parts] == [(np.inf, np.inf) if words else (0, 0)] * 2
-        assert set(together.arms) == {"relu", "relu+dropout0.5", "relu+batch", "relu+batch+dropout0.5"}
+        _, together, _ = measured(study, replace(results, runs=runs))
+        assert ("without batch norm, dropout gets" in together[0].reason) == words
+        assert [part.veto for part in together] == ["any" if words else ""] * 2
+        assert set(together[0].arms) == {"relu", "relu+dropout0.5", "relu+batch", "relu+batch+dropout0.5"}
 
 
 def test_what_a_study_lacks_is_said(tmp_path):
     study = make_study(tmp_path, k=1)
-    findings, _ = judged(study, make_results(study))
-    assert [finding.parts for finding in findings] == [(), ()]
-    assert "ReLU networks without dropout both with and without batch norm" in findings[0].reason
-    assert "does not cross batch norm with dropout" in findings[1].reason
-    assert set(factorial.figures(study, factorial.Options())) == {"effects", "log-odds", "cells", "curves"}
-    for claim in factorial.CLAIMS:
-        assert claim.figure.removeprefix("factorial-") in factorial.FIGURES
+    speed, together, _ = measured(study, make_results(study))
+    assert [one.part for one in (*speed, *together)] == ["", ""]
+    assert "ReLU networks without dropout both with and without batch norm" in speed[0].reason
+    assert "does not cross batch norm with dropout" in together[0].reason
+    assert set(Design(study, Options()).figures()) == {"effects", "log-odds", "cells", "curves"}
+    every = Design(make_study(tmp_path), Options()).figures()
+    assert all(CLAIMS[claim].figure.removeprefix("factorial-") in every for claim in (SPEED, TOGETHER))

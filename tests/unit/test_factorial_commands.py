@@ -6,14 +6,15 @@ import sys
 
 import pandas as pd
 from conftest import SCRIPTS
-from takeoff.experiments import factorial
+from takeoff.experiments.factorial.design import Design, Options
+from takeoff.judging.claims import criteria, load_claims
 from unit.factorial_runs import CARD, make_results, make_study
 
 
 def write_results(folder, study):
     """A results folder as training leaves it, with the card in it."""
     results = make_results(study)
-    for arm in factorial.arms(study, factorial.Options()):
+    for arm in Design(study, Options()).arms():
         place = folder / "arms" / arm.name
         place.mkdir(parents=True)
         for name, table in (("runs", results.runs), ("curves", results.curves)):
@@ -22,6 +23,8 @@ def write_results(folder, study):
         rate = {"learning_rate": 0.1, "at_edge": arm.network.dropout > 0, "untuned": False, "runs": tried}
         (place / "learning_rate.json").write_text(json.dumps(rate))
     (folder / "card.json").write_text(json.dumps(CARD))
+    planned = criteria(load_claims(), study, {"factorial": Options()})
+    (folder / "criteria.json").write_text(json.dumps(planned))
 
 
 def test_commands_from_runs_to_figures(tmp_path, command):
@@ -31,30 +34,25 @@ def test_commands_from_runs_to_figures(tmp_path, command):
     out = ["--data", tmp_path, "--results", tmp_path, "--out", tmp_path / "factorial"]
     done = command("analyse", "experiment", "factorial", *common, *out)
     assert done.returncode == 0, done.stderr
-    tables = factorial.tables(study, factorial.Options())
-    assert sorted(p.stem for p in (tmp_path / "factorial").iterdir()) == sorted([*tables, "choices"])
+    factorial = Design(study, Options())
+    written = sorted(p.stem for p in (tmp_path / "factorial").iterdir())
+    assert written == sorted([*factorial.tables(), "choices", "measured"])
     cells = pd.read_csv(tmp_path / "factorial" / "cells.csv")
     assert cells["at_edge"].tolist() == [False, True] * 4
     figures = tmp_path / "figures"
-    done = command("draw", "factorial", *common, "--tables", tmp_path / "factorial", "--out", figures)
+    drawing = ["draw", "factorial", *common, "--results", tmp_path, "--out", figures]
+    done = command(*drawing)
     assert done.returncode == 0, done.stderr
-    names = factorial.figures(study, factorial.Options())
-    expected = [f"factorial-{name}.{kind}" for name in names for kind in ("svg", "png", "csv")]
+    expected = [f"factorial-{name}.{kind}" for name in factorial.figures() for kind in ("svg", "png", "csv")]
     assert sorted(p.name for p in figures.iterdir()) == sorted(expected)
 
     (tmp_path / "arms" / "relu" / "curves.parquet").write_text("cut")
     (tmp_path / "factorial" / "cells.csv").unlink()
     (tmp_path / "arms" / "tanh" / "learning_rate.json").write_text("{")
     for done, message in (
-        (
-            command("analyse", "experiment", "factorial", *common, *out),
-            "learning_rate.json: not valid JSON",
-        ),
+        (command("analyse", "experiment", "factorial", *common, *out), "learning_rate.json: not valid JSON"),
         (command("analyse", "experiment", "race", *common, *out), "experiments: race is not switched on"),
-        (
-            command("draw", "factorial", *common, "--tables", tmp_path / "factorial", "--out", figures),
-            "cells.csv",
-        ),
+        (command(*drawing), "cells.csv"),
     ):
         assert done.returncode == 1
         assert done.stderr.startswith("error: ")
@@ -64,6 +62,6 @@ def test_commands_from_runs_to_figures(tmp_path, command):
 
 def test_planning_imports_nothing_heavy():
     heavy = ("pandas", "matplotlib", "torch")
-    code = f"import sys, takeoff.experiments.factorial; sys.exit(any(m in sys.modules for m in {heavy}))"
+    code = f"import sys, takeoff.experiments.factorial.design; sys.exit(any(m in sys.modules for m in {heavy}))"
     environment = {"PYTHONPATH": str(SCRIPTS)}
     assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0

@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from takeoff.common.errors import TakeoffError
 from takeoff.data import fetching
-from takeoff.data.fetching import Patience, Sums, fetch
-from takeoff.errors import TakeoffError
+from takeoff.data.catalogue import Sums
+from takeoff.data.fetching import Patience, fetch
 from unit.data_server import serve
 
 BODY = hashlib.shake_256(b"takeoff").digest(300_000)
@@ -50,12 +51,12 @@ def test_the_file_arrives_whole(site, out, kind, requests):
     get(site, out, kind)
     assert out.read_bytes() == BODY
     assert left(out) == ["archive.tgz"]
-    assert len(site.asked) == requests
+    assert len(site.requests) == requests
 
 
 def test_a_broken_download_goes_on_where_it_ended(site, out):
     get(site, out, "breaks-once")
-    assert site.asked == [("/breaks-once", None), ("/breaks-once", f"bytes={len(BODY) // 2}-")]
+    assert site.requests == [("/breaks-once", None), ("/breaks-once", f"bytes={len(BODY) // 2}-")]
 
 
 def test_a_part_of_an_earlier_run_is_resumed(site, out):
@@ -64,10 +65,10 @@ def test_a_part_of_an_earlier_run_is_resumed(site, out):
     assert f"{out}.part keeps what came" in str(raised.value)
     assert left(out) == ["archive.tgz.part"]
     kept = (out.parent / "archive.tgz.part").stat().st_size
-    site.asked.clear()
+    site.requests.clear()
     get(site, out, "good")
     assert out.read_bytes() == BODY
-    assert site.asked == [("/good", f"bytes={kept}-")]
+    assert site.requests == [("/good", f"bytes={kept}-")]
 
 
 def test_a_finished_part_needs_no_request(site, out):
@@ -75,7 +76,7 @@ def test_a_finished_part_needs_no_request(site, out):
     out.with_name("archive.tgz.part").write_bytes(BODY)
     get(site, out, "good")
     assert out.read_bytes() == BODY
-    assert site.asked == []
+    assert site.requests == []
 
 
 @pytest.mark.parametrize("found", [BODY[::-1][:5000], BODY + b"more"], ids=["other bytes", "too long"])
@@ -91,28 +92,28 @@ def test_without_a_checksum_a_part_is_not_resumed(site, out):
     out.with_name("archive.tgz.part").write_bytes(BODY[::-1][:5000])
     get(site, out, "good", sums=Sums())
     assert out.read_bytes() == BODY
-    assert site.asked == [("/good", None)]
+    assert site.requests == [("/good", None)]
 
 
-def test_a_server_that_sends_another_range_is_asked_for_everything(site, out):
+def test_a_server_that_sends_another_range_must_send_everything(site, out):
     out.parent.mkdir()
     out.with_name("archive.tgz.part").write_bytes(BODY[:5000])
     get(site, out, "other-range")
     assert out.read_bytes() == BODY
-    assert site.asked == [("/other-range", "bytes=5000-"), ("/other-range", None)]
+    assert site.requests == [("/other-range", "bytes=5000-"), ("/other-range", None)]
 
 
 def test_mirrors_are_tried_in_turn(site, out):
     get(site, out, "404", "wrong", "stalls", "good")
     assert out.read_bytes() == BODY
-    assert [path for path, _ in site.asked if path in ("/404", "/good")] == ["/404", "/good"]
+    assert [path for path, _ in site.requests if path in ("/404", "/good")] == ["/404", "/good"]
 
 
 def test_a_verified_file_is_kept(site, out):
     out.parent.mkdir()
     out.write_bytes(BODY)
     get(site, out, "good")
-    assert site.asked == []
+    assert site.requests == []
     out.write_bytes(b"something else")
     get(site, out, "good")
     assert out.read_bytes() == BODY
@@ -133,8 +134,8 @@ def test_every_address_and_its_fault_is_named_in_one_line(site, out):
         assert said in message
     assert "\n" not in message
     assert left(out) == []
-    assert [path for path, _ in site.asked].count("/404") == 1
-    assert [path for path, _ in site.asked].count("/503") == HURRIED.tries
+    assert [path for path, _ in site.requests].count("/404") == 1
+    assert [path for path, _ in site.requests].count("/503") == HURRIED.tries
 
 
 def test_a_silent_server_is_given_up(site, out):
@@ -159,24 +160,24 @@ def test_files_and_file_addresses(tmp_path, out):
     source = tmp_path / "a file.tgz"
     source.write_bytes(BODY)
     for address in (str(source), source.as_uri()):
-        fetch((address,), out, SUMS)
+        fetch([address], out, SUMS, HURRIED)
         assert out.read_bytes() == BODY
         out.unlink()
     with pytest.raises(TakeoffError, match="nowhere: no such file"):
-        fetch((str(tmp_path / "nowhere"),), out, SUMS)
+        fetch([str(tmp_path / "nowhere")], out, SUMS, HURRIED)
 
 
-def test_too_little_space_is_told_beforehand(site, out):
+def test_too_little_space_is_refused_beforehand(site, out):
     with pytest.raises(TakeoffError, match=r"no space left: .* are needed"):
         get(site, out, "good", size=1 << 60)
-    assert site.asked == []
+    assert site.requests == []
 
 
 def test_a_disk_that_fills_up(site, out, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(fetching, "_download_once", full)
+    monkeypatch.setattr(fetching, "_download", full)
     with pytest.raises(TakeoffError, match=r"archive\.tgz: no space left on the disk"):
         get(site, out, "good")
 

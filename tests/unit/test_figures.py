@@ -6,11 +6,17 @@ import pandas as pd
 import pytest
 from conftest import REPOSITORY
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from takeoff.experiments import factorial
-from takeoff.experiments.factorial_claim_figures import draw_interaction, draw_speed_up
-from takeoff.experiments.factorial_effects import draw_effects
-from takeoff.experiments.plotting import level_words, new_figure, save, switch_words, text_width
-from unit.factorial_runs import LEVELS, diverge, make_results, make_study
+from matplotlib.collections import PathCollection
+from matplotlib.colors import to_hex
+from takeoff.experiments.factorial.design import Design, Options
+from takeoff.figures.style import PUBLISHED, new_figure, save, text_width
+from takeoff.figures.words import level_words, switch_words
+from unit.factorial_runs import LEVELS, diverge, fixed_criteria, make_results, make_study
+
+
+def drawn_of(factorial, tables, criteria):
+    """Each figure and its numbers, by name."""
+    return {drawing.name: (drawing.figure, drawing.numbers) for drawing in factorial.draw(tables, criteria)}
 
 
 @pytest.fixture(
@@ -22,16 +28,16 @@ def drawn(request, tmp_path_factory):
     """A study, its tables as read back from CSV, and its figures, for several numbers of factors and seeds."""
     k, seeds, rate = request.param
     folder = tmp_path_factory.mktemp("study")
-    study, options = make_study(folder, k=k, seeds=seeds), factorial.Options(fixed_rate=rate)
+    study, options = make_study(folder, k=k, seeds=seeds), Options(fixed_rate=rate)
     results = make_results(study, options=options)
     if seeds > 1:
         results = diverge(results, "relu" if k < 4 else results.runs["arm"].iloc[-1], 1)
-    tables = {}
-    for name, table in factorial.analyse(study, options, results).items():
+    factorial, tables = Design(study, options), {}
+    for name, table in factorial.analyse(results).items():
         table.to_csv(folder / f"{name}.csv", index=False)
         tables[name] = pd.read_csv(folder / f"{name}.csv", keep_default_na=False, na_values=[""])
-    figures = {name: rest for name, *rest in factorial.draw(study, options, tables)}
-    assert list(figures) == list(factorial.figures(study, options))
+    figures = drawn_of(factorial, tables, fixed_criteria(study, options))
+    assert list(figures) == list(factorial.figures())
     return study, tables, figures
 
 
@@ -49,13 +55,21 @@ def test_every_figure_is_drawn_with_its_numbers(drawn):
     wanted = tables["effects"].query("response == 'test_accuracy_log_odds' and kind != 'simple'")
     assert logs["estimate"].to_numpy() == pytest.approx(wanted["estimate"].to_numpy())
     cells = figures["cells"][1].set_index("arm")["test_accuracy_percent"]
-    assert cells.to_dict() == pytest.approx(
-        (100 * tables["cells"].set_index("arm")["test_accuracy"]).to_dict()
-    )
+    assert cells.to_dict() == pytest.approx((100 * tables["cells"].set_index("arm")["test_accuracy"]).to_dict())
 
 
 def words_of(figure):
     return [text.get_text() for text in (*figure.texts, *(t for axes in figure.axes for t in axes.texts))]
+
+
+def published_in(axes):
+    """Where the diamonds of published values stand along an axis."""
+    marks = [spots for spots in axes.collections if same_colour(spots.get_edgecolor(), PUBLISHED)]
+    return [x for spots in marks for x in spots.get_offsets()[:, 0]]
+
+
+def same_colour(colours, colour):
+    return len(colours) > 0 and to_hex(colours[0]) == to_hex(colour)
 
 
 def test_the_published_two_by_two_stands_beside_the_same_switches(drawn):
@@ -64,8 +78,8 @@ def test_the_published_two_by_two_stands_beside_the_same_switches(drawn):
     found = points.dropna(subset="published").set_index("term")["published"].to_dict()
     expected = {"activation": 6.05, "norm": 3.75, "activation:norm": -0.95}
     assert found == {term: v for term, v in expected.items() if set(term.split(":")) <= set(study.factors)}
-    diamonds = [line for axes in figure.axes for line in axes.lines if line.get_marker() == "D"]
-    assert sorted(line.get_xdata()[0] for line in diamonds) == sorted(found.values())
+    diamonds = [x for axes in figure.axes for x in published_in(axes)]
+    assert sorted(diamonds) == sorted(found.values())
     assert any("Mishkin 2017" in words for words in words_of(figure))
 
 
@@ -88,10 +102,14 @@ def test_tuned_and_fixed_rates_are_drawn_side_by_side(drawn):
         return
     figure, numbers = figures["rates"]
     main = tables["fixed"].query("response == 'test_accuracy' and kind == 'main'")
-    dots = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
     for hollow, side in ((False, "tuned"), (True, "fixed")):
-        drawn_at = [line.get_xdata()[0] for line in dots if (line.get_markerfacecolor() == "white") == hollow]
-        assert drawn_at == pytest.approx(100 * main[side].to_numpy())
+        dots = [
+            spots.get_offsets()[:, 0]
+            for spots in figure.axes[0].collections
+            if isinstance(spots, PathCollection) and len(spots.get_offsets())
+            if same_colour(spots.get_facecolor(), "white") == hollow
+        ]
+        assert [x for xs in dots for x in xs] == pytest.approx(100 * main[side].to_numpy())
     assert numbers["difference"].to_numpy() == pytest.approx((numbers["tuned"] - numbers["fixed"]).to_numpy())
     assert any("0.03 for all" in words for words in words_of(figure))
 
@@ -105,6 +123,8 @@ def test_a_fraction_says_what_its_effects_are_mixed_up_with(drawn):
         assert "those of two are mixed up with interactions of 3 or more" in said[0]
         panels = [axes for axes in figures["curves"][0].axes if axes.get_visible()]
         assert len(panels) == 12
+        # All arms in grey, and training, validation and the threshold.
+        assert [len(axes.lines) for axes in panels] == [64 + 3] * 12
         assert "the best 12 of 64 arms" in figures["curves"][0].texts[1].get_text()
 
 
@@ -113,22 +133,24 @@ def test_the_claims_lines_and_published_values_are_drawn(drawn):
     assert ("speed-up" in figures) == (2 <= len(study.factors) <= 6)
     if "speed-up" in figures:
         figure, numbers = figures["speed-up"]
-        lines = {line.get_xdata()[0] for line in figure.axes[1].lines if len(set(line.get_xdata())) == 1}
-        assert {1, 2.3} <= lines
+        lines = [line.get_xdata()[0] for line in figure.axes[1].lines if len(set(line.get_xdata())) == 1]
+        for expected in (1, 31.0 / 13.3):
+            assert any(line == pytest.approx(expected) for line in lines)
         assert numbers["quantity"].tolist() == ["epochs", "seconds per step", "seconds"]
         product = numbers["ratio"].iloc[0] * numbers["ratio"].iloc[1]
         assert numbers["ratio"].iloc[2] == pytest.approx(product)
     if "interaction" in figures:
-        numbers = figures["interaction"][1]
+        figure, numbers = figures["interaction"]
         assert len(numbers) == 6
         without, given, both = numbers.query("unit == 'points'")["estimate"]
         assert both == pytest.approx((given - without) / 2)
+        assert sorted(published_in(figure.axes[0])) == [-8.8, -1.4, 1.4]
 
 
 @pytest.mark.parametrize("case", ["all at chance", "never reached", "nothing timed or tuned"])
 def test_claims_figures_of_runs_that_show_nothing(tmp_path, case):
-    study, options = make_study(tmp_path, k=3), factorial.Options()
-    results = make_results(study)
+    study = make_study(tmp_path, k=3)
+    factorial, results = Design(study, Options()), make_results(study)
     if case == "all at chance":
         results.curves[["train_accuracy", "validation_accuracy"]] = 0.1
         results.runs[["test_accuracy", "train_accuracy", "validation_accuracy"]] = 0.1
@@ -137,14 +159,12 @@ def test_claims_figures_of_runs_that_show_nothing(tmp_path, case):
         results.curves["validation_accuracy"] *= 0.5
     else:
         results = replace(results, tuning=results.tuning[:0], speed=None)
-    tables = factorial.analyse(study, options, results)
-    figures = {
-        "effects": draw_effects(study, tables),
-        "speed-up": draw_speed_up(study, tables),
-        "interaction": draw_interaction(study, options, tables),
-    }
-    for name, (figure, _) in figures.items():
-        check_words(name, figure)
+    tables = factorial.analyse(results)
+    # A study that was planned before there were these claims has no criteria of theirs.
+    for criteria in ({}, fixed_criteria(study)):
+        figures = drawn_of(factorial, tables, criteria)
+        for name, (figure, _) in figures.items():
+            check_words(name, figure)
     ratios = figures["speed-up"][1].set_index("quantity")
     if case == "never reached":
         assert ratios.loc["epochs", "bound"] == "unknown"
@@ -177,18 +197,14 @@ def check_words(name, figure):
             boxes = [label.get_window_extent(renderer) for label in words if label.get_text().strip()]
             for i, box in enumerate(box for box in boxes if box.width > 0):
                 assert page.x0 - 1 <= box.x0 < box.x1 <= page.x1 + 1, name
-                assert not any(
-                    box.shrunk(0.9, 0.8).overlaps(other.shrunk(0.9, 0.8)) for other in boxes[:i]
-                ), name
+                assert not any(box.shrunk(0.9, 0.8).overlaps(other.shrunk(0.9, 0.8)) for other in boxes[:i]), name
     for text in figure.texts:
         assert text.get_window_extent(renderer).x1 <= page.x1, name
 
 
 def test_collapsed_runs_are_hollow(drawn):
     _, tables, figures = drawn
-    spots = [
-        spot for axes in figures["cells"][0].axes for spot in axes.collections if hasattr(spot, "get_offsets")
-    ]
+    spots = [spot for axes in figures["cells"][0].axes for spot in axes.collections if hasattr(spot, "get_offsets")]
     hollow = sum((face[:3] == 1).all() for spot in spots for face in spot.get_facecolors())
     assert hollow == tables["runs"]["collapsed"].sum()
 

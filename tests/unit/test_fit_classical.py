@@ -1,43 +1,45 @@
 """The command that fits older methods, and what it writes."""
 
 import json
+import runpy
 import subprocess
 import sys
-from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from takeoff.classical.command import fit_all
-from takeoff.classical.images import load
-from takeoff.errors import TakeoffError
-from takeoff.records import RUNS
+from takeoff.common.errors import TakeoffError
+from takeoff.data.prepared import load_prepared
 from takeoff.study.arms import ClassicalArm, make_classical
 from takeoff.study.loading import load_study
 from takeoff.study.model import Study
+from takeoff.study.planned import arm_path, images_of, planned_arms, write_arm
+from takeoff.study.records import RUNS
 
-Command = Callable[..., subprocess.CompletedProcess[str]]
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 
 @pytest.fixture
-def study(write_study: Callable[..., Path]) -> Study:
+def study(write_study) -> Study:
     return load_study(write_study())
 
 
 @pytest.fixture
-def fitted(study: Study, digits: Path, tmp_path: Path) -> Callable[..., Path]:
+def fitted(study, digits, tmp_path, monkeypatch) -> Callable[..., Path]:
     def run(*arms: ClassicalArm) -> Path:
-        folders = [tmp_path / "arms" / arm.name for arm in arms]
-        fit_all(Namespace(study="small.yaml", data=digits, threads=1, arms=folders), study, arms)
-        return folders[0]
+        paths = [arm_path(tmp_path, arm.name) for arm in arms]
+        for path, arm in zip(paths, planned_arms(study, {"scaling": arms}), strict=True):
+            write_arm(path, arm)
+        monkeypatch.setattr(sys, "argv", ["fit_classical", "--data", str(digits), *map(str, paths)])
+        runpy.run_path(str(SCRIPTS / "fit_classical.py"))["main"]()
+        return paths[0].parent
 
     return run
 
 
-def test_a_row_per_seed_with_what_was_scored(fitted: Callable[..., Path], study: Study, digits: Path) -> None:
+def test_a_row_per_seed_with_what_was_scored(fitted, study, digits) -> None:
     arm = make_classical(study, "pixels", "logistic", 200)
     folder = fitted(arm)
     table = pq.read_table(folder / "runs.parquet")
@@ -48,7 +50,7 @@ def test_a_row_per_seed_with_what_was_scored(fitted: Callable[..., Path], study:
     best = max(choice["grid"], key=lambda row: row["validation_accuracy"])
     assert choice["setting"] == best["setting"]
     rows = table.to_pylist()
-    images = load(digits, study.dataset)
+    images = load_prepared(digits, **images_of(study).model_dump(exclude={"dataset"}))
     assert [row["seed"] for row in rows] == study.seed_list
     for row in rows:
         assert row["method"] == "pixels-logistic"
@@ -61,9 +63,7 @@ def test_a_row_per_seed_with_what_was_scored(fitted: Callable[..., Path], study:
         assert 0.8 < row["test_accuracy"] <= row["test_top5_accuracy"] <= 1
 
 
-def test_finished_runs_are_kept_and_damaged_ones_fitted_again(
-    fitted: Callable[..., Path], study: Study
-) -> None:
+def test_finished_runs_are_kept_and_damaged_ones_fitted_again(fitted, study) -> None:
     arm = make_classical(study, "hog", "logistic", 100)
     folder = fitted(arm)
     before = pq.read_table(folder / "runs.parquet").to_pylist()
@@ -81,50 +81,28 @@ def test_finished_runs_are_kept_and_damaged_ones_fitted_again(
     assert {path for path, time in files.items() if path.stat().st_mtime_ns != time} == {damaged}
 
 
-def test_a_lenders_setting_is_taken(fitted: Callable[..., Path], study: Study) -> None:
-    lender = make_classical(study, "pixels", "linear-svm", 200)
-    borrower = make_classical(study, "pixels", "linear-svm", 36, seeds=(1,), lender=lender.name)
-    with pytest.raises(TakeoffError, match=r"pixels-linear-svm\+n200.tuning.json: .*fit pixels-linear-svm"):
-        fitted(borrower)
-    folder = fitted(borrower, lender)
-    own, lent = (json.loads((folder.parent / a.name / "tuning.json").read_text()) for a in (borrower, lender))
-    assert own["lender"] == lender.name
-    assert own["setting"] == lent["setting"]
+def test_another_arms_setting_is_taken(fitted, study) -> None:
+    chooser = make_classical(study, "pixels", "linear-svm", 200)
+    taker = make_classical(study, "pixels", "linear-svm", 36, seeds=(1,), choice_from=chooser.name)
+    with pytest.raises(TakeoffError, match=r"pixels-linear-svm\+n200.tuning.json: there is no such file"):
+        fitted(taker)
+    folder = fitted(taker, chooser)
+    own, taken = (json.loads((folder.parent / a.name / "tuning.json").read_text()) for a in (taker, chooser))
+    assert own["choice_from"] == chooser.name
+    assert own["setting"] == taken["setting"]
     assert not own["runs"]
     rows = pq.read_table(folder / "runs.parquet").to_pylist()
     assert [(row["seed"], row["train_samples"]) for row in rows] == [(1, 36)]
-    (folder.parent / lender.name / "tuning.json").write_text("{}")
+    (folder.parent / chooser.name / "tuning.json").write_text("{}")
     with pytest.raises(TakeoffError, match="damaged"):
-        fitted(borrower)
+        fitted(taker)
 
 
 @pytest.mark.parametrize("features", ["kmeans", "fisher"])
-def test_thirty_six_images_of_ten_classes(fitted: Callable[..., Path], study: Study, features: str) -> None:
+def test_thirty_six_images_of_ten_classes(fitted, study, features: str) -> None:
     folder = fitted(make_classical(study, features, "linear-svm", 36))
     rows = pq.read_table(folder / "runs.parquet").to_pylist()
     assert all(row["test_accuracy"] > 0.3 for row in rows)
-
-
-def test_an_arm_that_no_experiment_asks_for_is_refused(
-    command: Callable[..., subprocess.CompletedProcess[str]],
-    write_study: Callable[..., Path],
-    digits: Path,
-    tmp_path: Path,
-) -> None:
-    path = tmp_path / "arms" / "hog-rbf-svn" / "runs.parquet"
-    done = command("fit_classical", "--study", write_study(), "--data", digits, path)
-    assert done.returncode == 1
-    assert "has no such older method" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_choices_are_named(fitted: Callable[..., Path], study: Study, digits: Path) -> None:
-    arm = make_classical(study, "hog", "rbf-svm")
-    wrong = Namespace(
-        study="small.yaml", data=digits, threads=1, arms=[Path("arms/hog-rbf-svn/runs.parquet")]
-    )
-    with pytest.raises(TakeoffError, match=r"hog-rbf-svn.*did you mean hog-rbf-svm\?"):
-        fit_all(wrong, study, [arm])
 
 
 def test_torch_is_not_imported() -> None:

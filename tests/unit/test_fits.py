@@ -1,21 +1,17 @@
 """Power laws, gains per doubling and ratios of crossing times: known answers, and their commands."""
 
-import subprocess
-import sys
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import optimize, stats
-from takeoff.errors import TakeoffError
+from takeoff.common.errors import TakeoffError
 from takeoff.statistics.censoring import COLUMNS as CROSSINGS
 from takeoff.statistics.censoring import Crossing, crossing_ratio, crossings_table
 from takeoff.statistics.fits import EVERY, beta_profile_interval, beta_resampling_interval, fit_power_law
 from takeoff.statistics.scaling import COLUMNS, gains_per_doubling, log_slopes, scaling, scaling_table
 
-REPOSITORY = Path(__file__).parents[2]
 SIZES = np.array([100, 200, 500, 1000, 2000, 5000, 10000])
 
 
@@ -25,9 +21,7 @@ def law(sizes, alpha=2.0, beta=0.35, gamma=0.05):
 
 def noisy(draws, seed=0, spread=0.03, **parameters):
     """Errors of the law, (draws, sizes), scattered log-normally."""
-    return law(SIZES, **parameters) * np.exp(
-        spread * np.random.default_rng(seed).normal(size=(draws, len(SIZES)))
-    )
+    return law(SIZES, **parameters) * np.exp(spread * np.random.default_rng(seed).normal(size=(draws, len(SIZES))))
 
 
 def points(errors):
@@ -36,14 +30,7 @@ def points(errors):
     return np.tile(SIZES, len(errors)), errors.ravel(), draws
 
 
-def analyse(*arguments):
-    command = [sys.executable, REPOSITORY / "scripts" / "analyse.py", *arguments]
-    return subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
-
-
-@pytest.mark.parametrize(
-    ("alpha", "beta", "gamma"), [(2, 0.35, 0.05), (0.9, 0.07, 0.2), (30, 1.2, 0.01), (1, 0.25, 0)]
-)
+@pytest.mark.parametrize(("alpha", "beta", "gamma"), [(2, 0.35, 0.05), (0.9, 0.07, 0.2), (30, 1.2, 0.01), (1, 0.25, 0)])
 def test_fit_recovers_the_law_of_exact_errors(alpha, beta, gamma):
     found = fit_power_law(SIZES, law(SIZES, alpha, beta, gamma))
     assert found[:3] == pytest.approx((alpha, beta, gamma), rel=1e-3, abs=1e-6)
@@ -118,14 +105,6 @@ def test_resampling_keeps_draws_whole():
     assert again == pytest.approx((0.35, 0.35), rel=1e-3)
 
 
-def test_impossible_fits_are_refused():
-    for sizes, errors in (([1, 2], [0.2, 0.1]), (SIZES, law(SIZES) * 0), (-SIZES, law(SIZES))):
-        with pytest.raises(ValueError, match="sizes"):
-            fit_power_law(sizes, errors)
-    with pytest.raises(ValueError, match="four errors"):
-        beta_profile_interval(SIZES[:3], law(SIZES[:3]))
-
-
 def test_slopes_are_scipys_and_gains_interpolate():
     errors = noisy(3)
     expected = [stats.linregress(np.log(SIZES), np.log(row)).slope for row in errors]
@@ -172,9 +151,7 @@ def test_copies_at_the_largest_size_count_as_one_draw():
     sizes, values, draws = points(errors)
     kept = (sizes < SIZES[-1]) | (draws == 0)
     row = scaling(SIZES, errors)
-    assert (row["beta_low"], row["beta_high"]) == pytest.approx(
-        beta_profile_interval(sizes[kept], values[kept])
-    )
+    assert (row["beta_low"], row["beta_high"]) == pytest.approx(beta_profile_interval(sizes[kept], values[kept]))
     copied = beta_profile_interval(sizes, values)
     assert row["beta_high"] - row["beta_low"] > copied[1] - copied[0]
     assert row["note"] == "in the law the largest size counts as one draw"
@@ -202,20 +179,17 @@ def runs():
     """A plateau and a law that goes on, five draws each."""
     rows = [
         (method, draw, size, 1 - errors[draw, at])
-        for method, errors in (
-            ("hog", noisy(5, beta=1.0, alpha=30, gamma=0.4, spread=0.005)),
-            ("large", noisy(5, 1)),
-        )
+        for method, errors in (("hog", noisy(5, beta=1.0, alpha=30, gamma=0.4, spread=0.005)), ("large", noisy(5, 1)))
         for draw in range(5)
         for at, size in enumerate(SIZES)
     ]
     return pd.DataFrame(rows, columns=["method", "seed", "train_samples", "test_accuracy"])
 
 
-def test_scaling_command(tmp_path, runs):
+def test_scaling_command(tmp_path, command, runs):
     runs.sample(frac=1, random_state=0).to_csv(tmp_path / "runs.csv", index=False)
     common = ("scaling", "--runs", tmp_path / "runs.csv", "--size", "train_samples", "--group", "method")
-    done = analyse(*common, "--response", "test_accuracy", "--out", tmp_path / "out.csv")
+    done = command("analyse", *common, "--response", "test_accuracy", "--out", tmp_path / "out.csv")
     assert done.returncode == 0, done.stderr
     table = pd.read_csv(tmp_path / "out.csv").set_index("method")
     assert tuple(table.columns) == COLUMNS
@@ -225,14 +199,14 @@ def test_scaling_command(tmp_path, runs):
     assert large["gain_low"] > 0.01
     assert plateau["gain_high"] < 0.01
     assert plateau["gamma"] == pytest.approx(0.4, abs=0.01)
-    refused = analyse(*common, "--response", "seed", "--out", tmp_path / "no.csv")
+    refused = command("analyse", *common, "--response", "seed", "--out", tmp_path / "no.csv")
     assert refused.returncode == 1
     assert refused.stderr == "error: --response seed: a column cannot be a response and something else\n"
 
 
 def test_an_error_of_nothing_takes_the_number_of_images(runs):
     errors = np.where(runs.index == 3, 0, 1 - runs["test_accuracy"])
-    with pytest.raises(TakeoffError, match=r"row 4: an error of 0 has no logarithm; valid: .*--images N"):
+    with pytest.raises(TakeoffError, match=r"row 4: 0 .*; valid: .*--images N"):
         scaling_table(runs, "method", "seed", "train_samples", errors)
     table = scaling_table(runs, "method", "seed", "train_samples", errors, nearest=0.5 / 360)
     assert table["slope"].notna().all()
@@ -244,22 +218,14 @@ def test_ratio_of_crossings_is_the_t_interval_of_log_ratios():
     tanh, relu = np.array([12.0, 15, 10, 18]), np.array([3.0, 4, 3, 4])
     found = crossing_ratio(*([Crossing(t, False) for t in arm] for arm in (tanh, relu)))
     logs = stats.ttest_rel(np.log(tanh), np.log(relu)).confidence_interval()
-    assert found[:3] == pytest.approx(
-        (stats.gmean(tanh) / stats.gmean(relu), np.exp(logs.low), np.exp(logs.high))
-    )
+    assert found[:3] == pytest.approx((stats.gmean(tanh) / stats.gmean(relu), np.exp(logs.low), np.exp(logs.high)))
     assert found.bound == "none"
     assert np.isnan(crossing_ratio([Crossing(2, False)], [Crossing(1, False)])[1:3]).all()
 
 
 @pytest.mark.parametrize(
     ("late", "late_over", "bound"),
-    [
-        ([1], [], "lower"),
-        ([0, 1, 2, 3], [], "lower"),
-        ([], [2], "upper"),
-        ([1], [2], "unknown"),
-        ([1], [1], "unknown"),
-    ],
+    [([1], [], "lower"), ([0, 1, 2, 3], [], "lower"), ([], [2], "upper"), ([1], [2], "unknown"), ([1], [1], "unknown")],
 )
 def test_censored_crossings_bound_the_ratio(late, late_over, bound):
     """Against the ratio with a later horizon, where all cross."""
@@ -286,15 +252,6 @@ def test_censored_crossings_bound_the_ratio(late, late_over, bound):
         assert (found.low, found.high) == (0, np.inf)
 
 
-def test_impossible_ratios_are_refused():
-    one = [Crossing(1, False)]
-    for wrong, message in (((one, one * 2), "1 crossings for 2"), (([], []), "0 crossings")):
-        with pytest.raises(ValueError, match=message):
-            crossing_ratio(*wrong)
-    with pytest.raises(ValueError, match="above 0"):
-        crossing_ratio(one, [Crossing(0, False)])
-
-
 @pytest.fixture
 def curves():
     """Training accuracy that rises linearly: relu reaches 0.75 in 5 epochs, tanh in 15, sigmoid never."""
@@ -306,11 +263,11 @@ def curves():
     return pd.DataFrame(rows, columns=["activation", "seed", "epoch", "train_accuracy"])
 
 
-def test_crossings_command(tmp_path, curves):
+def test_crossings_command(tmp_path, command, curves):
     lacking = (curves["activation"] == "relu") & (curves["seed"] == 2)
     curves[~lacking].to_csv(tmp_path / "curves.csv", index=False)
     common = ("crossings", "--curves", tmp_path / "curves.csv", "--arm", "activation")
-    done = analyse(*common, "--value", "train_accuracy", "--threshold", 0.75, "--out", tmp_path / "out.csv")
+    done = command("analyse", *common, "--value", "train_accuracy", "--threshold", 0.75, "--out", tmp_path / "out.csv")
     assert done.returncode == 0, done.stderr
     table = pd.read_csv(tmp_path / "out.csv")
     assert tuple(table.columns) == CROSSINGS
@@ -326,10 +283,7 @@ def test_wrong_curves_are_one_clear_error(curves):
     for wrong, message in (
         (curves[curves["activation"] == "tanh"].reset_index(drop=True), "one level .tanh.; valid: two"),
         (curves.drop(columns="seed"), "two rows with activation tanh, seed 0, epoch 0; valid: one"),
-        (
-            curves.assign(epoch=curves["epoch"] - 1),
-            "column epoch: rows 1, 22, 43 and 6 more: -1 is not valid",
-        ),
+        (curves.assign(epoch=curves["epoch"] - 1), "column epoch: rows 1, 22, 43 and 6 more: -1 is not valid"),
         (
             curves.assign(train_accuracy=curves["train_accuracy"] + 0.75),
             "activation tanh or relu is at 0.75 from epoch 0 on: there is no ratio",

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from statsmodels.regression.linear_model import OLS
-from takeoff.errors import TakeoffError
+from takeoff.common.errors import TakeoffError
 from takeoff.statistics.contrasts import interaction_weights
 from takeoff.statistics.design import design_of
 from takeoff.statistics.effects import effects_table
@@ -23,8 +23,7 @@ NAMES = "abcdefghi"
 
 
 @pytest.mark.parametrize(
-    ("k", "resolution", "cells"),
-    [(8, 5, 64), (8, 4, 16), (7, 5, 64), (7, 4, 16), (7, 3, 8), (9, 5, 128), (3, 3, 4)],
+    ("k", "resolution", "cells"), [(8, 5, 64), (8, 4, 16), (7, 5, 64), (7, 4, 16), (7, 3, 8), (9, 5, 128), (3, 3, 4)]
 )
 def test_a_fraction_has_the_resolution_that_was_asked_for(k, resolution, cells):
     rows = np.array(fraction_rows(k, resolution))

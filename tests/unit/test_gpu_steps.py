@@ -11,8 +11,8 @@ from engine import WORDS
 LOSSES, STARTS = "a value read in Graphed.epoch", "a copy to the GPU in _Captured.load"
 CAPTURES, ENDS = "all awaited in _Captured._capture", "all awaited in Graphed.epoch"
 EPOCH = {
-    "one after another": {"a value read in Eager._epoch": 1},
-    "3 fused": {"a value read in Eager._epoch": 3},
+    "one after another": {"a value read in Eager.epoch": 1},
+    "3 fused": {"a value read in Eager.epoch": 3},
     "3 overlapped, graph": {STARTS: 3, LOSSES: 3, ENDS: 1, CAPTURES: 3},
     "3 fused, graph": {STARTS: 1, LOSSES: 3, ENDS: 1, CAPTURES: 1},
 }
@@ -33,27 +33,25 @@ def seen() -> dict[str, Seen]:
     return found
 
 
-def test_the_host_waits_for_an_epochs_losses_and_for_no_step(seen: dict[str, Seen]) -> None:
+def test_the_host_waits_for_an_epochs_losses_and_for_no_step(seen) -> None:
     assert {words: seen[words] for words in WORDS} == dict.fromkeys(WORDS, EPOCH)
 
 
 @pytest.mark.parametrize(
     ("how", "what"), [("waits", "a value read"), ("copies", "a copy to the GPU"), ("undoes", "a value read")]
 )
-def test_a_step_that_waits_is_found(seen: dict[str, Seen], how: str, what: str) -> None:
+def test_a_step_that_waits_is_found(seen, how: str, what: str) -> None:
     """In its batch; in its backward pass, which flattens only where runs are fused."""
     assert set(seen[how]) == set(EPOCH)
     for way, counts in seen[how].items():
-        step = "FusedStep" if "fused" in way else "OneStep"
+        place = "FusedStep.__call__" if how == "undoes" else "Step.batch"
         groups = 3 if "overlapped" in way else 1
         # Two steps an epoch, or three to warm up and the one that is captured.
-        more = {f"{what} in {step}.__call__": groups * (4 if "graph" in way else 2)}
+        more = {f"{what} in {place}": groups * (4 if "graph" in way else 2)}
         assert counts == EPOCH[way] | (more if "fused" in way or how != "undoes" else {})
 
 
-def test_an_operation_on_both_devices_is_found(seen: dict[str, Seen]) -> None:
+def test_an_operation_on_both_devices_is_found(seen) -> None:
     assert set(seen["mixes"]) == set(EPOCH)
     for counts in seen["mixes"].values():
-        assert next(iter(counts)).startswith(
-            "FakeTensorDeviceMismatchError: Expected all tensors to be on the same"
-        )
+        assert next(iter(counts)).startswith("FakeTensorDeviceMismatchError: Expected all tensors to be on the same")

@@ -4,18 +4,18 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from conftest import SCRIPTS
-from takeoff.errors import TakeoffError
-from takeoff.study.arms import Arm, Run
-from takeoff.training.checkpoints import Checkpoints
-from takeoff.training.engine import train
-from takeoff.training.hardware import Hardware, choose, first_line, out_of_memory
-from takeoff.training.resident import Resident
+from takeoff.common.errors import TakeoffError
+from takeoff.engine.hardware import Hardware
+from takeoff.jobs.checkpoints import Checkpoints
+from takeoff.jobs.hardware import choose, first_line, out_of_memory
+from takeoff.jobs.running import train
+from takeoff.study.arms import Run
 
 
 def test_asking_for_a_gpu_where_there_is_none_says_so() -> None:
@@ -38,7 +38,7 @@ def test_asking_for_a_gpu_where_there_is_none_says_so() -> None:
 def test_small_images_are_trained_on_in_float32_on_every_machine(
     monkeypatch, computes: bool, side: int | None, asked: str, found: str
 ) -> None:
-    monkeypatch.setattr("takeoff.training.hardware._cpu_computes_bfloat16", lambda: computes)
+    monkeypatch.setattr("takeoff.jobs.hardware._cpu_computes_bfloat16", lambda: computes)
     assert choose("cpu", asked, side=side).precision == found
 
 
@@ -69,7 +69,7 @@ def test_a_lack_of_memory_is_known_behind_the_error_that_it_brought_about() -> N
 def test_what_a_step_frees_the_next_one_has_without_asking_the_system() -> None:
     script = """
 import resource, sys, torch
-from takeoff.training.memory import keep_freed_memory
+from takeoff.jobs.hardware import keep_freed_memory
 if sys.argv[1] == "keep":
     keep_freed_memory()
 for step in range(40):
@@ -89,10 +89,86 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
     assert faults["keep"] < 100 < faults["as torch comes"], faults
 
 
-def test_training_on_a_cpu_keeps_freed_memory(
-    images: Resident, arm: Callable[..., Arm], hardware: Hardware, monkeypatch
-) -> None:
+def test_training_on_a_cpu_keeps_freed_memory(images, arm, hardware, monkeypatch) -> None:
     kept: list[bool] = []
-    monkeypatch.setattr("takeoff.training.engine.keep_freed_memory", lambda: kept.append(True))
+    monkeypatch.setattr("takeoff.jobs.running.keep_freed_memory", lambda: kept.append(True))
     list(train(images, arm({"epochs": 1}), [Run(0, 0.05)], hardware, Checkpoints()))
     assert kept == [True]
+
+
+# Several GPUs ----------------------------------------------------------------------------------------
+
+JOB = """
+import sys, tempfile
+from types import SimpleNamespace
+current = []
+cuda = SimpleNamespace(
+    device_count=lambda: int(sys.argv[2]),
+    get_device_properties=lambda number: SimpleNamespace(uuid=f"GPU-{number}"),
+    set_device=current.append,
+)
+sys.modules["torch"] = SimpleNamespace(cuda=cuda, device=object)
+from takeoff.jobs.hardware import take_gpu
+tempfile.tempdir = sys.argv[1]
+print(take_gpu(), take_gpu(), current, flush=True)
+sys.stdin.read()
+"""
+
+
+def start(folder: Path, gpus: int) -> subprocess.Popen:
+    """A job that takes a GPU and keeps it until its input ends."""
+    return subprocess.Popen(
+        [sys.executable, "-c", JOB, folder, str(gpus)],
+        env={"PYTHONPATH": str(SCRIPTS)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_each_job_has_a_gpu_of_its_own_as_long_as_there_are_any(tmp_path) -> None:
+    jobs: list[subprocess.Popen] = []
+    told = []
+    for _ in range(3):
+        jobs.append(start(tmp_path, gpus=2))
+        told.append(jobs[-1].stdout.readline().split(maxsplit=2))
+    assert told[:2] == [["0", "0", "[0]\n"], ["1", "1", "[1]\n"]]
+    assert told[2][0] in {"0", "1"}  # more jobs than GPUs
+    jobs[0].kill()
+    jobs[0].wait()
+    jobs.append(start(tmp_path, gpus=2))
+    assert jobs[-1].stdout.readline().startswith("0 0")
+    for job in jobs:
+        job.kill()
+        job.communicate()
+
+
+def test_a_job_on_a_gpu_takes_one(monkeypatch) -> None:
+    asked = []
+    monkeypatch.setattr("takeoff.jobs.hardware.take_gpu", lambda: asked.append("a GPU"))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "NVIDIA Made-up")
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
+    for setting in ("benchmark", "deterministic", "allow_tf32"):
+        monkeypatch.setattr(torch.backends.cudnn, setting, getattr(torch.backends.cudnn, setting))
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    assert choose("auto").name == "NVIDIA Made-up"
+    assert asked == ["a GPU"]
+    choose("cpu")
+    assert asked == ["a GPU"]
+
+
+def test_where_no_lock_can_be_had_jobs_share(tmp_path) -> None:
+    jobs = [start(tmp_path / "missing", gpus=2) for _ in range(2)]
+    assert {job.stdout.readline().split()[0] for job in jobs} <= {"0", "1"}
+    for job in jobs:
+        _, told = job.communicate("")
+        assert job.returncode == 0, told
+
+
+def test_the_only_gpu_is_everyones(tmp_path) -> None:
+    jobs = [start(tmp_path, gpus=1) for _ in range(2)]
+    assert [job.stdout.readline() for job in jobs] == ["0 0 [0]\n"] * 2
+    assert not list(tmp_path.iterdir())
+    for job in jobs:
+        job.communicate("")

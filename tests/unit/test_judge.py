@@ -1,160 +1,121 @@
-"""The table that judges the claims, by the command, of made-up experiments."""
+"""The tables that judge the claims, by the command: of made-up claims and measures, and of our own claims."""
 
 import json
+import shutil
 import sys
-from types import ModuleType
+from dataclasses import replace
 
 import judge
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from numpy import inf
 from scipy import stats
-from takeoff.errors import TakeoffError
-from takeoff.experiments import plotting, registry
-from takeoff.experiments.claims import Finding
-from takeoff.experiments.judging import undecided_words
-from takeoff.statistics.verdicts import Part, judge_parts
+from takeoff.common.errors import TakeoffError
+from takeoff.common.files import write_json
+from takeoff.common.tables import write_csv
+from takeoff.experiments.analysis import analysed
+from takeoff.experiments.base import Experiment
+from takeoff.experiments.registry import enabled
+from takeoff.figures import style
+from takeoff.judging.claims import claims_file, criteria, load_claims
+from takeoff.judging.judge import COLUMNS, PART_COLUMNS, undecided_words
+from takeoff.statistics.measures import Measure, measures_table
+from takeoff.statistics.verdicts import judge_parts
+from takeoff.study.arms import make_arm
+from takeoff.study.loading import load_study
 from takeoff.study.settings import Settings
-from unit.made_up_claims import RATIOS, claim
+from unit.made_up_claims import EPOCHS, RATIOS, part, stated
 
-pytestmark = pytest.mark.usefixtures("no_collection")
-DESIGN = "claim,source,statement,quantity,estimate,ci_low,ci_high,criterion,verdict,published,experiment,figure,reason"
-PARTS = "claim,part,unit,n,estimate,ci_low,ci_high,level,supports,contradicts,p_value,p_adjusted,verdict"
+SIDES = {"quantity": "the gain", "unit": "points", "supports": {"above": 0}}
+SECONDS = {"quantity": "the ratio", "unit": "ratio", "supports": {"above": 0, "below": 1}, "family": "times"}
+MADE_UP = {
+    "scopes": {"much data": {"train_samples": 40_000, "study": "cifar10"}},
+    "claims": {
+        "faster": stated("faster", rests_on=["error"]),
+        "cheaper": stated("cheaper", parts={"seconds": SECONDS}),
+        "both": stated("both", parts={"gap": SIDES, "error": SIDES}),
+        "gpu": stated("gpu"),
+        "large": stated("large", "moment", {"gain": SIDES}, scope="much data"),
+        "small": stated("small", "moment", {"gain": SIDES | {"supports": {"above": "margin"}}}),
+    },
+}
 
 
-def fake(monkeypatch, name, claims, find):
-    """An experiment that judges its claims by `find`, given its only table, `values`."""
-    module = ModuleType(f"takeoff.experiments.{name}")
+def race(faster=RATIOS, cheaper=(1.2, 1.3, 1.25, 1.28), zero=(-1.0, 1.0, 0.5, -0.5), **changes):
+    """What the race measured of its claims."""
+    return [
+        Measure.missing("gpu", "no GPU was measured"),
+        replace(Measure.of("faster", "epochs", "epochs", faster, "ratio", reason="not seconds"), **changes),
+        Measure.of("cheaper", "seconds", "seconds", cheaper, "ratio"),
+        Measure.of("both", "gap", "gap", cheaper, "points"),
+        Measure.of("both", "error", "error", zero, "points"),
+    ]
 
-    class Options(Settings):
-        line: float = 2.0
 
-    module.Options, module.TABLES, module.FIGURES, module.CLAIMS = Options, ("values",), {}, tuple(claims)
-    module.judge = lambda study, options, tables, card: find(tables["values"], options, card)
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    return module
+def moment(gain=(2.0, 2.2, 1.8)):
+    return [Measure.of(name, "gain", "gain", gain, "points") for name in ("large", "small")]
 
 
 @pytest.fixture
 def place(monkeypatch, tmp_path, write_study):
-    """A place with two experiments, `race` and `scaling`, of which a study may switch on either."""
-
-    def race(values, options, card):
-        faster = Part.of("epochs", values["faster"], (options.line, inf), ratio=True)
-        cheaper = Part.of("seconds", values["cheaper"], (-inf, 1), ratio=True)
-        both = (Part.of("gap", values["cheaper"], (0, inf)), Part.of("error", values["zero"], (0, inf)))
-        return [
-            Finding("gpu", reason="no GPU was measured"),
-            Finding("faster", (faster,), "epochs, not seconds"),
-            Finding("cheaper", (cheaper,), arms=("arm2",)),
-            Finding("both", both, arms=()),
-        ]
-
-    names = ("faster", "cheaper", "both")
-    claims = [*map(claim, names), claim("gpu", "gpu")]
-    large = [claim("large", "much data"), claim("small")]
-    monkeypatch.setattr(registry, "EXPERIMENTS", ("race", "silent", "scaling"))
-    fake(monkeypatch, "race", claims, race)
-    fake(monkeypatch, "silent", [], None)
-    fake(
-        monkeypatch,
-        "scaling",
-        large,
-        lambda values, *_: [
-            Finding(n, (Part.of("gain", values["gain"], (0, inf)),)) for n in ("large", "small")
-        ],
-    )
-    results, data = tmp_path / "results", tmp_path / "data"
-    for name in ("race", "scaling"):
-        (results / name).mkdir(parents=True)
-        tuned_to([False, False]).to_csv(results / name / "choices.csv", index=False)
-    table = {"faster": RATIOS, "cheaper": [1.2, 1.3, 1.25, 1.28], "zero": [-1.0, 1.0, 0.5, -0.5]}
-    pd.DataFrame(table).to_csv(results / "race" / "values.csv", index=False)
-    pd.DataFrame({"gain": [1.0, 1.1, 0.9]}).to_csv(results / "scaling" / "values.csv", index=False)
-    criteria = {one.name: f"{one.criterion} [margin 0.01]" for one in (*claims, *large)}
-    (results / "criteria.json").write_text(json.dumps(criteria))
+    """A place with claims of two experiments, `race` and `moment`, and what both measured."""
+    results, data, path = tmp_path / "results", tmp_path / "data", tmp_path / "claims.yaml"
     data.mkdir()
     (data / "card.json").write_text(json.dumps({"images": {"train": 50_000, "test": 10}}))
 
-    def run(experiments=None, drawn=False, **changes):
+    def state(content):
+        path.write_text(yaml.safe_dump(content, sort_keys=False))
+
+    def measured(**measures):
+        for name, own in measures.items():
+            write_csv(measures_table(own), results / name / "measured.csv")
+
+    def run(experiments=None, drawn=False, claims=path, **changes):
+        """Judge, and return both tables; what is planned first has its criteria written down."""
         if not drawn:
-            monkeypatch.setattr(plotting, "save", lambda *_: None)
-        switched = {"race": None, "scaling": {}} if experiments is None else experiments
+            monkeypatch.setattr(style, "save", lambda *_: None)
+        switched = {"race": None, "moment": {}} if experiments is None else experiments
+        changes = {"dataset": dataset("all")} | changes
         study = write_study(experiments=switched, **changes)
-        line = ["--study", study, "--data", data, "--results", results, "--out", tmp_path / "out"]
-        monkeypatch.setattr(sys, "argv", ["judge.py", *map(str, line)])
+        fixed = results / "criteria.json"
+        if run.planned and not fixed.exists():
+            options = {name: one.options for name, one in enabled(load_study(study), "study").items()}
+            write_json(fixed, criteria(load_claims(claims), load_study(study), options))
+        line = ["--study", study, "--data", data, "--results", results, "--claims", claims]
+        monkeypatch.setattr(sys, "argv", ["judge.py", *map(str, [*line, "--out", tmp_path / "out"])])
         judge.main()
-        read = [
+        tables = [
             pd.read_csv(tmp_path / "out" / f"{name}.csv", keep_default_na=False, na_values=[""])
             for name in ("claims", "claims_parts")
         ]
-        return read[0].set_index("claim", drop=False), read[1].set_index("claim", drop=False)
+        return [table.set_index("claim", drop=False) for table in tables]
 
-    run.results, run.data, run.out = results, data, tmp_path / "out"
+    state(MADE_UP)
+    measured(race=race(), moment=moment())
+    run.results, run.data, run.out, run.claims, run.planned = results, data, tmp_path / "out", path, True
+    run.state, run.measured = state, measured
     return run
 
 
-def tuned_to(edges, lenders=(), untuned=False):
-    """`choices.csv` of so many arms, `arm0` and on, tuned to their grid's edge or not, the last by these lenders."""
-    arms = [f"arm{i}" for i in range(len(edges))]
-    choosers = [*arms[: len(arms) - len(lenders)], *lenders]
-    table = {"arm": arms, "learning_rate": 0.1, "chosen_by": choosers, "at_edge": edges, "untuned": untuned}
-    return pd.DataFrame(table)
-
-
 def dataset(samples):
-    return {
-        "name": "digits",
-        "resolution": 8,
-        "archive": None,
-        "sha256": None,
-        "classes": None,
-        "train_samples": samples,
-        "test_samples": "all",
-        "validation_fraction": 0.2,
-    }
+    return {"name": "digits", "resolution": 8, "train_samples": samples}
 
 
-def test_what_must_be_known_of_tuning_is_told_with_each_tested_claim(place):
-    # arm3 took what arm0 chose, and arm4's rate was fixed.
-    tuned_to([True, False, True, True, True], ["arm0", None]).to_csv(
-        place.results / "race" / "choices.csv", index=False
-    )
-    tuned_to([True] * 6, untuned=True).to_csv(place.results / "scaling" / "choices.csv", index=False)
-    claims, _ = place(dataset=dataset("all"))
-    words = "2 of 3 tuned arms chose at the edge of the grid: arm0, arm2"
-    assert claims.loc["faster", "reason"].startswith(f"epochs, not seconds; {words}")
-    assert "1 of 1 tuned arms chose at the edge of the grid: arm2" in claims.loc["cheaper", "reason"]
-    assert "edge" not in claims.loc["gpu", "reason"]
-    assert "edge" not in claims.loc["both", "reason"]
-    for words in ("chose at the edge of the grid", "had no reason for the choice"):
-        assert (
-            f"6 of 6 tuned arms {words}: arm0, arm1, arm2, arm3 and 2 more" in claims.loc["small", "reason"]
-        )
+def changed(claim, **changes):
+    """The made-up claims, one with other keys."""
+    claims = MADE_UP["claims"]
+    return MADE_UP | {"claims": claims | {claim: claims[claim] | changes}}
 
 
-def test_a_criterion_that_changed_after_planning_is_told(place):
-    path = place.results / "criteria.json"
-    fixed = json.loads(path.read_text())
-    path.write_text(json.dumps(fixed | {"faster": "supported above 1"}))
-    claims, _ = place(dataset=dataset("all"))
-    assert claims.loc["faster", "reason"].startswith(
-        "its criterion, or a number that it rests on, was changed"
-    )
-    assert "was changed" not in claims.loc["cheaper", "reason"]
-    claims, _ = place(dataset=dataset("all"), margin=0.02)
-    assert "was changed" in claims.loc["cheaper", "reason"]
-    path.unlink()
-    with pytest.raises(TakeoffError, match=r"criteria\.json: there is no such file; `scripts/plan\.py"):
-        place(dataset=dataset("all"))
+# Tables ------------------------------------------------------------------------------------------------
 
 
 def test_every_claim_has_a_row(place, capsys):
-    claims, parts = place(dataset=dataset("all"))
-    assert ",".join(claims.columns) == DESIGN
-    assert ",".join(parts.columns) == PARTS
-    assert list(claims.index) == ["faster", "cheaper", "both", "gpu", "large", "small"]
+    claims, parts = place()
+    assert list(claims.columns) == COLUMNS
+    assert list(parts.columns) == PART_COLUMNS
     assert claims["verdict"].to_dict() == {
         "faster": "supported",
         "cheaper": "contradicted",
@@ -163,13 +124,15 @@ def test_every_claim_has_a_row(place, capsys):
         "large": "supported",
         "small": "supported",
     }
-    assert (claims["experiment"] == ["race"] * 4 + ["scaling"] * 2).all()
+    assert list(claims.index) == list(MADE_UP["claims"])
+    assert (claims["experiment"] == ["race"] * 4 + ["moment"] * 2).all()
     assert claims.loc["faster", ["source", "statement", "published", "figure"]].to_list() == [
         "Someone 1989",
         "faster holds",
         "6×",
         "race-ratios",
     ]
+    assert "above 2" in claims.loc["faster", "criterion"]
     printed = capsys.readouterr().out.splitlines()
     assert len(printed) == 6
     assert printed[0].startswith("supported    faster: 3.04× [")
@@ -177,7 +140,7 @@ def test_every_claim_has_a_row(place, capsys):
 
 
 def test_numbers_are_in_the_quantitys_own_units(place):
-    claims, parts = place(dataset=dataset("all"))
+    claims, parts = place()
     faster = parts.loc["faster"]
     assert faster["estimate"] == pytest.approx(stats.gmean(RATIOS))
     test = stats.ttest_1samp(np.log(RATIOS), np.log(2))
@@ -186,95 +149,51 @@ def test_numbers_are_in_the_quantitys_own_units(place):
     assert faster[["ci_low", "ci_high"]].to_list() == pytest.approx(list(expected))
     shown = claims.loc["faster", ["estimate", "ci_low", "ci_high"]]
     assert shown.to_list() == faster[["estimate", "ci_low", "ci_high"]].to_list()
-    assert faster[["supports", "contradicts"]].to_list() == ["(2, inf)", "(-inf, 2)"]
-    assert len(parts) == 6  # two of `both`, none of `gpu`
-    assert parts["level"].min() == pytest.approx(0.05 / 6)  # all of the study share the error rate
+    assert faster[["supports", "contradicts", "family"]].to_list() == ["(2, inf)", "(-inf, 2)", "results"]
+    assert parts["n"].to_list() == [4, 4, 4, 4, 3, 3]  # two parts of `both`, none of `gpu`
+    assert parts.loc["small", "supports"] == "(1, inf)"  # the margin, in points
+
+
+def test_a_family_of_times_moves_no_other_interval(place):
+    before, parts = place()
+    results = parts["family"] == "results"
+    assert parts.loc[results, "level"].min() == pytest.approx(0.05 / 5)
+    assert parts.loc["cheaper", "level"] == 0.05
+    place.measured(race=[one if one.part != "seconds" else race(cheaper=[0.5, 3])[2] for one in race()])
+    after, again = place()
+    assert (before.loc["cheaper", "verdict"], after.loc["cheaper", "verdict"]) == ("contradicted", "undecided")
+    pd.testing.assert_frame_equal(again[results], parts[results])
 
 
 def test_reasons_say_which_part_decides(place):
     claims, parts = place()
     assert claims.loc["both", "estimate"] == pytest.approx(0)  # the open part, not the first
-    assert claims.loc["both", "reason"].startswith(
-        "1 of 2 parts hold; shown: error; the interval does not lie"
-    )
+    assert claims.loc["both", "reason"].startswith("1 of 2 parts hold; shown: error; the interval does not lie")
     assert list(parts.loc["both", "verdict"]) == ["supported", "undecided"]
-    assert claims.loc["faster", "reason"] == "epochs, not seconds; it rests on 4 values"
+    assert claims.loc["faster", "reason"] == "not seconds; it rests on 4 values"
     assert claims.loc["cheaper", "reason"] == "it rests on 4 values"
 
 
-def test_an_experiment_that_is_off_is_named_with_how_to_run_it(place):
-    claims, parts = place({"scaling": {}}, dataset=dataset("all"))
-    off = claims[claims["experiment"] == "race"]
-    assert (off["verdict"] == "not tested").all()
-    assert (
-        off["reason"]
-        == "experiment race is not switched on in this study: add `race: {}` below `experiments` in its file"
-    ).all()
-    assert off[["estimate", "ci_low", "ci_high"]].isna().all(axis=None)
-    assert list(parts.index) == ["large", "small"]
-    assert parts["level"].max() == 0.05  # only what is tested shares it
-
-
-def test_little_data_tests_no_claim_about_much(place):
-    for samples, images in ((10_000, "10,000"), ("all", "39,999")):
-        if samples == "all":
-            (place.data / "card.json").write_text(json.dumps({"images": {"train": 39_999}}))
-        claims, parts = place(dataset=dataset(samples))
-        assert claims.loc["large", "verdict"] == "not tested"
-        assert f"this study has {images};" in claims.loc["large", "reason"]
-        assert "cifar10" in claims.loc["large", "reason"]
-        assert claims.loc["small", "verdict"] == "supported"
-        assert "large" not in parts.index
-    (place.data / "card.json").write_text(json.dumps({"images": {"train": 40_000}}))
-    assert place(dataset=dataset("all"))[0].loc["large", "verdict"] == "supported"
-
-
-def test_options_reach_the_criterion(place):
-    claims, _ = place({"race": {"line": 4.0}})
-    assert claims.loc["faster", "verdict"] == "contradicted"
-
-
-def test_one_seed_is_too_few(place):
-    table = pd.DataFrame({"faster": [9.0], "cheaper": [0.5], "zero": [1.0]})
-    table.to_csv(place.results / "race" / "values.csv", index=False)
-    claims, parts = place({"race": {}})
-    assert (claims.loc[["faster", "cheaper", "both"], "verdict"] == "undecided").all()
-    assert claims.loc["faster", "reason"] == "epochs, not seconds; too few seeds for an interval"
-    assert parts[["ci_low", "ci_high", "p_value"]].isna().all(axis=None)
-
-
-def test_what_the_user_can_put_right(place):
-    (place.results / "scaling" / "values.csv").unlink()
-    with pytest.raises(TakeoffError, match=r"scaling/values\.csv: .*analyse\.py experiment scaling --study"):
-        place()
-    place({"race": {}})
-    (place.results / "race" / "values.csv").write_text("")
-    with pytest.raises(TakeoffError, match=r"race/values\.csv: not a table"):
-        place({"race": {}})
-    with pytest.raises(TakeoffError, match=r"experiments\.rice: no such experiment; did you mean race"):
-        place({"rice": {}})
-    (place.data / "card.json").write_text("{}")
-    with pytest.raises(TakeoffError, match=r"card\.json: images\.train"):
-        place()
-    (place.data / "card.json").unlink()
-    with pytest.raises(TakeoffError, match=r"card\.json: there is no such file"):
-        place()
-
-
-@pytest.mark.parametrize(
-    "findings", [[], ["small"], ["large", "small", "small"], ["large", "small", "other"]], ids=len
-)
-def test_an_experiment_judges_each_of_its_claims_once(place, monkeypatch, findings):
-    module = sys.modules["takeoff.experiments.scaling"]
-    monkeypatch.setattr(module, "judge", lambda *_: [Finding(name, reason="none") for name in findings])
-    with pytest.raises(RuntimeError, match=r"scaling\.py: judge must give one finding for each claim"):
-        place()
-
-
-def test_no_two_claims_share_a_name(place, monkeypatch):
-    monkeypatch.setattr(sys.modules["takeoff.experiments.silent"], "CLAIMS", (claim("small"),))
-    with pytest.raises(RuntimeError, match="two claims are called small"):
-        place({"race": {}})
+def test_a_veto_keeps_estimate_and_interval(place):
+    numbers = ["estimate", "ci_low", "ci_high"]
+    free = place()[1].loc["faster"]
+    place.measured(race=race(veto="any", reason="not tuned"))
+    claims, parts = place()
+    vetoed = parts.loc["faster"]
+    assert (vetoed["verdict"], vetoed["veto"], vetoed["p_value"]) == ("undecided", "any", 1)
+    assert claims.loc["faster", "verdict"] == "undecided"
+    assert claims.loc["faster", "reason"] == "not tuned; no verdict may rest on it; it rests on 4 values"
+    assert vetoed["estimate"] == free["estimate"]
+    at_level = stats.ttest_1samp(np.log(RATIOS), 0).confidence_interval(1 - vetoed["level"])
+    assert vetoed[["ci_low", "ci_high"]].to_list() == pytest.approx(list(np.exp(at_level)))
+    assert claims.loc["faster", numbers].to_list() == vetoed[numbers].to_list()
+    # One that forbids only to contradict leaves support as it is.
+    place.measured(race=race(veto="contradicted"))
+    assert place()[0].loc["faster", "verdict"] == "supported"
+    place.measured(race=race(faster=[1.1, 1.2, 1.15, 1.18], veto="contradicted"))
+    claims, parts = place()
+    assert claims.loc["faster", "verdict"] == "undecided"
+    assert parts.loc["faster", "ci_high"] < 2
 
 
 def test_the_same_results_give_the_same_bytes(place):
@@ -288,8 +207,106 @@ def test_the_same_results_give_the_same_bytes(place):
     assert sorted(written[0]) == sorted(names)
 
 
+# Criteria ----------------------------------------------------------------------------------------------
+
+
+def test_criteria_keep_numbers(place):
+    place()
+    fixed = json.loads((place.results / "criteria.json").read_text())
+    assert list(fixed) == list(MADE_UP["claims"])
+    epochs = {"supports": [2, None], "contradicts": [[None, 2]], "family": "results"}
+    assert fixed["faster"]["parts"] == {"epochs": epochs}
+    assert fixed["faster"]["options"] == {"error": 0.25}
+    assert fixed["small"]["parts"]["gain"]["supports"] == [1, None]
+    assert fixed["large"]["scope"] == {"train_samples": 40_000, "study": "cifar10"}
+    assert {one["margin"] for one in fixed.values()} == {0.01}
+
+
 @pytest.mark.parametrize(
-    ("values", "slack", "words"),
+    ("claims", "options", "marked"),
+    [
+        (MADE_UP, {}, set()),
+        (changed("faster", parts={"epochs": EPOCHS | {"supports": {"above": 2.02}}}), {}, {"faster"}),
+        (changed("cheaper", parts={"seconds": SECONDS | {"family": "results"}}), {}, {"cheaper"}),
+        (changed("both", parts={"gap": SIDES, "error": SIDES | {"contradicts": []}}), {}, {"both"}),
+        (changed("faster", published_value=5.0, source="Someone else"), {}, set()),
+        (MADE_UP, {"error": 0.2525}, {"faster"}),
+        (MADE_UP, {"width": 0.5}, set()),
+        (MADE_UP, {"margin": 0.0101}, {"faster", "cheaper", "both", "large", "small"}),
+    ],
+)
+def test_a_number_changed_after_planning_marks_its_claim(place, capsys, claims, options, marked):
+    place()
+    capsys.readouterr()
+    place.state(claims)
+    margin = options.get("margin", 0.01)
+    options = {name: value for name, value in options.items() if name != "margin"}
+    found, _ = place({"race": options, "moment": {}}, margin=margin)
+    words = "its criterion, or a number that it rests on, was changed"
+    assert set(found.index[found["reason"].str.contains(words, na=False)]) == marked
+    printed = [line for line in capsys.readouterr().out.splitlines() if line.endswith("after planning)")]
+    assert {line.split()[1] for line in printed} == {f"{name}:" for name in marked}
+
+
+def test_a_changed_number_changes_verdict_sentence_and_mark(place):
+    """Our own claims: ReLU trains several times faster, with another idea of several."""
+    shutil.copy(claims_file(), place.claims)
+    reason, sentence = {}, {}
+    epochs = [Measure.of(f"relu-{n}-faster", "epochs", "x", [0.7] * 9, "ratio") for n in ("trains", "six-times")]
+    place.measured(race=[*epochs, Measure.missing("relu-steps-cheaper", "not timed")])
+    for line, verdict in ((2, "contradicted"), (0.2, "supported")):
+        content = yaml.safe_load(place.claims.read_text())
+        content["claims"]["relu-trains-faster"]["parts"]["epochs"]["supports"] = {"above": line}
+        place.state(content)
+        claims, _ = place({"race": {}})
+        assert claims.loc["relu-trains-faster", "verdict"] == verdict
+        assert claims.loc["relu-six-times-faster", "verdict"] == "contradicted"
+        sentence[line], reason[line] = claims.loc["relu-trains-faster", ["criterion", "reason"]].fillna("")
+        assert f"above {line:g}" in sentence[line]
+        assert ("was changed" in reason[line]) == (line == 0.2)
+    assert len(set(sentence.values())) == 2
+
+
+# What is not tested ------------------------------------------------------------------------------------
+
+
+def test_an_experiment_that_is_off_is_named_with_how_to_run_it(place):
+    claims, parts = place({"moment": {}})
+    off = claims[claims["experiment"] == "race"]
+    assert (off["verdict"] == "not tested").all()
+    assert (
+        off["reason"]
+        == "experiment race is not switched on in this study: add `race: {}` below `experiments` in its file"
+    ).all()
+    assert off[["estimate", "ci_low", "ci_high"]].isna().all(axis=None)
+    assert list(parts.index) == ["large", "small"]
+    assert parts["level"].min() == pytest.approx(0.05 / 2)  # only what is tested shares the error rate
+
+
+def test_little_data_tests_no_claim_about_much(place):
+    for samples, images in ((10_000, "10,000"), ("all", "39,999")):
+        if samples == "all":
+            (place.data / "card.json").write_text(json.dumps({"images": {"train": 39_999}}))
+        claims, parts = place(dataset=dataset(samples))
+        assert claims.loc["large", "verdict"] == "not tested"
+        assert f"this study has {images};" in claims.loc["large", "reason"]
+        assert "cifar10" in claims.loc["large", "reason"]
+        assert claims.loc["small", "verdict"] == "supported"
+        assert "large" not in parts.index
+    (place.data / "card.json").write_text(json.dumps({"images": {"train": 40_000}}))
+    assert place()[0].loc["large", "verdict"] == "supported"
+
+
+def test_one_seed_is_too_few(place):
+    place.measured(race=race([9.0], [0.5], [1.0]))
+    claims, parts = place({"race": {}})
+    assert (claims.loc[["faster", "cheaper", "both"], "verdict"] == "undecided").all()
+    assert claims.loc["faster", "reason"] == "not seconds; too few seeds for an interval"
+    assert parts[["ci_low", "ci_high", "p_value"]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize(
+    ("values", "bound", "words"),
     [
         ([0.3] * 3, (0, 0), "all 3 values are equal: no spread, and too few for a sign test"),
         ([0.1] * 10, (0, 0), "the interval does not lie on one side of the criterion"),
@@ -297,7 +314,140 @@ def test_the_same_results_give_the_same_bytes(place):
         ([0.3], (0, 0), "too few seeds for an interval"),
     ],
 )
-def test_why_a_part_is_undecided(values: list[float], slack: tuple[float, float], words: str) -> None:
-    (judgement,) = judge_parts([Part.of("x", values, (0.1, inf), slack=slack)])
+def test_why_a_part_is_undecided(values: list[float], bound: tuple[float, float], words: str) -> None:
+    (judgement,) = judge_parts([part("x", values, (0.1, inf), bound=bound)])
     assert judgement.verdict == "undecided"
     assert undecided_words(judgement) == words
+
+
+# What analysing adds to a measure ----------------------------------------------------------------------
+
+
+def test_what_must_be_known_of_tuning_stands_with_each_measure(place, write_study):
+    """Of five arms three were tuned: two at their grid's edge; one took another's rate, and one had a fixed rate."""
+    study = load_study(write_study())
+    arms = [make_arm(study, {"width": width}) for width in (0.1, 0.2, 0.3)]
+    arms += [make_arm(study, {"width": 0.4}, choice_from=arms[0].name)]
+    arms += [make_arm(study, {"width": 0.5}, learning_rate=0.1)]
+    for arm, edge in zip(arms, (True, False, True, True, True), strict=True):
+        folder = place.results / "arms" / arm.name
+        folder.mkdir(parents=True)
+        rows = pd.DataFrame({"arm": arm.name, "seed": [0, 1], "learning_rate": 0.1})
+        rows.to_parquet(folder / "runs.parquet")
+        rows.to_parquet(folder / "curves.parquet")
+        write_json(folder / "learning_rate.json", {"at_edge": edge, "untuned": not edge})
+
+    class Made(Experiment[Settings]):
+        title, Options = "Made up", Settings
+        arms = lambda self: arms  # noqa: E731
+        tables = lambda self: ()  # noqa: E731
+        figures = lambda self: {}  # noqa: E731
+        analyse = lambda self, results: {}  # noqa: E731
+
+        def measure(self, tables, card):
+            names = arms[1].name, arms[2].name
+            return [replace(one, arms={"faster": None, "cheaper": names}.get(one.claim, ())) for one in race()]
+
+    analysed(Made(study, Settings()), place.results, {}, place.results / "race")
+    claims, _ = place({"race": {}})
+    first, second, third = (arm.name for arm in arms[:3])
+    edge = f"2 of 3 tuned arms chose at the edge of the grid: {first}, {third}"
+    reason = f"1 of 3 tuned arms had no reason for the choice: {second}"
+    assert claims.loc["faster", "reason"].startswith(f"not seconds; {edge}; {reason}")
+    assert f"1 of 2 tuned arms chose at the edge of the grid: {third}" in claims.loc["cheaper", "reason"]
+    for name in ("gpu", "both"):
+        assert "tuned arms" not in claims.loc[name, "reason"]
+
+
+# What the user can put right ---------------------------------------------------------------------------
+
+
+def without(name, **changes):
+    return [replace(one, **changes) for one in race() if one.claim != name]
+
+
+@pytest.mark.parametrize(
+    ("measures", "message"),
+    [
+        (without("faster"), r"race/measured\.csv: .*claim faster"),
+        (without("", claim="slower"), r"race/measured\.csv: slower: no such claim of race in .*claims\.yaml"),
+        (without("", claim="large"), r"race/measured\.csv: large: no such claim of race in .*claims\.yaml"),
+        (race()[:-1], r"claims\.yaml: both\.error: nothing was measured"),
+        (race(part="seconds"), r"claims\.yaml: no criterion for faster\.seconds"),
+    ],
+)
+def test_measures_and_claims_fit(place, measures, message):
+    place.measured(race=measures)
+    with pytest.raises(TakeoffError, match=message):
+        place()
+    assert not place.out.exists()
+
+
+def test_measures_of_an_experiment_without_claims(place):
+    place({"race": {}, "synergy": {}})  # that has measured nothing
+    place.measured(synergy=race())
+    with pytest.raises(TakeoffError, match=r"synergy/measured\.csv: gpu: no such claim of synergy"):
+        place({"race": {}, "synergy": {}})
+
+
+@pytest.mark.parametrize(
+    ("claims", "message"),
+    [
+        (changed("both", figures="x"), r"claims\.yaml: claims\.both\.figures: .*did you mean figure"),
+        (changed("both", scope="mush data"), r"claims\.yaml: .*scope: mush data: did you mean much data"),
+        (changed("both", parts={}), r"claims\.yaml: claims\.both\.parts"),
+        (changed("both", parts={"gap": SIDES | {"supports": {}}}), r"claims\.both\.parts\.gap\.supports"),
+        (
+            changed("both", parts={"gap": SIDES | {"supports": {"above": 2, "below": 1}}}),
+            r"claims\.both\.parts\.gap: \(2, 1\) is no side",
+        ),
+        (
+            changed("both", parts={"gap": SIDES | {"contradicts": [{"below": 1}]}}),
+            r"claims\.both\.parts\.gap: \(-inf, 1\) both supports and contradicts",
+        ),
+        (changed("both", rests_on=["errer"]), r"claims\.both\.rests_on: race has no option errer.*error"),
+    ],
+)
+def test_wrong_claims_are_one_clear_error(place, claims, message):
+    place()
+    place.state(claims)
+    with pytest.raises(TakeoffError, match=message):
+        place()
+    place.claims.write_text("claims:\n  both: {}\n  both: {}\n")
+    with pytest.raises(TakeoffError, match=r"claims\.yaml: .*both"):
+        place()
+
+
+def test_what_the_user_can_put_right(place):
+    place()
+    table = place.results / "race" / "measured.csv"
+    good = pd.read_csv(table, keep_default_na=False)
+    wrong = {
+        r"race/measured\.csv: not a table": "",
+        r"race/measured\.csv: no column veto": good.drop(columns="veto").to_csv(index=False),
+        r"race/measured\.csv: column veto: 'some': valid": good.assign(veto="some").to_csv(index=False),
+        r"race/measured\.csv: gpu: .*'much'": good.assign(estimate="much").to_csv(index=False),
+    }
+    for message, content in wrong.items():
+        table.write_text(content)
+        with pytest.raises(TakeoffError, match=message):
+            place()
+    table.unlink()
+    with pytest.raises(TakeoffError, match=r"race/measured\.csv: there is no such file; .*analyse\.py experiment"):
+        place()
+    place({"moment": {}})
+    with pytest.raises(TakeoffError, match=r"experiments\.rice: no such experiment; did you mean race"):
+        place({"rice": {}})
+    fixed, place.planned = place.results / "criteria.json", False
+    fixed.write_text(json.dumps({"small": "supported above 1"}))
+    with pytest.raises(TakeoffError, match=r"criteria\.json: small: .*plan again"):
+        place({"moment": {}})
+    fixed.unlink()
+    with pytest.raises(TakeoffError, match=r"criteria\.json: there is no such file; `scripts/plan\.py"):
+        place({"moment": {}})
+    (place.data / "card.json").write_text('{"images": {}}')
+    with pytest.raises(TakeoffError, match=r"card\.json: images\.train"):
+        place({"moment": {}})
+    (place.data / "card.json").unlink()
+    with pytest.raises(TakeoffError, match=r"card\.json"):
+        place({"moment": {}})

@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 import torch
-from takeoff.models import architecture
-from takeoff.models.batched import batched_linear, flattened_apart
-from takeoff.models.masks import draw_masks
-from takeoff.models.network import LocalResponseNorm, SeededDropout, build, standard_deviation
-from takeoff.models.small_maps import SmallMapConv2d, small_map_convolution
+from takeoff.engine import architecture
+from takeoff.engine.layers import SmallMapConv2d, batched_linear, flattened_apart, small_map_convolution
+from takeoff.engine.network import LocalResponseNorm, SeededDropout, build, standard_deviation
+from takeoff.engine.streams import draw_masks
 from takeoff.study.settings import Activation, Network, Norm
 from torch import nn
 from torch.nn import functional
@@ -87,9 +86,7 @@ def test_convolutions_of_small_maps_are_torchs(runs: int, bias: bool) -> None:
         assert small_map_convolution(inputs, weight, biases, runs).dtype == torch.bfloat16
     upstream = torch.randn(expected.shape, generator=draw)
     for mine, theirs in zip(
-        torch.autograd.grad(found, given, upstream),
-        torch.autograd.grad(expected, given, upstream),
-        strict=True,
+        torch.autograd.grad(found, given, upstream), torch.autograd.grad(expected, given, upstream), strict=True
     ):
         torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=1e-5)
 
@@ -129,9 +126,7 @@ def test_batched_layers_are_each_runs_own(bias: bool, autocast: bool) -> None:
     given = [tensor for tensor in (values, weight, biases) if tensor is not None]
     with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
         found = batched_linear(values, weight, biases)
-        apart = [
-            functional.linear(values[r], weight[r], None if biases is None else biases[r]) for r in range(3)
-        ]
+        apart = [functional.linear(values[r], weight[r], None if biases is None else biases[r]) for r in range(3)]
     expected = torch.stack(apart)
     assert found.dtype == expected.dtype
     near = {"rtol": 0.02, "atol": 0.05} if autocast else {"rtol": 1e-5, "atol": 1e-5}
@@ -162,9 +157,7 @@ def test_what_layers_send_back_lies_in_memory_as_their_maps_do(runs: int) -> Non
 
 def test_small_maps_are_those_of_8_pixels_alone() -> None:
     sides = {
-        resolution: sum(
-            isinstance(layer, SmallMapConv2d) for layer in build(ALEXNET, resolution, 3, 10, 0, CPU)
-        )
+        resolution: sum(isinstance(layer, SmallMapConv2d) for layer in build(ALEXNET, resolution, 3, 10, 0, CPU))
         for resolution in (8, 32, 64)
     }
     assert sides == {8: 3, 32: 0, 64: 0}
@@ -172,9 +165,7 @@ def test_small_maps_are_those_of_8_pixels_alone() -> None:
 
 def test_the_four_layer_network_is_cuda_convnets() -> None:
     layers = architecture.layers(Network(family="four-layer"), 32, 3, 10)
-    shapes = [
-        (c.inputs, c.outputs, c.kernel, c.side) for c in layers if isinstance(c, architecture.Convolution)
-    ]
+    shapes = [(c.inputs, c.outputs, c.kernel, c.side) for c in layers if isinstance(c, architecture.Convolution)]
     assert shapes == [(3, 32, 5, 32), (32, 32, 5, 16), (32, 64, 5, 8)]
     assert isinstance(layers[-1], architecture.Linear)
     assert layers[-1].inputs == 64 * 4 * 4
@@ -264,21 +255,19 @@ def test_masks_are_what_torch_draws(rate: float, kind: torch.dtype) -> None:
         [torch.empty(64, 300, dtype=kind).bernoulli_(1 - rate, generator=own) / (1 - rate) for own in theirs]
     )
     assert torch.equal(draw_masks(torch.empty(2, 64, 300, dtype=kind), rate, mine), expected)
-    assert all(
-        torch.equal(own.get_state(), other.get_state()) for own, other in zip(mine, theirs, strict=True)
-    )
+    assert all(torch.equal(own.get_state(), other.get_state()) for own, other in zip(mine, theirs, strict=True))
 
 
 def test_dropout_keeps_the_mean_and_follows_its_own_stream() -> None:
     ones = torch.ones(200, 500)
-    dropout = SeededDropout(0.3, seed=1, place=0).train()
+    dropout = SeededDropout(0.3, 1, 0, CPU).train()
     dropped = dropout(ones)
     assert float((dropped == 0).float().mean()) == pytest.approx(0.3, abs=0.01)
     assert float(dropped.max()) == pytest.approx(1 / 0.7)
     torch.manual_seed(99)
     torch.rand(10)
-    assert torch.equal(SeededDropout(0.3, seed=1, place=0).train()(ones), dropped)
-    assert not torch.equal(SeededDropout(0.3, seed=2, place=0).train()(ones), dropped)
+    assert torch.equal(SeededDropout(0.3, 1, 0, CPU).train()(ones), dropped)
+    assert not torch.equal(SeededDropout(0.3, 2, 0, CPU).train()(ones), dropped)
     assert torch.equal(dropout.eval()(ones), ones)
 
 

@@ -2,29 +2,27 @@
 
 import csv
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from conftest import REPOSITORY, Command
-from takeoff import packing
+from conftest import REPOSITORY, SCRIPTS, Command
+from takeoff.engine import architecture
 from takeoff.experiments.registry import EXPERIMENTS
-from takeoff.models import architecture
-from takeoff.project import Project
 from takeoff.study.configuration import Configuration
 from takeoff.study.loading import load_study
 from takeoff.study.settings import Network
+from takeoff.workflow import packing
+from takeoff.workflow.project import Project
 
 
 def test_the_plan_lists_every_run(command: Command, write_study: Callable[..., Path], tmp_path: Path) -> None:
     done = command(
-        "plan",
-        "--study",
-        write_study(),
-        "--out",
-        tmp_path / "plan.csv",
-        "--study-out",
-        tmp_path / "study.json",
+        "plan", "--study", write_study(), "--out", tmp_path / "plan.csv", "--study-out", tmp_path / "study.json"
     )
     assert done.returncode == 0, done.stderr
     assert "2 arms, 12 runs" in done.stdout
@@ -64,9 +62,7 @@ def test_what_exceeds_the_budget_is_refused(
     assert not (tmp_path / "plan.csv").exists()
 
 
-@pytest.mark.parametrize(
-    ("name", "most"), [("digits", 350), ("cifar10-quick", 300), ("imagenette-quick", 300)]
-)
+@pytest.mark.parametrize(("name", "most"), [("digits", 350), ("cifar10-quick", 300), ("imagenette-quick", 300)])
 def test_the_small_studies_run_every_experiment_on_few_runs(
     command: Command, tmp_path: Path, name: str, most: int
 ) -> None:
@@ -77,7 +73,7 @@ def test_the_small_studies_run_every_experiment_on_few_runs(
     assert len([row for row in rows if row["purpose"] != "fit"]) <= most
 
 
-def test_the_plan_of_a_fraction_tells_its_aliases(command: Command, tmp_path: Path) -> None:
+def test_the_plan_of_a_fraction_lists_its_aliases(command: Command, tmp_path: Path) -> None:
     done = command("plan", "--study", "cifar10-extended", "--out", tmp_path / "plan.csv")
     assert done.returncode == 0, done.stderr
     head, *lines = done.stdout.partition("\nfactorial: ")[2].splitlines()
@@ -90,45 +86,58 @@ def test_the_plan_of_a_fraction_tells_its_aliases(command: Command, tmp_path: Pa
         assert least >= 5 - len(term.split(":"))
 
 
-def test_planning_needs_no_torch(command: Command, tmp_path: Path) -> None:
-    # A torch that cannot be imported stands before the real one.
-    (tmp_path / "torch.py").write_text("raise ImportError('torch was imported')")
-    import os
-    import subprocess
-    import sys
-
-    from conftest import SCRIPTS
-
-    done = subprocess.run(
-        [sys.executable, str(SCRIPTS / "plan.py"), "--study", "digits"],
-        cwd=REPOSITORY,
-        env=os.environ | {"PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def test_planning_needs_neither_torch_nor_pandas(tmp_path: Path) -> None:
+    """Ones that cannot be imported stand before the real ones."""
+    for name in ("torch", "pandas"):
+        (tmp_path / f"{name}.py").write_text("raise ImportError('imported')")
+    line = [sys.executable, SCRIPTS / "plan.py", "--study", "digits", "--arms-out", tmp_path / "arms"]
+    line += ["--criteria-out", tmp_path / "criteria.json"]
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(line, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
-def test_criteria_written_down_once_stay(
+def test_each_arm_has_a_file_rewritten_where_it_changed(
     command: Command, write_study: Callable[..., Path], tmp_path: Path
 ) -> None:
+    def plan(**changes: Any) -> dict[str, tuple[dict[str, Any], int]]:
+        done = command("plan", "--study", write_study(**changes), "--arms-out", tmp_path / "arms")
+        assert done.returncode == 0, done.stderr
+        files = sorted((tmp_path / "arms").glob("*/arm.json"))
+        return {path.parent.name: (json.loads(path.read_text()), path.stat().st_ino) for path in files}
+
+    first = plan()
+    assert set(first) == {"relu", "relu+batch"}
+    arm, _ = first["relu"]
+    assert (arm["network"]["width"], arm["recipe"]["epochs"]) == (0.0625, 2)
+    assert (arm["learning_rates"], arm["tuning_seeds"]) == ([0.01, 0.1], [1_000_000, 1_000_001])
+    assert (arm["seeds"], arm["experiments"]) == ([0, 1], ["factorial"])
+    assert plan() == first
+    race = {"factorial": {"threshold": 0.5}, "race": {"width": 0.25}}
+    second = plan(experiments=race)
+    assert {name: second[name] for name in first} == first
+    third = plan(experiments={**race, "race": {"width": 0.25, "rates": [0.02, 0.2]}})
+    assert {name for name in third if third[name] != second[name]} == set(second) - set(first)
+
+
+def test_criteria_written_down_once_stay(command: Command, write_study: Callable[..., Path], tmp_path: Path) -> None:
     """Planning again, with other numbers, changes nothing that was written; what is new is added."""
-    path = tmp_path / "criteria.json"
-    for experiments, margin in (({"factorial": {}}, 0.01), ({"factorial": {}, "race": {"error": 0.3}}, 0.05)):
+    path, written = tmp_path / "criteria.json", []
+    race = {"factorial": {}, "race": {"error": 0.3}}
+    for experiments, margin in (({"factorial": {}}, 0.01), (race, 0.05), (race, 0.06)):
         study = write_study(experiments=experiments, margin=margin, budget={"runs": 500, "core_hours": 9})
         done = command("plan", "--study", study, "--criteria-out", path)
         assert done.returncode == 0, done.stderr
-    criteria = json.loads(path.read_text())
-    assert criteria["batch-norm-speeds-training"].endswith("[margin 0.01]")
-    assert criteria["relu-trains-faster"].endswith(
-        "[margin 0.05, error 0.3, rates none, epochs none, scores 1]"
-    )
+        written.append((json.loads(path.read_text()), path.stat().st_ino))
+    (first, _), (criteria, _), _ = written
+    assert written[1] == written[2]
+    assert {name: criteria[name] for name in first} == first
+    assert criteria["batch-norm-speeds-training"]["margin"] == 0.01
+    assert criteria["relu-trains-faster"]["margin"] == 0.05
+    assert criteria["relu-trains-faster"]["options"]["error"] == 0.3
 
 
-def test_of_very_many_arms_more_share_a_job(
-    write_study: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_of_very_many_arms_more_share_a_job(write_study: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     levels = {"activation": ("tanh", "relu"), "norm": ("none", "batch"), "dropout": (0, 0.5)}
     factors = {name: {"baseline": low, "treatment": high} for name, (low, high) in levels.items()}
     path = write_study(factors=factors)
@@ -137,37 +146,46 @@ def test_of_very_many_arms_more_share_a_job(
     monkeypatch.setattr(packing, "MOST_PACKS", 3)
     packs = Project(whole.configuration, whole.study, path).packs
     assert [len(pack) for pack in packs] == [3, 3, 2]
-    assert [arm.name for pack in packs for arm in pack] == [arm.name for arm in whole.network_arms]
+    assert [arm.name for pack in packs for arm in pack] == list(whole.arms)
 
 
 @pytest.mark.parametrize("name", ["digits", "cifar10-quick"])
 def test_small_arms_share_a_job_until_it_is_worth_its_start(name: str) -> None:
     path = REPOSITORY / "config" / "studies" / f"{name}.yaml"
     whole = Project(Configuration(), load_study(path), path)
-    seconds = packing.training_seconds(whole.study, whole.shape, "auto")
+    seconds = packing.estimate(whole.images.shape, "auto")
     packs = whole.packs
-    assert sorted(arm.name for pack in packs for arm in pack) == sorted(
-        arm.name for arm in whole.network_arms
-    )
+    networks = [arm.name for arm in whole.arms.values() if arm.kind == "network"]
+    assert sorted(arm.name for pack in packs for arm in pack) == sorted(networks)
     made: set[str] = set()
     for pack in packs:
-        assert made >= {arm.lender for arm in pack if arm.lender}
+        assert made >= {arm.choice_from for arm in pack if arm.choice_from}
         made |= {arm.name for arm in pack}
-    assert (
-        len([p for p in packs if sum(map(seconds, p)) < packing.WORTH]) <= 2
-    )  # what is left over of each group
+        assert len({(arm.experiments[0], arm.choice_from is None) for arm in pack}) == 1
+    # What is left over of each group.
+    groups = {(pack[0].experiments[0], pack[0].choice_from is None) for pack in packs}
+    assert len([pack for pack in packs if sum(map(seconds, pack)) < packing.WORTH]) <= len(groups)
     # The default study's arms are tiny; of the other, those that train for minutes have a job each.
     sizes = [len(pack) for pack in packs]
     assert max(sizes) > 10 if name == "digits" else sizes.count(1) > 10
-    assert any(whole.lends(pack) for pack in packs)
-    assert not whole.lends(packs[-1])
+    assert {whole.priority(pack) for pack in packs} == {1, 2}
+    assert whole.priority(packs[-1]) == 1
+
+
+def test_a_setting_of_one_experiment_leaves_the_jobs_of_others(write_study: Callable[..., Path]) -> None:
+    depth = {"depths": [2, 3], "activations": ["relu"], "rates": [0.01, 0.1]}
+
+    def packs(**race: Any) -> list[list[str]]:
+        path = write_study(experiments={"race": race, "depth": depth})
+        return [[arm.name for arm in pack] for pack in Project(Configuration(), load_study(path), path).packs]
+
+    small, wide = packs(width=0.25), packs(width=16)
+    assert len(wide) > len(small)
+    assert [pack for pack in small if "four-layer" not in pack[0]] == [p for p in wide if "four-layer" not in p[0]]
 
 
 def test_where_nobody_counted_the_images_four_arms_share_a_job(write_study: Callable[..., Path]) -> None:
-    factors = {
-        "dropout": {"baseline": 0, "treatment": 0.5},
-        "width": {"baseline": 0.0625, "treatment": 0.125},
-    }
+    factors = {"dropout": {"baseline": 0, "treatment": 0.5}, "width": {"baseline": 0.0625, "treatment": 0.125}}
     own = {"dataset": {"name": "mine", "resolution": 8, "archive": "mine.tgz"}}
     three = factors | {"activation": {"baseline": "tanh", "treatment": "relu"}}
     path = write_study(factors=three, **own)

@@ -12,14 +12,11 @@ from unit.preparation import refused
 def test_the_command_names_file_expected_and_got(tmp_path, command):
     archive = make.write_tar(tmp_path / "x.tgz", make.folders())
     got = hashlib.sha256(archive.read_bytes()).hexdigest()
+    prepare = ("prepare", "--archive", archive, "--resolution", "8")
     for given, returncode in (("0" * 64, 1), (got.upper(), 0)):
-        done = command(
-            "prepare", "--archive", archive, "--sha256", given, "--resolution", "8", "--out", tmp_path / "out"
-        )
+        done = command(*prepare, "--sha256", given, "--out", tmp_path / "out")
         assert done.returncode == returncode
-    done = command(
-        "prepare", "--archive", archive, "--sha256", "0" * 64, "--resolution", "8", "--out", tmp_path / "new"
-    )
+    done = command(*prepare, "--sha256", "0" * 64, "--out", tmp_path / "new")
     assert done.stderr == f"error: {archive}: wrong sha256: expected {'0' * 64}, got {got}\n"
     assert not (tmp_path / "new").exists()
 
@@ -35,14 +32,8 @@ def below(*folders: str) -> dict[str, bytes]:
         ({"train/a/0.png": b"no image"}, "train/a/0.png: no image; read are JPEG, PNG"),
         ({"train/a/0.png": b""}, "train/a/0.png: no image"),
         ({"train/a/x.txt": b"words"}, "train/a/x.txt is no image"),
-        (
-            {"test/c/0.png": make.encoded(make.pixels(1))},
-            "no training images of 1 class(es) with test images: c",
-        ),
-        (
-            {"train/c/0.png": make.encoded(make.pixels(1))},
-            "no test images of 1 class(es) with training images: c",
-        ),
+        ({"test/c/0.png": make.encoded(make.pixels(1))}, "no training images of 1 class(es): c"),
+        ({"train/c/0.png": make.encoded(make.pixels(1))}, "no test images of 1 class(es): c"),
         ({"train/c/": b""}, "the class folder train/c holds no images"),
         ({"train/a/0.png": make.encoded(Image.new("I;16", (8, 8)))}, "train/a/0.png: pixels of kind 'I;16'"),
         ({"train/a/0.png": make.encoded(Image.new("1", (12000, 8000)))}, "absurdly large, 12000×8000 pixels"),
@@ -92,14 +83,11 @@ def test_a_gzip_whose_checksum_is_wrong_is_named(tmp_path):
 
 
 def test_a_class_that_digits_lacks_is_named(tmp_path, command):
-    done = command(
-        "prepare", "--dataset", "digits", "--resolution", "8", "--classes", "0,99", "--out", tmp_path / "out"
-    )
+    prepare = ("prepare", "--dataset", "digits", "--resolution", "8", "--out", tmp_path / "out")
+    done = command(*prepare, "--classes", "0,99")
     assert done.returncode == 1
     assert "digits: has no class '99'" in done.stderr
-    done = command(
-        "prepare", "--dataset", "digits", "--resolution", "8", "--classes", "0,7", "--out", tmp_path / "out"
-    )
+    done = command(*prepare, "--classes", "0,7")
     assert done.returncode == 0
     assert json.loads((tmp_path / "out" / "card.json").read_text())["classes"] == ["0", "7"]
 
@@ -114,10 +102,20 @@ def test_a_cut_off_archive_is_named(tmp_path, kind):
     assert "damaged or cut off" in message
 
 
+def test_a_zip_that_python_cannot_unpack_is_named(tmp_path):
+    archive = make.write_zip(tmp_path / "x.zip", make.folders())
+    data = archive.read_bytes()
+    for start, place in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):  # deflate64, in both headers of the first file
+        at = data.index(start) + place
+        data = data[:at] + b"\x09\x00" + data[at + 2 :]
+    archive.write_bytes(data)
+    assert "x.zip: cannot be read" in refused(archive, tmp_path)
+
+
 def test_no_archive_at_all(tmp_path):
     page = tmp_path / "x.tgz"
     page.write_text("<html>404</html>" * 99)
-    assert "no archive; read are .tar, .tar.gz" in refused(page, tmp_path)
+    assert "no archive, or damaged or cut off; read are .tar, .tar.gz" in refused(page, tmp_path)
     assert "no such file or folder" in refused(tmp_path / "nowhere.tgz", tmp_path)
     assert "give --archive PATH" in refused(None, tmp_path)
     assert "--config 'archives={imagenet1k: PATH}'" in refused(None, tmp_path, dataset="imagenet1k")

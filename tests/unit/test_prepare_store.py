@@ -5,9 +5,9 @@ import shutil
 
 import numpy as np
 import pytest
-from takeoff.data import store
-from takeoff.data.card import CARD, load_card
-from takeoff.errors import TakeoffError
+from takeoff.common.errors import TakeoffError
+from takeoff.data import preparing, store
+from takeoff.data.card import CARD, Card, load_card
 from unit import image_archives as make
 from unit.preparation import prepared, refused
 
@@ -39,12 +39,7 @@ def test_missing_and_damaged_files_are_named(tmp_path):
 
 @pytest.mark.parametrize(
     ("card", "words"),
-    [
-        ("[]", "lacks classes, mean"),
-        ('{"classes": []}', "lacks mean"),
-        ("3", "damaged"),
-        (None, "no such file"),
-    ],
+    [("[]", "lacks classes, mean"), ('{"classes": []}', "lacks mean"), ("3", "damaged"), (None, "no such file")],
 )
 def test_a_card_that_is_no_use(tmp_path, card, words):
     if card is not None:
@@ -53,7 +48,22 @@ def test_a_card_that_is_no_use(tmp_path, card, words):
         load_card(tmp_path / CARD, "classes", "mean")
 
 
-def test_a_full_disk_is_told_beforehand(tmp_path, monkeypatch):
+def test_a_card_is_read_by_its_keys(tmp_path):
+    card, train, _ = prepared(make.write_tar(tmp_path / "x.tgz", make.folders()), tmp_path)
+    assert (card.images("train"), card.images("test")) == (6, 4)
+    assert (card.images_per_class("train"), card.images_per_class("test")) == ([3, 3], [2, 2])
+    assert (card.classes, card.channels, card.resolution, len(card.digest)) == (["a", "b"], 3, 8, 64)
+    np.testing.assert_allclose(card.mean, (train["images"] / 255).mean((0, 1, 2)), rtol=1e-12)
+    np.testing.assert_allclose(card.std, (train["images"] / 255).std((0, 1, 2)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("counts", [None, {}, {"test": []}, {"test": [1, "2"]}, {"test": {"a": 1}}, [5]])
+def test_a_card_without_counts_names_the_key(counts):
+    with pytest.raises(TakeoffError, match=r"^card\.json: images_per_class\.test is missing or wrong"):
+        Card({"images_per_class": counts}).images_per_class("test")
+
+
+def test_a_full_disk_is_refused_beforehand(tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     assert "no space left: 3,840 bytes are needed" in refused(
@@ -65,6 +75,6 @@ def test_a_disk_that_fills_up_leaves_nothing(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(store.SplitWriter, "put", full)
+    monkeypatch.setattr(preparing, "split_writer", full)
     archive = make.write_tar(tmp_path / "x.tgz", make.folders())
     assert refused(archive, tmp_path).endswith("out: no space left on the disk")

@@ -8,8 +8,8 @@ import zipfile
 
 import numpy as np
 import pytest
+from takeoff.common.errors import TakeoffError
 from takeoff.data import pickles
-from takeoff.errors import TakeoffError
 from unit import image_archives as make
 from unit.preparation import prepared, refused
 

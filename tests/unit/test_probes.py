@@ -1,23 +1,21 @@
 """Layer by layer: gradients, saturated units and the change of weights, against closed forms."""
 
 import math
-from collections.abc import Callable
 
 import pytest
 import torch
 from engine import numbers, train
-from takeoff.models.network import build, weighted_layers
+from takeoff.engine.network import build, weighted_layers
+from takeoff.engine.probes import probe
+from takeoff.engine.resident import Resident
 from takeoff.study.arms import Arm, Run
-from takeoff.training.hardware import Hardware
-from takeoff.training.probes import probe
-from takeoff.training.resident import Resident
 from torch.nn import functional
 
 PLAIN = {"family": "plain", "depth": 6}
 
 
 def looked_at(images: Resident, arm: Arm, change: float = 1.0) -> list[dict]:
-    model = build(arm.network, images.resolution, images.channels, images.classes, 0, torch.device("cpu"))
+    model = build(arm.network, *images.shape, 0, torch.device("cpu"))
     drawn = [weights.clone() for weights in weighted_layers(model)]
     with torch.no_grad():
         for weights in weighted_layers(model):
@@ -26,12 +24,10 @@ def looked_at(images: Resident, arm: Arm, change: float = 1.0) -> list[dict]:
 
 
 @pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu"])
-def test_gradients_are_back_propagations(
-    images: Resident, arm: Callable[..., Arm], hardware: Hardware, activation: str
-) -> None:
+def test_gradients_are_back_propagations(images, arm, hardware, activation: str) -> None:
     """δ_l = (W_{l+1}ᵀ δ_{l+1}) ∘ φ′(a_l), by hand, from softmax − one-hot down."""
     network = arm(network=PLAIN, activation=activation).network
-    model = build(network, images.resolution, images.channels, images.classes, 0, hardware.device)
+    model = build(network, *images.shape, 0, hardware.device)
     rows = probe(model, images, torch.arange(200), weighted_layers(model), trained=False)
     values = images.normalised(images.images[:200]).flatten(1)
     slopes = {
@@ -45,9 +41,7 @@ def test_gradients_are_back_propagations(
         values = getattr(torch, activation)(before[-1])
     delta = before[-1].softmax(1) - functional.one_hot(images.labels[:200], 10)
     for place in range(6, -1, -1):
-        assert rows[place]["gradient_norm"] == pytest.approx(
-            float(delta.norm(dim=1).square().mean().sqrt()), rel=1e-4
-        )
+        assert rows[place]["gradient_norm"] == pytest.approx(float(delta.norm(dim=1).square().mean().sqrt()), rel=1e-4)
         assert rows[place]["layer"] == place + 1
         assert rows[place]["hidden"] is (place < 6)
         if place:
@@ -55,11 +49,9 @@ def test_gradients_are_back_propagations(
     assert [row["weight_change"] for row in rows] == [None] * 7
 
 
-def test_gradients_too_small_to_be_squared_in_float32_are_seen(
-    images: Resident, arm: Callable[..., Arm]
-) -> None:
+def test_gradients_too_small_to_be_squared_in_float32_are_seen(images, arm) -> None:
     network = arm(network=PLAIN | {"depth": 20}, activation="relu", initialisation="gaussian-0.01").network
-    model = build(network, images.resolution, images.channels, images.classes, 0, torch.device("cpu"))
+    model = build(network, *images.shape, 0, torch.device("cpu"))
     rows = probe(model, images, torch.arange(200), weighted_layers(model), trained=False)
     # By hand and in float64.
     values = images.normalised(images.images[:200]).flatten(1).double()
@@ -77,7 +69,7 @@ def test_gradients_too_small_to_be_squared_in_float32_are_seen(
     assert [row["gradient_norm"] for row in reversed(rows)] == pytest.approx(norms, rel=1e-3, abs=0)
 
 
-def test_saturation_and_change_are_what_they_say(images: Resident, arm: Callable[..., Arm]) -> None:
+def test_saturation_and_change_are_what_they_say(images, arm) -> None:
     relu = looked_at(images, arm(network=PLAIN, activation="relu"))
     assert all(0.2 < row["saturated"] < 0.8 for row in relu[:-1])  # half of He's pre-activations are negative
     assert all(row["weight_change"] == 0 for row in relu)
@@ -89,7 +81,7 @@ def test_saturation_and_change_are_what_they_say(images: Resident, arm: Callable
     assert all(row["saturated"] == row["dead"] == 0 for row in small[:-1])
 
 
-def test_looking_changes_nothing(images: Resident, arm: Callable[..., Arm], hardware: Hardware) -> None:
+def test_looking_changes_nothing(images, arm, hardware) -> None:
     for levels in ({"norm": "batch"}, {"dropout": 0.5, "norm": "batch", "activation": "tanh"}):
         blind = train(images, arm(**levels), Run(0, 0.05), hardware)
         seen = train(images, arm(probed=True, **levels), Run(0, 0.05), hardware)

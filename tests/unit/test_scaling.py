@@ -7,13 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from takeoff.common.errors import TakeoffError
 from takeoff.data.splits import split
-from takeoff.errors import TakeoffError
-from takeoff.experiments import scaling
-from takeoff.experiments.scaling_agreement import disjoint_seeds, order_table
-from takeoff.experiments.scaling_curves import apart
-from takeoff.experiments.scaling_figures import draw_agreement
-from takeoff.experiments.scaling_sizes import lender_places, members, sizes
+from takeoff.experiments.base import FixedCriterion
+from takeoff.experiments.scaling.agreement import disjoint_seeds, order_table
+from takeoff.experiments.scaling.design import Design, Options, choosing_places
+from takeoff.judging.claims import load_claims
 from takeoff.statistics.fits import beta_profile_interval
 from takeoff.study.arms import ClassicalArm, distinct, make_arm, seeds_of
 from unit.scaling_runs import FULL, LAWS, analysed, copied, make_results, make_study
@@ -30,31 +29,26 @@ def tables(study, tmp_path):
 
 
 def test_sizes_span_a_decade_and_a_half(study, tmp_path):
-    assert sizes(study, scaling.Options()) == [1500, 3000, 6000, 12000, 24000, 48000]
+    assert Design(study, Options()).sizes == [1500, 3000, 6000, 12000, 24000, 48000]
     digits = make_study(tmp_path, name="digits", train_samples="all")
-    found = sizes(digits, scaling.Options())
+    found = Design(digits, Options()).sizes
     # 1,297 images of ten classes: 50 would be five of each, but span less than a decade and a half.
     assert found[0] == 40
     assert found[-1] == 1297
     assert np.log10(found[-1] / found[0]) >= 1.5
     assert np.ptp(np.diff(np.log(found))) < 0.03
-    small = sizes(digits, scaling.Options(smallest_share=0.01))
+    small = Design(digits, Options(smallest_share=0.01)).sizes
     assert small[0] == 12
     many = make_study(tmp_path, name="cifar10", train_samples="all")
-    assert sizes(many, scaling.Options(smallest_share=0.0001))[0] == 50
-    assert sizes(many, scaling.Options(smallest_share=0.1))[0] == 5000
+    assert Design(many, Options(smallest_share=0.0001)).sizes[0] == 50
+    assert Design(many, Options(smallest_share=0.1)).sizes[0] == 5000
 
 
 @pytest.mark.parametrize(("name", "full"), [("digits", 1297), ("cifar10", 50_000), ("imagenette", 9469)])
 def test_halves_and_quarters_leave_disjoint_draws(tmp_path, name, full):
     study = make_study(tmp_path, name=name, train_samples="all")
-    windows = [size - int(0.2 * size) for size in sizes(study, scaling.Options())]
-    assert [len(disjoint_seeds(range(8), window, full - int(0.2 * full))) for window in windows[2:]] == [
-        8,
-        4,
-        2,
-        1,
-    ]
+    windows = [size - int(0.2 * size) for size in Design(study, Options()).sizes]
+    assert [len(disjoint_seeds(range(8), window, full - int(0.2 * full))) for window in windows[2:]] == [8, 4, 2, 1]
 
 
 @pytest.mark.parametrize(
@@ -73,31 +67,31 @@ def test_halves_and_quarters_leave_disjoint_draws(tmp_path, name, full):
 )
 def test_what_cannot_be_trained_is_refused(tmp_path, dataset, options, words):
     with pytest.raises(TakeoffError, match=words):
-        scaling.arms(make_study(tmp_path, **dataset), scaling.Options(**options))
+        Design(make_study(tmp_path, **dataset), Options(**options)).arms()
 
 
 def test_the_least_share_that_an_error_names_is_enough(tmp_path):
     study = make_study(tmp_path, train_samples=60)
     with pytest.raises(TakeoffError) as error:
-        sizes(study, scaling.Options())
+        Design(study, Options()).arms()
     share = float(str(error.value).split("valid: ")[1].split()[0])
-    assert sizes(study, scaling.Options(smallest_share=share + 0.001, sizes=3))[0] == 5
+    assert Design(study, Options(smallest_share=share + 0.001, sizes=3)).sizes[0] == 5
 
 
-def test_arms_have_equal_steps_and_borrow_from_the_nearest_tuned_size(study):
-    found = members(study, scaling.Options())
+def test_arms_have_equal_steps_and_take_the_choice_of_the_nearest_tuned_size(study):
+    found = Design(study, Options()).members
     arms = {member.arm.name: member.arm for member in found}
     assert len(arms) == len(found) == 10 * 6
     assert len(distinct(arms.values())) == len(arms)
-    at = sizes(study, scaling.Options())
+    at = Design(study, Options()).sizes
     for member in found:
         tuned = member.size in {at[0], at[3], at[5]}
-        assert (member.arm.lender is None) == tuned
+        assert (member.arm.choice_from is None) == tuned
         assert seeds_of(study, member.arm) == [0, 1, 2, 3]
         if not tuned:
-            lender = arms[str(member.arm.lender)]
-            assert (lender.train_samples or FULL) == {at[1]: at[0], at[2]: at[3], at[4]: at[5]}[member.size]
-            assert lender.lender is None
+            choice_from = arms[str(member.arm.choice_from)]
+            assert (choice_from.train_samples or FULL) == {at[1]: at[0], at[2]: at[3], at[4]: at[5]}[member.size]
+            assert choice_from.choice_from is None
         if isinstance(member.arm, ClassicalArm):
             assert member.arm.method == member.method
             continue
@@ -107,28 +101,28 @@ def test_arms_have_equal_steps_and_borrow_from_the_nearest_tuned_size(study):
         assert member.arm.network.dropout == 0
         assert member.arm.network.width == member.width
         if not tuned:
-            assert lender.model_dump()["network"] == member.arm.network.model_dump()
+            assert choice_from.model_dump()["network"] == member.arm.network.model_dump()
     # At the full size the arm is the study's own, which other experiments share.
     assert "hog-rbf-svm" in arms
 
 
 def test_where_no_network_is_tuned_all_take_the_rate_of_the_factorials_own(study):
-    options = scaling.Options(tuned=0, draws=2)
-    arms = {arm.name: arm for arm in scaling.arms(study, options)}
+    options = Options(tuned=0, draws=2)
+    arms = {arm.name: arm for arm in Design(study, options).arms()}
     own = arms["relu+batch"]
     assert own == make_arm(study, {"activation": "relu", "norm": "batch", "dropout": 0}, seeds=(0, 1))
-    assert own.lender is None
-    networks = [member.arm for member in members(study, options) if member.kind == "network"]
+    assert own.choice_from is None
+    networks = [member.arm for member in Design(study, options).members if member.kind == "network"]
     assert len(networks) == 3 * 6
-    assert {arm.lender for arm in networks} == {"relu+batch"}
+    assert {arm.choice_from for arm in networks} == {"relu+batch"}
     assert own.name not in {arm.name for arm in networks}
 
 
-def test_lenders_of_fewer_tuned_sizes():
+def test_whose_choice_sizes_take_where_fewer_are_tuned():
     at = [100, 200, 400, 800, 1600]
-    assert lender_places(at, 1) == [4, 4, 4, 4, 4]
-    assert lender_places(at, 2) == [0, 0, 4, 4, 4]
-    assert lender_places(at, 3) == [0, 2, 2, 4, 4]
+    assert choosing_places(at, 1) == [4, 4, 4, 4, 4]
+    assert choosing_places(at, 2) == [0, 0, 4, 4, 4]
+    assert choosing_places(at, 3) == [0, 2, 2, 4, 4]
 
 
 @pytest.mark.parametrize("size", [100, 200, 250, 500, 1000])
@@ -145,9 +139,7 @@ def test_laws_are_recovered_without_noise(study, tmp_path):
     tables = analysed(study, tmp_path)
     fits = tables["fits"].set_index("method")
     for method, (alpha, beta, gamma) in LAWS.items():
-        assert fits.loc[method, ["alpha", "beta", "gamma"]].tolist() == pytest.approx(
-            [alpha, beta, gamma], rel=1e-3
-        )
+        assert fits.loc[method, ["alpha", "beta", "gamma"]].tolist() == pytest.approx([alpha, beta, gamma], rel=1e-3)
     gains = tables["gains"].set_index(["method", "seed"])["gain"]
     alpha, beta, _ = LAWS["network-2x"]
     fall = alpha * (12_000**-beta - 48_000**-beta)
@@ -177,15 +169,11 @@ def test_differences_by_hand(study, tmp_path):
     width = {size: error("network-0.5x", size) - error("network-2x", size) for size in (1500, FULL)}
     assert values["width_by_data"] == pytest.approx(width[FULL] - width[1500])
     hog = {
-        size: np.mean(
-            [error(f"pixels-{s}", size) - error(f"hog-{s}", size) for s in ("linear-svm", "rbf-svm")]
-        )
+        size: np.mean([error(f"pixels-{s}", size) - error(f"hog-{s}", size) for s in ("linear-svm", "rbf-svm")])
         for size in (1500, FULL)
     }
     assert values["hog_by_data"] == pytest.approx(hog[1500] - hog[FULL])
-    assert values["network_minus_older"] == pytest.approx(
-        error("kmeans-linear-svm", FULL) - error("network-2x", FULL)
-    )
+    assert values["network_minus_older"] == pytest.approx(error("kmeans-linear-svm", FULL) - error("network-2x", FULL))
 
 
 def test_agreement_against_scipy(study, tmp_path):
@@ -209,16 +197,13 @@ def test_order_is_compared_over_the_same_disjoint_draws(study, tmp_path):
     row, runs = tables["order"].iloc[0], tables["runs"]
     assert (row["smallest"], row["largest"], row["n_draws"], row["n_methods"]) == (1500, 12_000, 4, 10)
     scores = [
-        runs[runs["train_samples"] == size]
-        .pivot(index="seed", columns="method", values="test_error")
-        .to_numpy()
+        runs[runs["train_samples"] == size].pivot(index="seed", columns="method", values="test_error").to_numpy()
         for size in (1500, 12_000)
     ]
 
     def lost(seeds):
         means = [
-            np.mean([stats.spearmanr(one[i], one[j]).statistic for i, j in combinations(seeds, 2)])
-            for one in scores
+            np.mean([stats.spearmanr(one[i], one[j]).statistic for i, j in combinations(seeds, 2)]) for one in scores
         ]
         return means[0] - means[1]
 
@@ -229,12 +214,12 @@ def test_order_is_compared_over_the_same_disjoint_draws(study, tmp_path):
 
 
 def test_methods_with_too_few_draws_are_left_out_and_named(study, tmp_path):
-    tables = analysed(study, tmp_path, scaling.Options(classical_draws=2), noise=0.1)
+    tables = analysed(study, tmp_path, Options(classical_draws=2), noise=0.1)
     agreement = tables["agreement"].set_index("train_samples")
     assert agreement.loc[1500, "n_draws"] == 4
     assert agreement.loc[1500, "n_methods"] == 3
     assert agreement.loc[1500, "left_out"].split(", ") == sorted(m for m in LAWS if "network" not in m)
-    three = analysed(study, tmp_path, scaling.Options(classical_draws=3), noise=0.1)["agreement"]
+    three = analysed(study, tmp_path, Options(classical_draws=3), noise=0.1)["agreement"]
     assert three["n_draws"].tolist() == [3, 3, 3, 3, 2, 1]
     assert three["left_out"].isna().all()
 
@@ -242,13 +227,7 @@ def test_methods_with_too_few_draws_are_left_out_and_named(study, tmp_path):
 def test_an_interval_without_width_is_none():
     runs = pd.DataFrame(
         [
-            {
-                "method": m,
-                "train_samples": n,
-                "seed": s,
-                "test_error": e + (n < 20) * swap * s % 2,
-                "disjoint": True,
-            }
+            {"method": m, "train_samples": n, "seed": s, "test_error": e + (n < 20) * swap * s % 2, "disjoint": True}
             for n in (10, 20)
             for s in range(3)
             for m, e, swap in (("a", 0.1, 0), ("b", 0.2, 0), ("c", 0.3, 0))
@@ -267,9 +246,7 @@ def test_the_full_size_counts_as_one_draw_in_laws(study, tmp_path):
         own = runs[runs["method"] == method]
         below, full = own[own["train_samples"] < FULL], own[own["train_samples"] == FULL]["test_error"]
         points = [*below["train_samples"], FULL], [*below["test_error"], np.exp(np.log(full).mean())]
-        assert tuple(fits_.loc[method, ["beta_low", "beta_high"]]) == pytest.approx(
-            beta_profile_interval(*points)
-        )
+        assert tuple(fits_.loc[method, ["beta_low", "beta_high"]]) == pytest.approx(beta_profile_interval(*points))
 
 
 def test_a_diverged_run_counts_as_chance(study):
@@ -278,9 +255,9 @@ def test_a_diverged_run_counts_as_chance(study):
     lost = (results.runs["arm"] == name) & (results.runs["seed"] == 0)
     results.runs.loc[lost, ["test_accuracy", "validation_accuracy"]] = np.nan
     with pytest.raises(TakeoffError, match="without validation_accuracy"):
-        scaling.analyse(study, scaling.Options(), results)
+        Design(study, Options()).analyse(results)
     results.runs.loc[lost, "diverged"] = True
-    runs = scaling.analyse(study, scaling.Options(), results)["runs"]
+    runs = Design(study, Options()).analyse(results)["runs"]
     row = runs[(runs["arm"] == name) & (runs["seed"] == 0)].iloc[0]
     assert row["test_error"] == pytest.approx(0.9)
     assert row["collapsed"]
@@ -291,34 +268,25 @@ def test_a_missing_arm_is_named(study):
     name = results.runs["arm"].iloc[0]
     results = replace(results, runs=results.runs[results.runs["arm"] != name])
     with pytest.raises(TakeoffError, match=f"arm {name.replace('+', '.')} has no run"):
-        scaling.analyse(study, scaling.Options(), results)
-
-
-def test_what_the_claim_says_lies_on_no_interval(study, tmp_path):
-    tables = analysed(study, tmp_path, noise=0.15)
-    agreement = tables["agreement"]
-    for low in (0.6, -0.19, -0.6):
-        agreement.loc[agreement["train_samples"] == 24_000, ["ci_low", "ci_high"]] = low, 1.0
-        figure, _ = draw_agreement(study, tables)
-        (words,) = (text for text in figure.axes[0].texts if text.get_text().startswith("claimed"))
-        heights = agreement.loc[agreement["agreement"].notna(), ["ci_low", "ci_high"]].dropna()
-        assert not ((heights["ci_low"] < words.xy[1]) & (words.xy[1] < heights["ci_high"])).any()
-        assert words.xy[1] > figure.axes[0].get_ylim()[0] + 0.1  # where the numbers of draws stand
-
-
-def test_labels_lie_apart():
-    found = apart([0.0, 0.01, 0.5, 0.5, 0.51, 0.99], 0.06)
-    assert (np.diff(found) >= 0.06 - 1e-9).all()
-    assert min(found) >= 0.0
-    assert max(found) <= 1.0
+        Design(study, Options()).analyse(results)
 
 
 @pytest.mark.parametrize("seeds", [6, 1])
-def test_every_figure_is_drawn(tmp_path, seeds):
+@pytest.mark.parametrize("planned", [True, False])
+def test_every_figure_is_drawn(tmp_path, seeds, planned):
     study = make_study(tmp_path, seeds)
-    tables = analysed(study, tmp_path, noise=0.02)
-    drawn = {name: numbers for name, _, numbers in scaling.draw(study, scaling.Options(), tables)}
-    assert list(drawn) == list(scaling.FIGURES)
-    gains = drawn["gains"].set_index("method")["estimate"]
+    tables, design = analysed(study, tmp_path, noise=0.02), Design(study, Options())
+    criteria = {
+        claim.name: FixedCriterion({n: part.criterion(study.margin) for n, part in claim.parts.items()}, None)
+        for claim in load_claims().of("scaling")
+        if planned
+    }
+    figures = {one.name: one for one in design.draw(tables, criteria)}
+    assert list(figures) == list(design.figures())
+    numbers, axes = figures["gains"].numbers, figures["gains"].figure.axes[0]
+    points = np.concatenate([np.reshape(one.get_offsets(), (-1, 2)) for one in axes.collections])
+    for row, estimate in enumerate(numbers["estimate"]):  # also where one seed leaves no interval
+        assert np.isclose(points, (estimate, row)).all(axis=1).any()
+    gains = numbers.set_index("method")["estimate"]
     fits = tables["fits"].set_index("method")["gain"]
     assert gains.to_dict() == pytest.approx((100 * fits).to_dict())

@@ -10,11 +10,11 @@ import pytest
 import yaml
 from conftest import REPOSITORY, Command, small_study
 from jsonschema import Draft202012Validator
-from takeoff.errors import TakeoffError
+from takeoff.common.errors import TakeoffError
 from takeoff.experiments.registry import enabled
-from takeoff.schemas import CONFIG, README, STUDY, generated, with_tables
 from takeoff.study.loading import load_study
 from takeoff.study.settings import FACTORS
+from takeoff.workflow.schemas import CONFIG, README, STUDY, generated, with_tables
 
 STUDIES = sorted((REPOSITORY / "config" / "studies").glob("*.yaml"))
 
@@ -40,17 +40,13 @@ def test_the_generated_files_are_in_step(command: Command) -> None:
 
 def test_what_is_out_of_step_is_named_and_written_anew(command: Command, tmp_path: Path) -> None:
     # A copy of the repository, since the command writes beside itself.
-    shutil.copytree(
-        REPOSITORY / "scripts", tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__")
-    )
+    shutil.copytree(REPOSITORY / "scripts", tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "config").mkdir()
     shutil.copy(REPOSITORY / README, tmp_path / README)
     copy = str(tmp_path / "scripts" / "schemas")
     done = command(copy, "--check")
     assert done.returncode == 1
-    assert done.stderr == (
-        f"error: out of step with the models: {STUDY}, {CONFIG}; run: python scripts/schemas.py\n"
-    )
+    assert done.stderr == (f"error: out of step with the models: {STUDY}, {CONFIG}; run: python scripts/schemas.py\n")
     assert not (tmp_path / STUDY).exists()
     done = command(copy)
     assert done.stdout == f"wrote {STUDY}\nwrote {CONFIG}\n"
@@ -80,19 +76,14 @@ def test_the_configuration_fits_its_schema() -> None:
         ({"factors": {"depth": {"baseline": 1, "treatment": 2}}}, "'depth' was unexpected"),
         ({"factors": {"norm": {"baseline": "none", "treatment": "bach"}}}, "'bach' is not one of"),
         ({"factors": {"norm": {"baseline": "none"}}}, "'treatment' is a required property"),
-        (
-            {"factors": {"dropout": {"baseline": 0, "treatment": 1}}},
-            "1 is greater than or equal to the maximum",
-        ),
+        ({"factors": {"dropout": {"baseline": 0, "treatment": 1}}}, "1 is greater than or equal to the maximum"),
         ({"factors": {}}, "{} should be non-empty"),
         ({"experiments": {"factorail": {}}}, "'factorail' was unexpected"),
         ({"experiments": {"factorial": {"thresholds": 0.5}}}, "is not valid under any of the given schemas"),
         ({"seeds": 0}, "0 is not valid under any of the given schemas"),
     ],
 )
-def test_what_is_wrong_is_wrong_to_schema_and_model(
-    tmp_path: Path, change: dict[str, Any], words: str
-) -> None:
+def test_what_is_wrong_is_wrong_to_schema_and_model(tmp_path: Path, change: dict[str, Any], words: str) -> None:
     study = small_study(**change)
     assert any(words in fault for fault in faults(STUDY, study)), faults(STUDY, study)
     file = tmp_path / "mine.yaml"
@@ -107,17 +98,15 @@ def test_every_key_of_the_schemas_is_explained() -> None:
             return []
         own = [
             f"{place}.{key}"
-            for key, told in schema.get("properties", {}).items()
-            if not told.get("description") and "$ref" not in told
+            for key, of_key in schema.get("properties", {}).items()
+            if not of_key.get("description") and "$ref" not in of_key
         ]
-        return own + [
-            fault for key, inner in schema.items() for fault in unexplained(inner, f"{place}.{key}")
-        ]
+        return own + [fault for key, inner in schema.items() for fault in unexplained(inner, f"{place}.{key}")]
 
     for path in (STUDY, CONFIG):
         schema = json.loads((REPOSITORY / path).read_text(encoding="utf-8"))
         assert unexplained(schema) == []
-        assert all(told["description"] for told in schema.get("$defs", {}).values())
+        assert all(of_key["description"] for of_key in schema.get("$defs", {}).values())
 
 
 def test_the_schema_knows_every_factor() -> None:
@@ -144,7 +133,7 @@ def test_the_worked_example_is_a_study(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (("table: tuning", "table: tunings"), "there is no table tunings; valid: .*tuning"),
+        (("table: tuning", "table: tunings"), "table: tunings --> is unknown; valid: .*tuning"),
         (("<!-- table: tuning -->", ""), "table: tuning --> stands 0 times"),
     ],
 )

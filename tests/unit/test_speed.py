@@ -5,21 +5,21 @@ from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
-from takeoff.models import architecture
-from takeoff.models.network import build
-from takeoff.probing import clock, rates
-from takeoff.probing.clock import interleaved
-from takeoff.probing.rates import Passes, Product, activation_bytes, fastest_pass, measured_rates, settings
-from takeoff.probing.steps import Stepping, time_steps
-from takeoff.probing.table import Row, write_rows
-from takeoff.study.arms import Run, make_arm
+from engine import noise, on
+from takeoff.common.files import write_rows
+from takeoff.engine import architecture
+from takeoff.engine.hardware import Hardware
+from takeoff.jobs.hardware import choose
+from takeoff.speed import rates, timing
+from takeoff.speed.rates import activation_bytes, fastest_pass, measured_rates, passes, product, settings
+from takeoff.speed.steps import Stepping, time_steps
+from takeoff.speed.timing import Row, interleaved
+from takeoff.study.arms import Arm, Run, make_arm
 from takeoff.study.loading import load_study
-from takeoff.study.settings import Network
-from takeoff.training.hardware import Hardware, choose
-from takeoff.training.resident import on_device
+from takeoff.study.planned import planned_arms
+from takeoff.study.settings import Network, Recipe
 from torch.utils.flop_counter import FlopCounterMode
 
 CPU = torch.device("cpu")
@@ -34,57 +34,20 @@ def _same_threads():
     torch.set_num_threads(threads)
 
 
-def made_up(images=60, side=8, classes=10):
-    """Noise as a dataset."""
-    rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 256, (images, side, side, 1), dtype=np.uint8)
-    labels = np.arange(images, dtype=np.int64) % classes
-    card = {"mean": [0.5], "std": [0.3], "digest": "made-up", "classes": [str(c) for c in range(classes)]}
-    return on_device((pixels, labels), (pixels, labels), card, 0.2, CPU)
-
-
-def forward(model, size):
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model(torch.zeros(size))
-    return counter.get_total_flops()
-
-
 # Counted operations ------------------------------------------------------------------------------------
 
 
-def test_alexnet_at_224_px_is_0_71_gmac_and_as_torchvision_counts(monkeypatch) -> None:
-    from torchvision.models import alexnet
-
-    # Shapes are enough to count: no weight is drawn.
-    monkeypatch.setattr("takeoff.models.network.initialise", lambda *given: None)
-    layers = architecture.layers(Network(), 224, 3, 1000)
-    with torch.device("meta"):
-        ours = forward(build(Network(), 224, 3, 1000, 0, torch.device("meta")).eval(), (1, 3, 224, 224))
-        theirs = forward(alexnet(weights=None).eval(), (1, 3, 224, 224))
-    assert ours == theirs == architecture.forward_flops(layers)
-    assert ours / 2e9 == pytest.approx(0.71, abs=0.005)
-
-
-@pytest.mark.parametrize(
-    "network",
-    [
-        Network(width=0.0625),
-        Network(width=0.0625, norm="batch", dropout=0.5, response_norm="local", pooling="plain"),
-        Network(family="four-layer", width=0.25, activation="tanh"),
-        Network(family="plain", depth=3, width=0.1, activation="sigmoid"),
-    ],
-    ids=["alexnet", "alexnet-all", "four-layer", "plain"],
-)
-def test_torch_counts_what_the_plan_counts_forward_and_backward(network: Network) -> None:
-    layers = architecture.layers(network, 8, 1, 10)
-    passes = Passes(network, made_up(), 12, HARDWARE)
+def test_torch_counts_what_is_counted_of_a_pass() -> None:
+    network = Network(width=0.0625, norm="batch", dropout=0.5, response_norm="local", pooling="plain")
+    timed = passes(Arm(name="x", network=network, recipe=Recipe()), noise(60, 8), 12, HARDWARE)
     with FlopCounterMode(display=False) as counter:
-        passes()
-    assert passes.flops() == counter.get_total_flops() == 12 * architecture.training_flops(layers)
+        timed()
+    assert timed.flops == counter.get_total_flops()
+    assert timed.flops == 12 * architecture.training_flops(architecture.layers(network, 8, 1, 10))
 
 
 def test_steps_are_timed_in_the_papers_order(study) -> None:
-    steps = Stepping(made_up(), make_arm(study, {}), Run(0, 0.01, final=False), HARDWARE)
+    steps = Stepping(noise(60, 8), make_arm(study, {}), Run(0, 0.01, final=False), HARDWARE)
     steps.ready()
     kinds = [type(module).__name__ for module in steps.training.model]
     poolings = [place for place, kind in enumerate(kinds) if kind == "MaxPool2d"]
@@ -94,19 +57,18 @@ def test_steps_are_timed_in_the_papers_order(study) -> None:
 
 def test_torch_counts_what_is_counted_of_a_step(study) -> None:
     arm = make_arm(study, {"norm": "batch"})
-    steps = Stepping(made_up(), arm, Run(0, 0.01, final=False), HARDWARE)
+    steps = Stepping(noise(60, 8), arm, Run(0, 0.01, final=False), HARDWARE)
     steps.ready()
     with FlopCounterMode(display=False) as counter:
         steps()
-    assert steps.flops() == counter.get_total_flops() > 0
+    assert steps.flops == counter.get_total_flops() > 0
 
 
 def test_a_product_is_two_operations_per_term() -> None:
-    product = Product(16, HARDWARE)
+    timed = product(16, HARDWARE)
     with FlopCounterMode(display=False) as counter:
-        product()
-    assert counter.get_total_flops() == product.flops() == 2 * 16**3
-    assert torch.allclose(product.out, product.one @ product.other)
+        timed()
+    assert counter.get_total_flops() == timed.flops == 2 * 16**3
 
 
 # The clock ---------------------------------------------------------------------------------------------
@@ -116,7 +78,7 @@ class Scripted:
     """An action that takes a known time on a clock of its own, and remembers when it was called."""
 
     def __init__(self, name, seconds, machine):
-        self.name, self.seconds, self.machine, self.device = name, seconds, machine, CPU
+        self.name, self.seconds, self.machine, self.hardware = name, seconds, machine, HARDWARE
 
     def ready(self):
         self.machine.log.append(("ready", self.name))
@@ -132,7 +94,7 @@ class Scripted:
 @pytest.fixture
 def machine(monkeypatch):
     made = SimpleNamespace(now=0.0, log=[])
-    monkeypatch.setattr(clock.time, "perf_counter", lambda: made.now)
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: made.now)
     return made
 
 
@@ -159,7 +121,7 @@ def study(write_study):
 
 
 def test_a_step_is_the_engines_and_goes_through_every_image(study) -> None:
-    data, arm = made_up(images=60), make_arm(study, {}, recipe={"batch_size": 16})
+    data, arm = noise(60, 8), make_arm(study, {}, recipe={"batch_size": 16})
     steps = Stepping(data, arm, Run(0, 0.01, final=False), HARDWARE)
     steps.ready()
     before = [weights.clone() for weights in steps.training.model.parameters()]
@@ -178,19 +140,14 @@ def test_a_step_is_the_engines_and_goes_through_every_image(study) -> None:
 
 @pytest.mark.parametrize("room", [True, False], ids=["kept", "built anew"])
 def test_every_arm_has_a_row_per_block(study, monkeypatch, room: bool) -> None:
-    monkeypatch.setattr("takeoff.probing.steps.MOST_PARAMETERS", 10**9 if room else 0)
-    arms = [make_arm(study, {"norm": norm}) for norm in ("none", "batch")]
-    rows = time_steps(study, arms, made_up(), HARDWARE, seconds=0.01)
+    monkeypatch.setattr("takeoff.speed.steps.MOST_PARAMETERS", 10**9 if room else 0)
+    arms = planned_arms(study, {"factorial": [make_arm(study, {"norm": norm}) for norm in ("none", "batch")]})
+    rows = time_steps(arms, noise(60, 8), HARDWARE, seconds=0.01)
     layers = architecture.layers(arms[0].network, 8, 1, 10)
     assert [(row.name, row.block) for row in rows] == [(arm.name, b) for arm in arms for b in range(6)]
     for row in rows:
-        assert (row.kind, row.device, row.threads, row.precision, row.batch) == (
-            "step",
-            "cpu",
-            1,
-            "float32",
-            48,
-        )
+        assert (row.kind, row.device, row.threads, row.precision) == ("step", "cpu", 1, "float32")
+        assert row.batch == 48
         assert row.flops == 48 * architecture.training_flops(layers)
         assert row.seconds > 0
 
@@ -200,35 +157,30 @@ def test_every_arm_has_a_row_per_block(study, monkeypatch, room: bool) -> None:
 
 def test_large_images_are_passed_in_smaller_batches(study, monkeypatch) -> None:
     layers = architecture.layers(study.network, 8, 1, 10)
-    monkeypatch.setitem(rates.BYTES, "cpu", 40 * activation_bytes(layers))
-    assert fastest_pass(study.network, made_up(), HARDWARE, 0.01).action.batch == 32
-    monkeypatch.setitem(rates.BYTES, "cpu", 0)
-    assert fastest_pass(study.network, made_up(), HARDWARE, 0.01).action.batch == 32
+    for room in (40 * activation_bytes(layers), 0):
+        monkeypatch.setitem(rates.BYTES, "cpu", room)
+        assert fastest_pass(make_arm(study, {}), noise(60, 8), HARDWARE, 0.01).batch == 32
 
 
 def test_bfloat16_is_measured_where_it_is_computed_and_else_left_out_with_the_reason(monkeypatch) -> None:
     for computes in (True, False):
-        monkeypatch.setattr("takeoff.training.hardware._cpu_computes_bfloat16", lambda c=computes: c)
+        monkeypatch.setattr("takeoff.jobs.hardware._cpu_computes_bfloat16", lambda c=computes: c)
         chosen, left_out = settings(cuda=False, threads=2)
         measured = {(hardware.threads, hardware.precision) for hardware in chosen}
         assert measured >= {(1, "float32"), (2, "float32")}
         assert ((1, "bfloat16") in measured) == ((2, "bfloat16") in measured) == computes
-        assert [(row.threads, row.precision) for row in left_out] == [(1, "bfloat16"), (2, "bfloat16")] * (
-            not computes
-        )
-        assert all("emulate" in row.note and row.seconds is None for row in left_out)
-
-
-def test_one_core_is_measured_once(monkeypatch) -> None:
-    monkeypatch.setattr("takeoff.training.hardware._cpu_computes_bfloat16", lambda: True)
-    assert [hardware.threads for hardware in settings(cuda=False, threads=1)[0]] == [1, 1]
+        absent = [] if computes else [(1, "bfloat16"), (2, "bfloat16")]
+        assert [(row.threads, row.precision) for row in left_out] == absent
+        assert all(row.note and row.seconds is None for row in left_out)
+        # One core is measured once.
+        assert [hardware.threads for hardware in settings(cuda=False, threads=1)[0]] == [1] * (1 + computes)
 
 
 def test_rates_are_of_passes_and_products_of_the_same_settings(study, monkeypatch) -> None:
     monkeypatch.setitem(rates.SIDES, "cpu", (64,))
     monkeypatch.setitem(rates.BATCHES, "cpu", (8, 16))
-    monkeypatch.setattr("takeoff.training.hardware._cpu_computes_bfloat16", lambda: False)
-    rows = measured_rates(study, made_up(), cuda=False, threads=2, seconds=0.01)
+    monkeypatch.setattr("takeoff.jobs.hardware._cpu_computes_bfloat16", lambda: False)
+    rows = measured_rates(study, noise(60, 8), cuda=False, threads=2, seconds=0.01)
     counts = Counter((row.kind, row.threads, row.precision) for row in rows if row.seconds is not None)
     assert counts == {(kind, n, "float32"): 6 for kind in ("training", "matrix") for n in (1, 2)}
     assert {row.flops for row in rows if row.kind == "matrix"} == {2 * 64**3}
@@ -237,19 +189,12 @@ def test_rates_are_of_passes_and_products_of_the_same_settings(study, monkeypatc
 
 @needs_gpu
 def test_the_gpu_is_measured_in_both_precisions(study) -> None:
-    rows = measured_rates(study, made_up(), cuda=True, threads=1, seconds=0.05)
+    rows = measured_rates(study, noise(60, 8), cuda=True, threads=1, seconds=0.05)
     gpu = [row for row in rows if row.device != "cpu" and row.seconds is not None]
     assert {(row.kind, row.precision) for row in gpu} >= {("training", "float32"), ("matrix", "float32")}
     assert {row.device for row in gpu} == {torch.cuda.get_device_name()}
-    arms, hardware = [make_arm(study, {})], choose("cuda", "float32")
-    data = made_up()
-    on_gpu = type(data)(
-        **{
-            key: value.to("cuda") if isinstance(value, torch.Tensor) else value
-            for key, value in vars(data).items()
-        }
-    )
-    assert len(time_steps(study, arms, on_gpu, hardware, 0.05)) == 6
+    arms, hardware = planned_arms(study, {"race": [make_arm(study, {})]}), choose("cuda", "float32")
+    assert len(time_steps(arms, on(hardware.device, noise(60, 8)), hardware, 0.05)) == 6
 
 
 # The command -------------------------------------------------------------------------------------------
@@ -265,14 +210,12 @@ def test_what_was_not_measured_is_empty_in_the_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("option", "value", "words"),
     [
-        ("--threads", 0, "valid: 1 or more"),
-        ("--seconds", -1, "valid: above 0"),
+        ("--threads", 0, "0 is not above 0"),
+        ("--seconds", -1, "-1 is not above 0"),
         ("--device", "tpu", "invalid choice"),
     ],
 )
-def test_wrong_options_are_told(
-    command, write_study, tmp_path: Path, option: str, value: object, words: str
-) -> None:
+def test_wrong_options_are_told(command, write_study, tmp_path: Path, option: str, value: object, words: str) -> None:
     given = ["--study", write_study(), "--data", tmp_path, "--out", tmp_path / "speed.csv", option, value]
     done = command("probe", *given)
     assert done.returncode != 0
@@ -280,26 +223,18 @@ def test_wrong_options_are_told(
     assert "Traceback" not in done.stderr
 
 
-def test_the_command_measures_this_machine(command, write_study, digits: Path, tmp_path: Path) -> None:
-    path = write_study(experiments={"compute": {}})
-    given = [
-        "--study",
-        path,
-        "--data",
-        digits,
-        "--device",
-        "cpu",
-        "--precision",
-        "float32",
-        "--seconds",
-        0.02,
-    ]
-    done = command("probe", *given, "--threads", 2, "--out", tmp_path / "speed.csv")
+def test_the_command_measures_this_machine(command, write_study, plan_arms, digits: Path, tmp_path: Path) -> None:
+    path = write_study()
+    plan_arms(path, tmp_path)
+    given = ["--study", path, "--data", digits, "--device", "cpu", "--precision", "float32"]
+    given += ["--seconds", 0.02, "--threads", 2, "--out", tmp_path / "speed.csv"]
+    done = command("probe", *given, tmp_path / "arms" / "relu", tmp_path / "arms" / "relu+batch")
     assert done.returncode == 0, done.stderr
     with (tmp_path / "speed.csv").open() as file:
         rows = list(csv.DictReader(file))
     wanted = "kind name device threads precision batch block seconds flops".split()
     assert list(rows[0])[:9] == wanted
     found = Counter((row["kind"], row["threads"]) for row in rows if row["precision"] == "float32")
+    assert found.pop(("step", "1")) == 2 * 6
     assert found == {(kind, n): 6 for kind in ("training", "matrix") for n in ("1", "2")}
     assert "GFLOP/s" in done.stdout

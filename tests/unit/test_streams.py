@@ -1,13 +1,12 @@
 """Common random numbers: what two arms of one seed share."""
 
-import numpy as np
 import pytest
 import torch
-from takeoff.models.network import SeededDropout, build
-from takeoff.models.streams import stream
+from engine import noise
+from takeoff.engine.augmentation import flip_and_crop
+from takeoff.engine.network import SeededDropout, build
+from takeoff.engine.streams import stream
 from takeoff.study.settings import Augmentation, Network
-from takeoff.training.augmentation import flip_and_crop
-from takeoff.training.resident import on_device
 
 CPU = torch.device("cpu")
 CROPPED = [35, 34, 29, 18, 28, 20]
@@ -15,13 +14,8 @@ CROPPED = [35, 34, 29, 18, 28, 20]
 
 
 def test_colours_do_not_change_the_crops() -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 3), dtype=np.uint8)
-    card = {"mean": [0.5] * 3, "std": [0.2] * 3, "classes": ["a", "b"], "digest": "none"}
-    labels = np.arange(64) % 2
-    data = on_device((pixels, labels), (pixels, labels), card, 0.2, CPU)
-    streams = {
-        how: (stream(1, "crops", CPU), stream(1, "colours", CPU)) for how in ("flip-crop", "flip-crop-colour")
-    }
+    data = noise(64, 8, 3)
+    streams = {how: (stream(1, "crops", CPU), stream(1, "colours", CPU)) for how in ("flip-crop", "flip-crop-colour")}
     for _ in range(3):
         plain, coloured = (
             data.batch([torch.arange(32)], how, [crops], [colours])[0]  # type: ignore[arg-type]
@@ -30,20 +24,14 @@ def test_colours_do_not_change_the_crops() -> None:
         shift = coloured - plain
         assert float(shift.abs().max()) > 0.01
         # One shift per image and channel: nothing else moved.
-        torch.testing.assert_close(
-            shift, shift.mean((2, 3), keepdim=True).expand_as(shift), atol=1e-5, rtol=0
-        )
+        torch.testing.assert_close(shift, shift.mean((2, 3), keepdim=True).expand_as(shift), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("how", ["none", "flip-crop", "flip-crop-colour"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_runs_that_share_a_batch_get_what_each_gets_alone(how: Augmentation, channels: int) -> None:
     """To the bit, with channels that differ and a side that no vector divides."""
-    pixels = np.random.default_rng(0).integers(0, 256, (60, 9, 9, channels), dtype=np.uint8)
-    card = {"mean": [0.1, 0.5, 0.9], "std": [0.2, 0.3, 0.4], "classes": [*"0123456789"], "digest": "none"}
-    card |= {key: card[key][:channels] for key in ("mean", "std")}
-    labels = np.arange(60) % 10
-    data = on_device((pixels, labels), (pixels, labels), card, 0.2, CPU)
+    data = noise(60, 9, channels)
     chosen = [torch.arange(8) + 10 * run for run in range(3)]
 
     def batch(runs: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -55,9 +43,7 @@ def test_runs_that_share_a_batch_get_what_each_gets_alone(how: Augmentation, cha
     assert torch.equal(both, torch.cat([own for own, _ in alone], dim=1))
     assert torch.equal(truth, torch.cat([own for _, own in alone]))
     assert both.is_contiguous(memory_format=torch.channels_last)
-    unchanged = torch.from_numpy(pixels[:8]).permute(0, 3, 1, 2) / 255
-    mean, deviation = (torch.tensor(card[key])[:, None, None] for key in ("mean", "std"))
-    assert (how == "none") == torch.allclose(alone[0][0], (unchanged - mean) / deviation, atol=1e-5)
+    assert (how == "none") == torch.allclose(alone[0][0], data.normalised(data.images[:8]), atol=1e-5)
 
 
 def test_crops_of_a_seed_stay_what_they_were() -> None:

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 import yaml
 from conftest import REPOSITORY, small_study
-from takeoff.errors import TakeoffError
-from takeoff.experiments.registry import all_arms, arms_of, enabled
-from takeoff.project import load_project
-from takeoff.statistics.tables import level_text
-from takeoff.study.arms import make_arm
+from takeoff.common.errors import TakeoffError
+from takeoff.common.tables import level_text
+from takeoff.experiments.registry import enabled, wanted
+from takeoff.study.arms import AnyArm, distinct, make_arm
 from takeoff.study.loading import load_study, read_yaml, study_path
-from takeoff.study.model import TUNING_SEED
+from takeoff.study.model import TUNING_SEED, Study
+from takeoff.workflow import digests
+from takeoff.workflow.project import load_project
 
 STUDIES = REPOSITORY / "config" / "studies"
 PUBLISHED = (
@@ -35,6 +36,11 @@ def test_every_study_that_comes_along_is_valid(name: str) -> None:
     assert set(content) == set(type(study).model_fields)
     for part in ("network", "recipe"):
         assert set(content[part]) == set(type(getattr(study, part)).model_fields), part
+
+
+def all_arms(study: Study) -> list[AnyArm]:
+    """Every arm of a study, once."""
+    return distinct(arm for arms in wanted(enabled(study, "small")).values() for arm in arms)
 
 
 def nest(path: str, value: object) -> dict[str, Any]:
@@ -83,9 +89,7 @@ def nest(path: str, value: object) -> dict[str, Any]:
         ("factors.train_samples", {"baseline": 10, "treatment": 5000.5}, ["factors.train_samples.treatment"]),
     ],
 )
-def test_what_is_wrong_is_named_in_one_line(
-    tmp_path: Path, path: str, value: object, words: list[str]
-) -> None:
+def test_what_is_wrong_is_named_in_one_line(tmp_path: Path, path: str, value: object, words: list[str]) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(yaml.safe_dump(nest(path, value)), encoding="utf-8")
     with pytest.raises(TakeoffError) as raised:
@@ -113,17 +117,28 @@ def test_a_file_that_is_no_study(tmp_path: Path, text: str, words: str) -> None:
 
 
 def test_a_study_is_found_by_name_or_path() -> None:
-    assert study_path("digits", STUDIES) == STUDIES / "digits.yaml"
+    assert study_path("digits").resolve() == STUDIES / "digits.yaml"
     with pytest.raises(TakeoffError, match=r"no such study; did you mean digits\?"):
-        study_path("digit", STUDIES)
+        study_path("digit")
     with pytest.raises(TakeoffError, match="no such file"):
-        study_path("nowhere/mine.yaml", STUDIES)
+        study_path("nowhere/mine.yaml")
 
 
-@pytest.mark.parametrize(
-    "command",
-    ["analyse experiment race", "draw race", "judge", "probe", "track", "train", "tune", "fit_classical"],
-)
+def test_the_working_directorys_own_studies_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert study_path("digits") == STUDIES / "digits.yaml"
+    own = Path("config") / "studies"
+    own.mkdir(parents=True)
+    for name in ("digits", "mine"):
+        (own / f"{name}.yaml").write_text(yaml.safe_dump(small_study(title=f"My {name}")))
+        assert study_path(name) == own / f"{name}.yaml"
+        assert load_project({"study": name}).study.title == f"My {name}"
+    assert study_path("cifar10") == STUDIES / "cifar10.yaml"
+    with pytest.raises(TakeoffError, match=r"did you mean mine\?.*cifar10"):
+        study_path("min")
+
+
+@pytest.mark.parametrize("command", ["analyse experiment race", "draw race", "judge", "plan", "probe", "track"])
 def test_every_command_takes_a_study_by_name(command: str, tmp_path: Path) -> None:
     script, *names = command.split()
     line = [sys.executable, REPOSITORY / "scripts" / f"{script}.py", *names, "--study", "digit"]
@@ -137,53 +152,38 @@ def test_every_command_takes_a_study_by_name(command: str, tmp_path: Path) -> No
     [
         ({"stduy": "digits"}, "did you mean study?"),
         ({"device": "gpu"}, "device: 'gpu' is not valid; did you mean cuda?"),
-        (
-            {"checkpoint_minutes": float("inf")},
-            "checkpoint_minutes: inf is not valid; should be a finite number",
-        ),
+        ({"checkpoint_minutes": float("inf")}, "checkpoint_minutes: inf is not valid; should be a finite number"),
         ({"results": __file__}, "there is a file of that name; valid: a folder"),
         ({"threads": 0}, "threads: 0"),
         ({"study": "imagenet1k"}, r"never downloaded.*archives=\{imagenet1k: PATH\}"),
         ({"archives": {"cifar10": "/nowhere.tgz"}, "study": "cifar10"}, "no such archive"),
-        (
-            {"archives": {"CIFAR-10": "/mine.tgz"}, "study": "cifar10"},
-            "this study's dataset is called cifar10",
-        ),
-        (
-            {"archives": {"cifar-10": "/mine.tgz"}, "study": "cifar10"},
-            "this study's dataset is called cifar10",
-        ),
+        ({"archives": {"CIFAR-10": "/mine.tgz"}, "study": "cifar10"}, "this study's dataset is called cifar10"),
+        ({"archives": {"cifar-10": "/mine.tgz"}, "study": "cifar10"}, "this study's dataset is called cifar10"),
     ],
 )
 def test_the_configuration_is_checked_before_a_job_starts(config: dict[str, Any], words: str) -> None:
     with pytest.raises(TakeoffError, match=words):
-        load_project({"study": "digits"} | config, STUDIES)
+        load_project({"study": "digits"} | config)
 
 
 def test_archives_of_other_datasets_are_left_alone() -> None:
     others = {"digits2": "/mine", "cifar10b": "/mine.tgz", "cifar100": "/hundred.tgz"}
     for name in ("digits", "cifar10"):
-        assert load_project({"study": name, "archives": others}, STUDIES).given_archive is None
+        assert load_project({"study": name, "archives": others}).images.given is None
 
 
 def test_more_images_than_there_are(write_study: Callable[..., Path]) -> None:
     dataset = small_study()["dataset"] | {"train_samples": 1298}
     file = write_study(dataset=dataset)
-    with pytest.raises(
-        TakeoffError, match=r"dataset.train_samples: 1298 is more than there are; valid: up to 1297"
-    ):
-        load_project({"study": str(file)}, STUDIES)
+    with pytest.raises(TakeoffError, match=r"dataset.train_samples: 1298 is more than there are; valid: up to 1297"):
+        load_project({"study": str(file)})
 
 
 @pytest.mark.parametrize(
     ("dataset", "factors", "words"),
     [
         ({"train_samples": 4}, {}, "dataset.train_samples: 4: too few to hold out 0.2 of them"),
-        (
-            {"validation_fraction": 0.0005},
-            {},
-            "dataset.train_samples: 1297: too few to hold out 0.0005 of them",
-        ),
+        ({"validation_fraction": 0.0005}, {}, "dataset.train_samples: 1297: too few to hold out 0.0005 of them"),
         (
             {},
             {"train_samples": {"baseline": 3, "treatment": 100}},
@@ -197,13 +197,13 @@ def test_too_few_images_to_hold_any_out(
     study = small_study()
     file = write_study(dataset=study["dataset"] | dataset, factors=study["factors"] | factors)
     with pytest.raises(TakeoffError, match=words):
-        load_project({"study": str(file)}, STUDIES)
+        load_project({"study": str(file)})
 
 
 def test_more_images_in_a_level_than_there_are(write_study: Callable[..., Path]) -> None:
     factors = {"train_samples": {"baseline": 100, "treatment": 5000}}
     with pytest.raises(TakeoffError, match=r"factors.train_samples.treatment: 5000 .* up to 1297"):
-        load_project({"study": str(write_study(factors=factors))}, STUDIES)
+        load_project({"study": str(write_study(factors=factors))})
 
 
 def test_close_widths_have_names_of_their_own(write_study: Callable[..., Path]) -> None:
@@ -217,35 +217,31 @@ def test_a_changed_image_in_a_folder_prepares_anew(write_study: Callable[..., Pa
     image = tmp_path / "birds" / "wren" / "1.png"
     image.write_bytes(b"one")
     dataset = small_study()["dataset"] | {"name": "birds", "archive": str(tmp_path / "birds")}
-    project = load_project({"study": str(write_study(dataset=dataset))}, STUDIES)
-    before = project.preparation_digest
-    assert project.preparation_digest == before
+    project = load_project({"study": str(write_study(dataset=dataset))})
+    before = digests.preparing(project.images)
+    assert digests.preparing(project.images) == before
     image.write_bytes(b"two, longer")
-    assert project.preparation_digest != before
+    assert digests.preparing(project.images) != before
 
 
 def test_your_own_images_need_a_place(write_study: Callable[..., Path]) -> None:
     dataset = small_study()["dataset"] | {"name": "birds", "resolution": 32}
     with pytest.raises(TakeoffError, match=r"birds is not in the catalogue.*dataset.archive"):
-        load_project({"study": str(write_study(dataset=dataset))}, STUDIES)
+        load_project({"study": str(write_study(dataset=dataset))})
 
 
-def test_a_name_of_the_catalogue_stands_for_its_own_images(
-    write_study: Callable[..., Path], tmp_path: Path
-) -> None:
-    """Others below it would be told, and kept, as these."""
+def test_a_name_of_the_catalogue_stands_for_its_own_images(write_study: Callable[..., Path], tmp_path: Path) -> None:
+    """Other images below that name would be reported, and kept, as its own."""
     dataset = small_study()["dataset"] | {"archive": str(tmp_path)}
-    with pytest.raises(
-        TakeoffError, match=r"dataset\.archive: digits is a name in the catalogue.*`archives`"
-    ):
-        load_project({"study": str(write_study(dataset=dataset))}, STUDIES)
+    with pytest.raises(TakeoffError, match=r"dataset\.archive: digits is a name in the catalogue.*`archives`"):
+        load_project({"study": str(write_study(dataset=dataset))})
     given = {"study": str(write_study()), "archives": {"digits": str(tmp_path)}}
-    assert load_project(given, STUDIES).given_archive == str(tmp_path)
+    assert load_project(given).images.given == str(tmp_path)
 
 
 def test_arms_have_readable_names(write_study: Callable[..., Path]) -> None:
     study = load_study(STUDIES / "digits.yaml")
-    assert [arm.name for arm in arms_of(study, "digits")["factorial"]][:8] == [
+    assert [arm.name for arm in wanted(enabled(study, "digits"))["factorial"]][:8] == [
         "tanh",
         "tanh+dropout0.5",
         "tanh+batch",
@@ -274,7 +270,7 @@ def test_every_factor_of_the_issue_may_be_listed(write_study: Callable[..., Path
     }
     factors = {name: {"baseline": low, "treatment": high} for name, (low, high) in levels.items()}
     study = load_study(write_study(factors=factors))
-    arms = all_arms(study, "small")
+    arms = all_arms(study)
     assert arms[0].levels == {name: low for name, (low, _) in levels.items()}
     # Past six factors it is a fraction, in which each level stands half of the times.
     assert len({arm.name for arm in arms}) == 2**7
@@ -284,5 +280,5 @@ def test_every_factor_of_the_issue_may_be_listed(write_study: Callable[..., Path
 
 def test_all_images_as_a_level_is_the_whole_set(write_study: Callable[..., Path]) -> None:
     factors = {"train_samples": {"baseline": 100, "treatment": "all"}}
-    few, all_of_them = all_arms(load_study(write_study(factors=factors)), "small")
+    few, all_of_them = all_arms(load_study(write_study(factors=factors)))
     assert (few.train_samples, all_of_them.train_samples) == (100, None)

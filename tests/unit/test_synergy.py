@@ -1,20 +1,18 @@
 """The synergy experiment: shared arms, shares against brute force, older methods, and the parts of its claims."""
 
-import json
 from itertools import permutations
 
 import numpy as np
 import pandas as pd
 import pytest
-from takeoff.errors import TakeoffError
-from takeoff.experiments import factorial, synergy
-from takeoff.experiments.gathering import read_back
-from takeoff.experiments.registry import Results
-from takeoff.experiments.synergy_shares import whole_words
-from takeoff.statistics.tables import write_csv
-from takeoff.statistics.verdicts import judge_claim, judge_parts
+from takeoff.common.errors import TakeoffError
+from takeoff.experiments.base import Results
+from takeoff.experiments.factorial.design import Design as Factorial
+from takeoff.experiments.synergy.design import Design, Options
+from takeoff.experiments.synergy.figures import whole_words
+from takeoff.judging.claims import load_claims
 from takeoff.study.arms import ClassicalArm, distinct
-from takeoff.study.loading import load_study
+from unit.measured import made_up, measured, reread, verdict
 
 CARD = {"images": {"train": 800, "test": 500}, "images_per_class": {"train": [80] * 10, "test": [50] * 10}}
 FACTORS = ("data", "computation", "algorithms")
@@ -33,37 +31,19 @@ OLDER = {"little": 0.45, "much": 0.60}
 """Of HOG with an RBF SVM, the best on validation images."""
 
 
-def make_study(folder, **changes):
-    content = {
-        "title": "Made up",
-        "dataset": {"name": "digits", "resolution": 8, "train_samples": 800},
-        "recipe": {"epochs": 16},
-        "tuning": {"learning_rates": [0.01, 0.1]},
-        "seeds": 4,
-        "factors": {
-            "activation": {"baseline": "tanh", "treatment": "relu"},
-            "norm": {"baseline": "none", "treatment": "batch"},
-            "dropout": {"baseline": 0, "treatment": 0.5},
-        },
-        "experiments": {"synergy": {}},
-        "budget": {"runs": 9999, "core_hours": 9},
-    } | changes
-    path = folder / "study.json"
-    path.write_text(json.dumps(content))
-    return load_study(path)
+DATASET = {"name": "digits", "resolution": 8, "train_samples": 800}
 
 
 @pytest.fixture
 def study(tmp_path):
-    return make_study(tmp_path)
+    return made_up(tmp_path, dataset=DATASET, recipe={"epochs": 16})
 
 
 def make_results(study, cells=None, older=OLDER, noise=0.003):
     """Every arm's runs; sigmoid networks are at chance. Pixels do best on test images, but not on validation."""
     cells, rng = cells or CELLS, np.random.default_rng(2)
-    options, runs = synergy.Options(), []
-    places = [(arm, place) for place, arm in synergy.networks(study, options).items()]
-    places += [(arm, place) for place, arm in synergy.rivals(study, options)]
+    synergy, runs = Design(study, Options()), []
+    places = [(arm, place) for place, arm in [*synergy.networks.items(), *synergy.rivals]]
     for arm, place in places:
         shift = 0.0
         if isinstance(arm, ClassicalArm):
@@ -79,7 +59,7 @@ def make_results(study, cells=None, older=OLDER, noise=0.003):
             run = {"arm": arm.name, "seed": seed, "test_accuracy": test, "validation_accuracy": test + shift}
             run |= {"train_accuracy": test, "seconds": 1.0, "train_samples": arm.train_samples}
             if isinstance(arm, ClassicalArm):
-                run |= {"method": arm.method, "diverged": None, "flops": np.nan}
+                run |= {"method": arm.method, "diverged": False, "flops": np.nan}
             else:
                 flops = 1e9 * arm.recipe.epochs
                 run |= {"method": "network", "diverged": False, "flops": flops, "learning_rate": 0.1}
@@ -88,36 +68,30 @@ def make_results(study, cells=None, older=OLDER, noise=0.003):
 
 
 def analyse(study, results):
-    return synergy.analyse(study, synergy.Options(), results)
+    return Design(study, Options()).analyse(results)
 
 
-def judge(study, tables):
-    return {finding.claim: finding for finding in synergy.judge(study, synergy.Options(), tables, CARD)}
+def measure(study, tables, options=None):
+    found = measured("synergy", Design(study, options or Options()), tables, CARD)
+    assert {(one.unit, one.veto) for own in found.values() for one in own} == {("points", "")}
+    return found
 
 
-def verdict(finding):
-    return judge_claim(judge_parts(finding.parts))[0]
-
-
-def test_much_of_both_is_the_factorials_and_lends_its_rate(study):
-    arms = synergy.networks(study, synergy.Options(tuned=False))
+def test_much_of_both_is_the_factorials_whose_rate_the_others_may_take(study):
+    arms = Design(study, Options(tuned=False)).networks
     assert len(arms) == 12
-    assert all(arm.lender is None for arm in synergy.networks(study, synergy.Options()).values())
-    much = {
-        place.algorithms: arm
-        for place, arm in arms.items()
-        if (place.data, place.computation) == ("much",) * 2
-    }
+    assert all(arm.choice_from is None for arm in Design(study, Options()).networks.values())
+    much = {place.algorithms: arm for place, arm in arms.items() if (place.data, place.computation) == ("much",) * 2}
     assert {name: arm.name for name, arm in much.items()} == {
         "tanh": "tanh",
         "sigmoid": "sigmoid",
         "modern": "relu+batch+dropout0.5",
     }
-    shared = {arm.name for arm in factorial.arms(study, factorial.Options())}
-    assert {"tanh", "relu+batch+dropout0.5"} <= shared
-    distinct([*factorial.arms(study, factorial.Options()), *synergy.arms(study, synergy.Options())])
+    cells = Factorial(study, Factorial.Options()).arms()
+    assert {"tanh", "relu+batch+dropout0.5"} <= {arm.name for arm in cells}
+    distinct([*cells, *Design(study, Options()).arms()])
     for place, arm in arms.items():
-        assert arm.lender == (None if arm in much.values() else much[place.algorithms].name)
+        assert arm.choice_from == (None if arm in much.values() else much[place.algorithms].name)
         assert arm.recipe.epochs == (2 if place.computation == "little" else 16)
         assert arm.recipe.warmup_epochs == (0.125 if place.computation == "little" else 1)
         little = place.data == "little"
@@ -126,7 +100,7 @@ def test_much_of_both_is_the_factorials_and_lends_its_rate(study):
 
 
 def test_older_methods_tune_themselves_at_both_sizes(study):
-    rivals = synergy.rivals(study, synergy.Options(seeds=2))
+    rivals = Design(study, Options(seeds=2)).rivals
     assert [arm.name for _, arm in rivals] == [
         "hog-rbf-svm+n100",
         "pixels-rbf-svm+n100",
@@ -137,14 +111,14 @@ def test_older_methods_tune_themselves_at_both_sizes(study):
         "fisher-linear-svm",
         "kmeans-linear-svm",
     ]
-    assert {(arm.lender, arm.seeds) for _, arm in rivals} == {(None, (0, 1))}
+    assert {(arm.choice_from, arm.seeds) for _, arm in rivals} == {(None, (0, 1))}
 
 
 def test_little_must_be_less_than_much(tmp_path):
-    short = make_study(tmp_path, recipe={"epochs": 1})
+    short = made_up(tmp_path, dataset=DATASET, recipe={"epochs": 1})
     with pytest.raises(TakeoffError, match="little computation is 1 of 1 epochs"):
-        synergy.arms(short, synergy.Options())
-    narrow = synergy.networks(short, synergy.Options(little_width=0.5))
+        Design(short, Options()).arms()
+    narrow = Design(short, Options(little_width=0.5)).networks
     widths = {place.computation: arm.network.width for place, arm in narrow.items()}
     assert widths == {"little": 0.5, "much": 1}
 
@@ -186,69 +160,58 @@ def test_the_older_method_is_chosen_on_validation_images(study):
 
 def test_verdicts_of_known_cells(study, tmp_path):
     tables = analyse(study, make_results(study))
-    assert set(tables) == set(synergy.TABLES)
-    for name, table in tables.items():
-        write_csv(table, tmp_path / f"{name}.csv")
-    findings = judge(study, {name: read_back(tmp_path / f"{name}.csv") for name in tables})
-    data = findings["data-alone-not-enough"]
-    assert data.parts[0].estimate == pytest.approx(25 - 5, abs=1)
+    assert set(tables) == set(Design(study, Options()).tables())
+    measures = measure(study, reread(tables, tmp_path))
+    data = measures["data-alone-not-enough"]
+    assert data[0].estimate == pytest.approx(25 - 5, abs=1)
     assert verdict(data) == "supported"
-    leads = findings["no-factor-alone-was-enough"]
-    assert [part.estimate for part in leads.parts] == pytest.approx([-25, -3, -8, 20], abs=1)
+    leads = measures["no-factor-alone-was-enough"]
+    assert [one.estimate for one in leads] == pytest.approx([-25, -3, -8, 20], abs=1)
     assert verdict(leads) == "supported"
-    assert "hog-rbf-svm on little data, hog-rbf-svm on much" in leads.reason
+    assert all("hog-rbf-svm on little data, hog-rbf-svm on much" in one.reason for one in leads)
 
 
 def test_verdicts_against(study):
-    enough = CELLS | {(1, 0, 0): 0.7}
-    findings = judge(study, analyse(study, make_results(study, enough)))
-    assert {verdict(finding) for finding in findings.values()} == {"contradicted"}
+    def verdicts(cells, older=OLDER):
+        measures = measure(study, analyse(study, make_results(study, cells, older)))
+        return {name: verdict(own) for name, own in measures.items()}
+
+    assert set(verdicts(CELLS | {(1, 0, 0): 0.7}).values()) == {"contradicted"}
     # Nothing learned anything: half of no gain is no line.
     flat = dict.fromkeys(CELLS, 0.1)
-    findings = judge(study, analyse(study, make_results(study, flat, {"little": 0.1, "much": 0.1})))
-    assert {verdict(finding) for finding in findings.values()} == {"undecided"}
+    assert set(verdicts(flat, {"little": 0.1, "much": 0.1}).values()) == {"undecided"}
     # All together less than none, and data worse still: that is no support either.
     worse = CELLS | {(1, 1, 1): 0.25, (1, 0, 0): 0.2}
-    assert (
-        verdict(judge(study, analyse(study, make_results(study, worse)))["data-alone-not-enough"])
-        == "undecided"
-    )
+    assert verdicts(worse)["data-alone-not-enough"] == "undecided"
 
 
-def test_a_diverged_run_counts_as_chance_and_wrong_input_is_one_error(study):
+def test_a_diverged_run_counts_as_chance(study):
     results = make_results(study)
     runs = results.runs.copy()
     lost = (runs["arm"] == "tanh") & (runs["seed"] == 1)
     runs.loc[lost, ["test_accuracy", "validation_accuracy", "train_accuracy"]] = np.nan
     runs.loc[lost, "diverged"] = True
-
-    def again(changed):
-        return analyse(study, Results(changed, results.curves, CARD, pd.DataFrame(), pd.DataFrame()))
-
-    run = again(runs)["runs"].query("arm == 'tanh' and seed == 1").iloc[0]
+    tables = analyse(study, Results(runs, results.curves, CARD, pd.DataFrame(), pd.DataFrame()))
+    run = tables["runs"].query("arm == 'tanh' and seed == 1").iloc[0]
     assert (run["test_accuracy"], run["collapsed"]) == (0.1, True)
-    with pytest.raises(TakeoffError, match="arm hog-rbf-svm has no run"):
-        again(runs[runs["arm"] != "hog-rbf-svm"])
-    with pytest.raises(TakeoffError, match="two runs with one seed"):
-        again(pd.concat([runs, runs[:1]]))
 
 
 def test_figures_have_their_numbers_and_claims_their_figures(study):
     tables = analyse(study, make_results(study))
-    drawn = {name: numbers for name, _, numbers in synergy.draw(study, synergy.Options(), tables)}
-    assert list(drawn) == list(synergy.FIGURES)
+    synergy = Design(study, Options())
+    drawn = {drawing.name: drawing.numbers for drawing in synergy.draw(tables, {})}
+    assert list(drawn) == list(synergy.figures())
     assert len(drawn["cube"]) == 20
     shares = drawn["shares"].query("plain == 'tanh'")["shapley_points"].dropna()
     assert shares.sum() == pytest.approx(50, abs=1)
-    assert {claim.figure for claim in synergy.CLAIMS} <= {f"synergy-{name}" for name in synergy.FIGURES}
+    claims = load_claims().of("synergy")
+    assert {claim.figure for claim in claims} <= {f"synergy-{name}" for name in synergy.figures()}
 
 
 def test_percentages_only_of_shares_between_none_and_all(study):
     def words(cells):
         tables = analyse(study, make_results(study, cells, noise=0.001))
-        effects = tables["effects"].query(
-            "kind == 'shapley' and response == 'test_accuracy' and plain == 'tanh'"
-        )
+        effects = tables["effects"].query("kind == 'shapley' and response == 'test_accuracy' and plain == 'tanh'")
         alone = tables["alone"].query("plain == 'tanh'")
         return whole_words(alone.set_index("alone"), effects.set_index("term"))
 
@@ -267,7 +230,7 @@ def test_axes_of_accuracy_end_at_100_percent(study):
     tables["alone"].loc[tables["alone"]["alone"] == "all", "test_accuracy_high"] = 1.12
     cells = tables["cells"]
     cells.loc[cells["algorithms"] == "modern", "test_accuracy_high"] = 1.12
-    for _, figure, numbers in synergy.draw(study, synergy.Options(), tables):
+    for _, figure, numbers in Design(study, Options()).draw(tables, {}):
         assert max(axes.get_ylim()[1] for axes in figure.axes) <= 100
         high = [name for name in numbers if name.startswith("test_accuracy_percent_high")]
         assert numbers[high].max().max() == pytest.approx(112)
@@ -281,31 +244,28 @@ def test_a_waterfall_above_100_percent_has_room_for_its_intervals(study, interva
     last &= effects["term"] == effects.loc[last, "term"].iloc[-1]
     # The last bar starts near 88%; where its interval ends, up to 130%, the axis has a little more room.
     effects.loc[last, "ci_high"] = interval - 0.08
-    (figure,) = (
-        figure for name, figure, _ in synergy.draw(study, synergy.Options(), tables) if name == "shares"
-    )
+    (figure,) = (one.figure for one in Design(study, Options()).draw(tables, {}) if one.name == "shares")
     assert top[0] <= figure.axes[0].get_ylim()[1] <= top[1]
 
 
-def test_lent_rates_and_shared_images_are_told(study, tmp_path):
+def test_rates_taken_from_others_and_shared_images_are_reported(study, tmp_path):
     tables = analyse(study, make_results(study))
 
-    def told(study, options):
-        return [finding.reason for finding in synergy.judge(study, options, tables, CARD)]
+    def reasons(study, options):
+        return [one.reason for own in measure(study, tables, options).values() for one in own]
 
     same = "every seed sees the same images: of these cells the interval holds optimisation noise only"
-    assert all(same in reason for reason in told(study, synergy.Options()))
-    assert not any("networks take the rate" in reason for reason in told(study, synergy.Options()))
-    small = synergy.Options(tuned=False)
-    assert all("networks take the rate tuned with much" in reason for reason in told(study, small))
-    part = make_study(tmp_path, dataset={"name": "digits", "resolution": 8, "train_samples": 400})
-    assert not any("same images" in reason for reason in told(part, small))
-    for options, lent in ((small, True), (synergy.Options(), False)):
-        for _, figure, _ in synergy.draw(study, options, tables):
-            assert (
-                any("rates: tuned with much of both alone" in text.get_text() for text in figure.texts)
-                == lent
-            )
+    assert all(same in reason for reason in reasons(study, Options()))
+    assert not any("networks take the rate" in reason for reason in reasons(study, Options()))
+    small = Options(tuned=False)
+    assert all("networks take the rate tuned with much" in reason for reason in reasons(study, small))
+    part = made_up(tmp_path, dataset=DATASET | {"train_samples": 400}, recipe={"epochs": 16})
+    assert not any("same images" in reason for reason in reasons(part, small))
+    for options, taken in ((small, True), (Options(), False)):
+        for _, figure, _ in Design(study, options).draw(tables, {}):
+            texts = [text.get_text() for text in figure.texts]
+            assert any("rates: tuned with much of both alone" in text for text in texts) == taken
     much = tables["runs"]["algorithms"].eq("older") & tables["runs"]["data"].eq("much")
     tables["runs"].loc[much, "test_accuracy"] = 0.6
-    assert "hog-rbf-svm is the same in every seed there" in told(study, small)[1]
+    (reason,) = {one.reason for one in measure(study, tables, small)["no-factor-alone-was-enough"]}
+    assert "hog-rbf-svm is the same in every seed there" in reason

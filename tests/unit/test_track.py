@@ -8,7 +8,7 @@ from collections import Counter
 import pandas as pd
 import pytest
 from results_folder import CARD, START, diverge, make_results
-from takeoff.tracking.origin import origin_tags
+from takeoff.tracking.importer import origin_tags
 from unit.mlflow_store import Store, import_into_mlflow
 
 
@@ -63,6 +63,26 @@ def test_levels_are_params_and_tags(imported):
             assert run.data.params["train_samples"] == "1037"
     assert runs["relu seed 1"].data.params["seed"] == "1"
     assert "seed" not in runs["relu"].data.params
+
+
+def test_every_setting_of_an_arm_is_a_param(imported):
+    runs = imported.runs()
+    arm = json.loads((imported.folder.runs("relu").with_name("arm.json")).read_text())
+    for run in (runs["relu"], runs["relu seed 0"]):
+        params = run.data.params
+        for part in ("network", "recipe", "images"):
+            for key, value in arm[part].items():
+                assert params.get(f"{part}.{key}") == (
+                    None if value is None else f"{value:.12g}" if isinstance(value, float) else str(value)
+                )
+        assert params["learning_rates"] == str(arm["learning_rates"])
+        assert params["tuning_seeds"] == str(arm["tuning_seeds"])
+        assert params["probed"] == "false"
+        assert len(params) < 100
+
+
+def test_tags_say_what_a_run_is(imported):
+    runs = imported.runs()
     tags = runs["relu seed 1"].data.tags
     row = pd.read_parquet(imported.folder.runs("relu")).iloc[1]
     assert tags["takeoff.run_key"] == row["run_key"]
@@ -174,9 +194,7 @@ def test_origin_names_the_commit_and_whether_it_was_changed(tmp_path):
     subprocess.run([*git, "init", "--quiet"], check=True)
     assert "mlflow.source.git.commit" not in origin_tags(tmp_path)
     subprocess.run([*git, "commit", "--quiet", "--allow-empty", "-m", "first"], check=True)
-    head = subprocess.run(
-        [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
-    ).stdout.strip()
+    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
     tags = origin_tags(tmp_path)
     assert (tags["mlflow.source.git.commit"], tags["takeoff.dirty"]) == (head, "false")
     (tmp_path / "new.py").touch()

@@ -1,6 +1,5 @@
 """The MLflow importer on results that it knows: what is new replaces what is old, and nothing else changes."""
 
-import json
 import os
 import signal
 import subprocess
@@ -9,7 +8,7 @@ import sys
 import pytest
 from conftest import SCRIPTS
 from mlflow.entities import ViewType
-from results_folder import ResultsFolder, make_results, retrain
+from results_folder import make_results, retrain
 from takeoff.tracking import importer
 from unit.mlflow_store import Store, counts, import_into_mlflow
 
@@ -31,10 +30,6 @@ def kill_at_third(*args):
 MlflowClient.set_terminated = kill_at_third
 track.main()
 """
-
-
-def change_study(folder: ResultsFolder, **changes):
-    folder.study.write_text(json.dumps(json.loads(folder.study.read_text()) | changes))
 
 
 def test_a_changed_run_is_replaced_not_doubled(fresh_results, monkeypatch):
@@ -87,18 +82,18 @@ def test_more_seeds_add_only_their_runs(fresh_results, monkeypatch):
     assert {"tanh seed 2", "relu seed 2"} == set(after) - set(before)
 
 
-def test_what_left_the_study_is_deleted_and_told(fresh_results, monkeypatch, capsys):
+def test_what_left_the_study_is_deleted_and_printed(fresh_results, monkeypatch, capsys):
     folder = fresh_results(factors=TWO_FACTORS)
     import_into_mlflow(folder, monkeypatch)
     store = Store(folder)
     mine = store.client.create_run(store.experiment.experiment_id, run_name="my own").info.run_id
-    change_study(folder, factors={"activation": TWO_FACTORS["activation"]}, seeds=1)
+    folder.plan({"activation": TWO_FACTORS["activation"]}, seeds=1)
     assert import_into_mlflow(folder, monkeypatch)["deleted"] == 8
     assert set(store.runs()) == {"factorial", "tanh", "tanh seed 0", "relu", "relu seed 0", "my own"}
     assert store.ids()["my own"] == mine
-    told = [line.split(",")[0] for line in capsys.readouterr().out.splitlines() if "deleted " in line]
-    assert "takeoff/digits: deleted relu seed 1" in told
-    assert "takeoff/digits: deleted relu+batch" in told
+    printed = [line.split(",")[0] for line in capsys.readouterr().out.splitlines() if "deleted " in line]
+    assert "takeoff/digits: deleted relu seed 1" in printed
+    assert "takeoff/digits: deleted relu+batch" in printed
 
 
 def test_runs_are_known_again_on_every_page_and_under_another_name(fresh_results, monkeypatch):

@@ -11,10 +11,14 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from conftest import REPOSITORY, SCRIPTS, Command, small_study
-from takeoff.errors import TakeoffError
-from takeoff.records import CURVES, RUNS
-from takeoff.training.tuning import choose_rate
+from conftest import REPOSITORY, SCRIPTS, small_study
+from takeoff.common.digests import closure
+from takeoff.common.errors import TakeoffError
+from takeoff.jobs.arm_job import ArmJob
+from takeoff.study.arms import Arm, Run, make_arm, make_classical
+from takeoff.study.loading import load_study
+from takeoff.study.planned import planned_arms, write_arm
+from takeoff.study.records import CURVES, RUNS
 
 DESIGN = (
     "train_samples epochs learning_rate parameters train_loss train_accuracy test_loss test_accuracy "
@@ -29,12 +33,11 @@ def run_here(name: str, monkeypatch: pytest.MonkeyPatch, *arguments: object) -> 
 
 
 @pytest.fixture
-def train(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], digits: Path, tmp_path: Path
-) -> Callable[..., pd.DataFrame]:
-    def run(study: Path, *arms: str, results: str = "arms") -> pd.DataFrame:
-        wanted = [tmp_path / results / arm / "runs.parquet" for arm in arms]
-        run_here("train", monkeypatch, "--study", study, "--data", digits, "--device", "cpu", *wanted)
+def train(monkeypatch, capsys, digits, plan_arms, tmp_path) -> Callable[..., pd.DataFrame]:
+    def run(study: Path, *arms: str, results: str = "") -> pd.DataFrame:
+        plan_arms(study, tmp_path / results)
+        wanted = [tmp_path / results / "arms" / arm / "runs.parquet" for arm in arms]
+        run_here("train", monkeypatch, "--data", digits, "--device", "cpu", *wanted)
         tables = [pd.read_parquet(path) for path in wanted]
         return pd.concat(tables).assign(log=capsys.readouterr().out)
 
@@ -46,19 +49,15 @@ def trained(runs: pd.DataFrame) -> int:
     return runs["log"].iloc[0].count("  seed ")
 
 
-def test_the_tables_have_the_columns_of_the_design(
-    train: Callable[..., pd.DataFrame], write_study: Callable[..., Path], tmp_path: Path, monkeypatch
-) -> None:
-    monkeypatch.setattr("takeoff.training.hardware._cpu_computes_bfloat16", lambda: True)
+def test_the_tables_have_the_columns_of_the_design(train, write_study, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("takeoff.jobs.hardware._cpu_computes_bfloat16", lambda: True)
     runs = train(write_study(), "relu+batch")
     folder = tmp_path / "arms" / "relu+batch"
     assert set(DESIGN) <= set(runs.columns)
     assert pq.read_schema(folder / "runs.parquet").equals(RUNS)
     assert pq.read_schema(folder / "curves.parquet").equals(CURVES)
     assert runs["seed"].tolist() == [0, 1]
-    assert (runs[["norm", "activation", "train_samples", "epochs"]] == ["batch", "relu", 1297, 2]).all(
-        axis=None
-    )
+    assert (runs[["norm", "activation", "train_samples", "epochs"]] == ["batch", "relu", 1297, 2]).all(axis=None)
     assert runs["test_accuracy"].between(0, 1).all()
     assert (runs["device"] == "cpu").all()
     assert (runs["precision"] == "float32").all()  # images of 8 px, whatever the CPU multiplies in
@@ -72,9 +71,7 @@ def test_the_tables_have_the_columns_of_the_design(
     assert (runs["learning_rate"] == choice["learning_rate"]).all()
 
 
-def test_nothing_finished_is_trained_twice(
-    train: Callable[..., pd.DataFrame], write_study: Callable[..., Path], tmp_path: Path
-) -> None:
+def test_nothing_finished_is_trained_twice(train, write_study, tmp_path) -> None:
     first = train(write_study(), "relu")
     assert trained(first) == 4 + 2
     for name in ("runs.parquet", "curves.parquet", "learning_rate.json"):
@@ -89,9 +86,7 @@ def test_nothing_finished_is_trained_twice(
     assert trained(wider) >= 2
 
 
-def test_a_damaged_run_is_trained_anew(
-    train: Callable[..., pd.DataFrame], write_study: Callable[..., Path], tmp_path: Path
-) -> None:
+def test_a_damaged_run_is_trained_anew(train, write_study, tmp_path) -> None:
     first = train(write_study(), "relu")
     key = first["run_key"].iloc[1]
     (tmp_path / "arms" / "relu" / "runs" / f"{key}.json").write_text('{"run": ')
@@ -100,9 +95,7 @@ def test_a_damaged_run_is_trained_anew(
     assert again["test_accuracy"].tolist() == first["test_accuracy"].tolist()
 
 
-def test_arms_of_one_job_are_as_arms_of_two(
-    train: Callable[..., pd.DataFrame], write_study: Callable[..., Path]
-) -> None:
+def test_arms_of_one_job_are_as_arms_of_two(train, write_study) -> None:
     together = train(write_study(), "relu", "relu+batch", results="together")
     apart = pd.concat([train(write_study(), arm, results="apart") for arm in ("relu+batch", "relu")])
     columns = ["arm", "seed", "run_key", "learning_rate", "test_loss", "test_accuracy", "train_loss"]
@@ -112,22 +105,11 @@ def test_arms_of_one_job_are_as_arms_of_two(
     )
 
 
-def test_a_killed_job_keeps_its_finished_runs(
-    train: Callable[..., pd.DataFrame], write_study: Callable[..., Path], digits: Path, tmp_path: Path
-) -> None:
+def test_a_killed_job_keeps_its_finished_runs(train, write_study, plan_arms, digits, tmp_path) -> None:
     study = write_study()
+    plan_arms(study, tmp_path)
     target = tmp_path / "arms" / "relu" / "runs.parquet"
-    line = [
-        sys.executable,
-        SCRIPTS / "train.py",
-        "--study",
-        study,
-        "--data",
-        digits,
-        "--device",
-        "cpu",
-        target,
-    ]
+    line = [sys.executable, SCRIPTS / "train.py", "--data", digits, "--device", "cpu", target]
     process = subprocess.Popen([*map(str, line)], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     finished = sum("  seed " in process.stdout.readline() for _ in range(3))
@@ -139,9 +121,7 @@ def test_a_killed_job_keeps_its_finished_runs(
     assert trained(train(study, "relu")) == 6 - kept
 
 
-def test_a_rate_that_explodes_is_recorded(
-    train: Callable[..., pd.DataFrame], write_study: Callable[..., Path], tmp_path: Path
-) -> None:
+def test_a_rate_that_explodes_is_recorded(train, write_study, tmp_path) -> None:
     runs = train(write_study(tuning={"learning_rates": [100.0], "seeds": 2}), "relu")
     assert runs["diverged"].all()
     assert runs["test_accuracy"].tolist() == pytest.approx([0.1, 0.1])
@@ -149,66 +129,76 @@ def test_a_rate_that_explodes_is_recorded(
     assert trained(runs) == 2  # a grid of one rate needs no tuning
 
 
-def test_an_unknown_arm_is_named(command: Command, digits: Path, write_study: Callable[..., Path]) -> None:
-    done = command("train", "--study", write_study(), "--data", digits, "somewhere/relu+bach/runs.parquet")
+@pytest.mark.parametrize(
+    ("verb", "file", "words"),
+    [
+        ("train", "arms/relu+bach/runs.parquet", "arms/relu+bach/arm.json: there is no such file"),
+        ("tune", "arms/relu+bach", "plan.py --arms-out"),
+        ("fit_classical", "arms/relu/arm.json", "arms/relu/arm.json: kind: 'network' is not valid here"),
+        ("train", "arms/hog-logistic/runs.parquet", "kind: 'classical' is not valid here"),
+        ("probe", "arms/hog-logistic", "kind: 'classical' is not valid here"),
+        ("train", "arms/broken", "arms/broken/arm.json: network.activation: 'rleu'"),
+    ],
+)
+def test_an_arm_that_is_not_written_down_or_of_another_kind_is_one_line(
+    command, digits, write_study, plan_arms, tmp_path, verb: str, file: str, words: str
+) -> None:
+    plan_arms(write_study(), tmp_path)
+    whole = tmp_path / "arms" / "relu" / "arm.json"
+    study = load_study(write_study())
+    arms = planned_arms(study, {"scaling": [make_classical(study, "hog", "logistic")]})
+    write_arm(tmp_path / "arms" / "hog-logistic" / "arm.json", arms[0])
+    (tmp_path / "arms" / "broken").mkdir()
+    (tmp_path / "arms" / "broken" / "arm.json").write_text(whole.read_text().replace('"relu"', '"rleu"'))
+    more = ("--study", write_study(), "--out", tmp_path / "speed.csv") if verb == "probe" else ()
+    done = command(verb, "--data", digits, *more, tmp_path / file)
     assert done.returncode == 1
-    assert "somewhere/relu+bach" in done.stderr
-    assert "did you mean relu+batch?" in done.stderr
+    assert words in done.stderr
     assert done.stderr.count("\n") == 1
 
 
-def test_missing_images_are_named(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, write_study: Callable[..., Path]
+@pytest.mark.parametrize(
+    ("dataset", "data", "words"),
+    [
+        ({}, "nowhere", r"prepare\.py"),
+        ({"train_samples": 5000}, "digits", "train_samples 5000: the dataset has 1297 training images"),
+        ({"test_samples": 501}, "digits", "test_samples 501: the dataset has 500 test images"),
+        ({"resolution": 32}, "digits", "the images have 8 px; valid for this arm: 32 px"),
+    ],
+)
+def test_images_that_are_not_there_are_named(
+    monkeypatch, digits, write_study, plan_arms, tmp_path, dataset: dict, data: str, words: str
 ) -> None:
-    arguments = ("--study", write_study(), "--data", tmp_path / "nowhere", tmp_path / "relu")
-    with pytest.raises(TakeoffError, match=r"prepare\.py"):
-        run_here("train", monkeypatch, *arguments)
-    assert not (tmp_path / "relu").exists()
+    plan_arms(write_study(dataset=small_study()["dataset"] | dataset), tmp_path)
+    folder = {"digits": digits}.get(data, tmp_path / data)
+    with pytest.raises(TakeoffError, match=words):
+        run_here("tune", monkeypatch, "--data", folder, tmp_path / "arms" / "relu")
+    assert [path.name for path in (tmp_path / "arms" / "relu").iterdir()] == ["arm.json"]
 
 
-def test_more_images_than_prepared(
-    monkeypatch: pytest.MonkeyPatch, digits: Path, write_study: Callable[..., Path], tmp_path: Path
-) -> None:
-    study = write_study(dataset=small_study()["dataset"] | {"train_samples": 5000})
-    with pytest.raises(TakeoffError, match="train_samples 5000: the dataset has 1297 training images"):
-        run_here("tune", monkeypatch, "--study", study, "--data", digits, tmp_path / "relu")
+def test_an_arm_that_takes_anothers_choice_comes_after_it_whatever_is_named_first(train, write_study, tmp_path) -> None:
+    study = load_study(write_study())
+    taker = make_arm(study, {"norm": "none"}, recipe={"epochs": 1}, choice_from="relu")
+    (planned,) = planned_arms(study, {"scaling": [taker]})
+    write_arm(tmp_path / "arms" / taker.name / "arm.json", planned)
+    runs = train(write_study(), taker.name, "relu")
+    assert runs["learning_rate"].nunique() == 1
+    assert runs["arm"].tolist() == [taker.name] * 2 + ["relu"] * 2
 
 
-# The choice of a rate --------------------------------------------------------------------------------
+def test_a_runs_key_follows_the_engine_its_arm_and_nothing_around_it(images, hardware, arm, monkeypatch) -> None:
+    def key(own: Arm, seed: int = 0, rate: float = 0.05) -> str:
+        return ArmJob(own, images, hardware, Path()).key(Run(seed, rate))  # type: ignore[arg-type]
 
-
-def tuning_rows(accuracy: dict[float, list[float]], loss: float | None = 1.0) -> list[dict]:
-    return [
-        {
-            "learning_rate": rate,
-            "seed": seed,
-            "validation_accuracy": value,
-            "validation_loss": loss,
-            "diverged": loss is None,
-        }
-        for rate, values in accuracy.items()
-        for seed, value in enumerate(values)
-    ]
-
-
-def test_the_best_mean_over_seeds_wins() -> None:
-    choice = choose_rate(tuning_rows({0.01: [0.5, 0.6], 0.1: [0.7, 0.7], 1.0: [0.9, 0.1]}), 1000)
-    assert choice.learning_rate == 0.1
-    assert not choice.at_edge
-    assert not choice.untuned
-    assert choice.spread == pytest.approx(0.2)
-
-
-def test_a_rate_at_the_grids_edge_is_reported() -> None:
-    assert choose_rate(tuning_rows({0.01: [0.5, 0.6], 0.1: [0.7, 0.7]}), 1000).at_edge
-    assert choose_rate(tuning_rows({0.01: [0.9, 0.9], 0.1: [0.7, 0.7]}), 1000).at_edge
-
-
-def test_tied_rates_are_marked_untuned() -> None:
-    choice = choose_rate(tuning_rows({0.01: [0.1, 0.1], 0.1: [0.105, 0.1], 1.0: [0.1, 0.1]}, None), 1000)
-    assert choice.untuned
-    assert choice.learning_rate == 0.1
-    assert "untuned" in choice.remark
+    assert key(arm()) == key(arm().model_copy(update={"name": "other", "learning_rates": (0.1, 0.2)}))
+    others = [arm({"momentum": 0.8}), arm(norm="batch"), arm(probed=True), arm(train_samples=500)]
+    keys = {key(arm()), key(arm(), seed=1), key(arm(), rate=0.06), *map(key, others)}
+    assert len(keys) == 7
+    covered = closure("engine")
+    assert "statistics/crossing.py" in covered
+    assert not [module for module in covered if module.startswith(("jobs/", "experiments/"))]
+    monkeypatch.setattr("takeoff.jobs.arm_job.code_digest", lambda part: f"another {part}")
+    assert key(arm()) not in keys
 
 
 @pytest.mark.parametrize(
@@ -221,7 +211,7 @@ def test_tied_rates_are_marked_untuned() -> None:
         ("prepare", ["--threads", 0], "argument --threads: 0 is not above 0"),
     ],
 )
-def test_numbers_out_of_bounds_are_refused(command: Command, name: str, arguments: list, words: str) -> None:
+def test_numbers_out_of_bounds_are_refused(command, name: str, arguments: list, words: str) -> None:
     done = command(name, *arguments)
     assert done.returncode == 2
     assert words in done.stderr

@@ -1,26 +1,28 @@
 """The engine: augmentation, schedules, and runs that repeat to the bit."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from engine import numbers, train
-from takeoff.errors import TakeoffError
-from takeoff.models.streams import stream
-from takeoff.study.arms import Arm, Run
+from takeoff.common.errors import TakeoffError
+from takeoff.engine import augmentation
+from takeoff.engine.hardware import Hardware
+from takeoff.engine.resident import Resident, on_device
+from takeoff.engine.schedule import learning_rate_at, steps_of
+from takeoff.engine.state import Epoch, Finished, Training
+from takeoff.engine.streams import stream
+from takeoff.jobs.checkpoints import Checkpoints
+from takeoff.jobs.command import check_room, load
+from takeoff.jobs.hardware import choose
+from takeoff.jobs.running import train as train_runs
+from takeoff.study.arms import Run
 from takeoff.study.loading import load_study
+from takeoff.study.planned import images_of
 from takeoff.study.settings import Recipe
-from takeoff.training import augmentation
-from takeoff.training.checkpoints import Checkpoints
-from takeoff.training.engine import Epoch, Finished
-from takeoff.training.engine import train as train_runs
-from takeoff.training.hardware import Hardware, choose
-from takeoff.training.resident import Resident, check_room, load, on_device
-from takeoff.training.schedule import learning_rate_at, steps_of
-from takeoff.training.state import Training
 
 # Augmentation ----------------------------------------------------------------------------------------
 
@@ -88,7 +90,7 @@ def test_a_set_makes_a_step_at_least_however_few_images_it_has_or_presents() -> 
 # The engine ------------------------------------------------------------------------------------------
 
 
-def test_a_network_learns_digits(images: Resident, arm: Callable[..., Arm], hardware: Hardware) -> None:
+def test_a_network_learns_digits(images, arm, hardware) -> None:
     records = train(images, arm({"epochs": 8}, norm="batch", activation="relu"), Run(0, 0.05), hardware)
     *epochs, last = records
     assert [type(r) for r in records] == [Epoch] * 9 + [Finished]
@@ -108,26 +110,20 @@ def test_a_network_learns_digits(images: Resident, arm: Callable[..., Arm], hard
         {"response_norm": "local", "activation": "gelu", "pooling": "plain"},
     ],
 )
-def test_the_same_seed_gives_the_same_numbers_to_the_bit(
-    images: Resident, arm: Callable[..., Arm], hardware: Hardware, levels: dict
-) -> None:
+def test_the_same_seed_gives_the_same_numbers_to_the_bit(images, arm, hardware, levels: dict) -> None:
     first = numbers(train(images, arm(**levels), Run(3, 0.05), hardware))
     torch.manual_seed(123)  # no draw of ours may come from torch's global stream
     assert numbers(train(images, arm(**levels), Run(3, 0.05), hardware)) == first
     assert numbers(train(images, arm(**levels), Run(4, 0.05), hardware)) != first
 
 
-def test_runs_do_not_depend_on_which_ran_before(
-    images: Resident, arm: Callable[..., Arm], hardware: Hardware
-) -> None:
+def test_runs_do_not_depend_on_which_ran_before(images, arm, hardware) -> None:
     alone = numbers(train(images, arm(dropout=0.5), Run(1, 0.05), hardware))
     both = train_runs(images, arm(dropout=0.5), [Run(0, 0.1), Run(1, 0.05)], hardware, Checkpoints())
     assert numbers([record for record in both if record.run.seed == 1]) == alone
 
 
-def test_arms_of_one_seed_see_the_same_images_in_the_same_order(
-    images: Resident, arm: Callable[..., Arm], hardware: Hardware, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_arms_of_one_seed_see_the_same_images_in_the_same_order(images, arm, hardware, monkeypatch) -> None:
     seen: dict[str, list[list[int]]] = {}
 
     def spy(name: str):
@@ -138,10 +134,7 @@ def test_arms_of_one_seed_see_the_same_images_in_the_same_order(
         return batch
 
     original = Resident.batch
-    for name, levels in {
-        "plain": {},
-        "rich": {"norm": "batch", "dropout": 0.5, "activation": "tanh"},
-    }.items():
+    for name, levels in {"plain": {}, "rich": {"norm": "batch", "dropout": 0.5, "activation": "tanh"}}.items():
         monkeypatch.setattr(Resident, "batch", spy(name))
         train(images, arm(**levels), Run(2, 0.01), hardware)
     assert seen["plain"] == seen["rich"]
@@ -150,18 +143,14 @@ def test_arms_of_one_seed_see_the_same_images_in_the_same_order(
     assert set(epoch) <= set(images.split(None, 2)[0].tolist())
 
 
-def test_a_tuning_run_never_reads_the_test_images(
-    images: Resident, arm: Callable[..., Arm], hardware: Hardware
-) -> None:
+def test_a_tuning_run_never_reads_the_test_images(images, arm, hardware) -> None:
     blind = Resident(**{**vars(images), "test_images": None, "test_labels": None})
     last = train(blind, arm(), Run(1_000_000, 0.05, final=False), hardware)[-1]
     assert not any(key.startswith("test") for key in last.values)
     assert 0 < last.values["validation_accuracy"] <= 1
 
 
-def test_a_run_that_tunes_for_its_end_is_scored_at_its_ends_alone_and_ends_the_same(
-    images: Resident, arm: Callable[..., Arm], hardware: Hardware
-) -> None:
+def test_a_run_that_tunes_for_its_end_is_scored_at_its_ends_alone_and_ends_the_same(images, arm, hardware) -> None:
     scored = {
         word: [record.values for record in train(images, own, Run(1, rate, final), hardware)]
         for word, own, rate, final in (
@@ -182,9 +171,7 @@ def test_a_run_that_tunes_for_its_end_is_scored_at_its_ends_alone_and_ends_the_s
 
 
 @pytest.mark.parametrize("rate", [1e4, 100.0])
-def test_a_run_that_diverges_is_a_result(
-    images: Resident, arm: Callable[..., Arm], hardware: Hardware, rate: float
-) -> None:
+def test_a_run_that_diverges_is_a_result(images, arm, hardware, rate: float) -> None:
     last = train(images, arm(activation="relu"), Run(0, rate), hardware)[-1]
     assert last.values["diverged"] is True
     assert math.isnan(last.values["train_loss"])
@@ -192,9 +179,7 @@ def test_a_run_that_diverges_is_a_result(
     assert last.values["test_top5_accuracy"] == pytest.approx(0.5)
 
 
-def test_a_killed_run_goes_on_from_its_checkpoint(
-    images: Resident, arm: Callable[..., Arm], hardware: Hardware, tmp_path: Path
-) -> None:
+def test_a_killed_run_goes_on_from_its_checkpoint(images, arm, hardware, tmp_path) -> None:
     rich = arm({"epochs": 4, "augmentation": "flip-crop"}, norm="batch", dropout=0.5)
     whole = numbers(train(images, rich, Run(0, 0.05), hardware))
     checkpoints = Checkpoints(tmp_path, every_seconds=0, key=lambda run: f"run-{run.seed}")
@@ -209,9 +194,7 @@ def test_a_killed_run_goes_on_from_its_checkpoint(
     assert not list(tmp_path.glob("*.checkpoint"))
 
 
-def test_parts_of_an_epoch_go_through_one_order_of_the_images(
-    images: Resident, hardware: Hardware, arm: Callable[..., Arm]
-) -> None:
+def test_parts_of_an_epoch_go_through_one_order_of_the_images(images, hardware, arm) -> None:
     # 1,037 training images are 16 batches of 64, in parts of 4, and of 6, where a pass ends within a part.
     whole = Training(images, arm(recipe={"batch_size": 64}), Run(0, 0.05), hardware)
     orders = [whole.batches() for _ in range(3)]
@@ -229,18 +212,14 @@ def test_parts_of_an_epoch_go_through_one_order_of_the_images(
         assert torch.equal(resumed.batches(), begun.batches())
 
 
-def test_a_damaged_checkpoint_counts_as_none(
-    images: Resident, arm: Callable[..., Arm], hardware: Hardware, tmp_path: Path
-) -> None:
+def test_a_damaged_checkpoint_counts_as_none(images, arm, hardware, tmp_path) -> None:
     checkpoints = Checkpoints(tmp_path, every_seconds=0, key=lambda run: "run")
     (tmp_path / "run.checkpoint").write_bytes(b"PK not a checkpoint")
     found = train(images, arm(), Run(0, 0.05), hardware, checkpoints)
     assert numbers(found) == numbers(train(images, arm(), Run(0, 0.05), hardware))
 
 
-def test_the_best_epoch_stands_though_the_run_diverges_after_it(
-    images: Resident, arm: Callable[..., Arm], hardware: Hardware, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_best_epoch_stands_though_the_run_diverges_after_it(images, arm, hardware, monkeypatch) -> None:
     """The rate of the seventh epoch is a million times what it should be."""
     usual = Training.rates
     monkeypatch.setattr(
@@ -256,15 +235,13 @@ def test_the_best_epoch_stands_though_the_run_diverges_after_it(
     assert lost["diverged"] is True
 
 
-def test_fewer_images_than_a_batch_still_train(
-    images: Resident, arm: Callable[..., Arm], hardware: Hardware
-) -> None:
+def test_fewer_images_than_a_batch_still_train(images, arm, hardware) -> None:
     last = train(images, arm(train_samples=50), Run(0, 0.05), hardware)
     assert last[-2].values["step"] == 2
     assert 0 <= last[-1].values["validation_accuracy"] <= 1
 
 
-def test_bfloat16_learns_as_well(images: Resident, arm: Callable[..., Arm], hardware: Hardware) -> None:
+def test_bfloat16_learns_as_well(images, arm, hardware) -> None:
     half = Hardware(hardware.device, "bfloat16", "cpu")
     chosen = arm({"epochs": 6}, norm="batch")
     exact = train(images, chosen, Run(0, 0.05), hardware)[-1].values["test_accuracy"]
@@ -273,31 +250,21 @@ def test_bfloat16_learns_as_well(images: Resident, arm: Callable[..., Arm], hard
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU here")
-def test_a_gpu_trains_as_the_cpu_does(
-    images: Resident,
-    digits: Path,
-    arm: Callable[..., Arm],
-    hardware: Hardware,
-    write_study: Callable[..., Path],
-) -> None:
+def test_a_gpu_trains_as_the_cpu_does(images, digits, arm, hardware, write_study) -> None:
     gpu = choose("cuda", "float32")
-    there = load(digits, load_study(write_study()).dataset, gpu.device)
+    there = load(digits, images_of(load_study(write_study())), gpu.device)
     for levels in ({"norm": "batch"}, {"norm": "batch", "dropout": 0.5, "augmentation": "flip-crop"}):
         chosen = arm({"epochs": 6}, **levels)
         on_gpu = train(there, chosen, Run(0, 0.05), gpu)
         assert numbers(train(there, chosen, Run(0, 0.05), gpu)) == numbers(on_gpu)
         on_cpu = train(images, chosen, Run(0, 0.05), hardware)
         assert on_gpu[0].values["train_loss"] == pytest.approx(on_cpu[0].values["train_loss"], rel=1e-3)
-        assert on_gpu[-1].values["test_accuracy"] == pytest.approx(
-            on_cpu[-1].values["test_accuracy"], abs=0.08
-        )
+        assert on_gpu[-1].values["test_accuracy"] == pytest.approx(on_cpu[-1].values["test_accuracy"], abs=0.08)
 
 
 def test_images_that_a_gpu_has_no_room_for_are_refused() -> None:
     check_room(Path("results/data/x"), 10**9, 10**9)
-    with pytest.raises(
-        TakeoffError, match=r"data/x: the images take 200\.4 GB, and the GPU has 139\.0 GB left"
-    ):
+    with pytest.raises(TakeoffError, match=r"data/x: the images take 200\.4 GB, and the GPU has 139\.0 GB left"):
         check_room(Path("results/data/x"), 200_400_000_000, 139_000_000_000)
 
 
@@ -317,3 +284,55 @@ def test_images_are_normalised_per_channel() -> None:
     assert out.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(out.mean((0, 2, 3)), torch.zeros(3), atol=1e-5, rtol=0)
     torch.testing.assert_close(out.std((0, 2, 3), correction=0), torch.ones(3), atol=1e-5, rtol=0)
+
+
+# Recipes ---------------------------------------------------------------------------------------------
+
+
+def test_sets_of_all_sizes_make_as_many_steps(images, arm, hardware, monkeypatch) -> None:
+    seen: list[int] = []
+    original = Resident.batch
+    monkeypatch.setattr(
+        Resident,
+        "batch",
+        lambda self, chosen, *rest: (seen.extend(chosen[0].tolist()), original(self, chosen, *rest))[1],
+    )
+    recipe = {"epoch_images": 1038}
+    for samples, batch in ((50, 40), (400, 128), (1000, 128)):
+        seen.clear()
+        last = train(images, arm(recipe, train_samples=samples), Run(0, 0.05), hardware)[-2].values
+        assert last["step"] == 2 * (1038 // 128)
+        assert len(seen) == last["step"] * batch
+        passes = 2 * -(-8 // ((samples - samples // 5) // batch))
+        assert max(seen.count(image) for image in set(seen)) <= passes
+        assert set(seen) <= set(images.split(samples, 0)[0].tolist())
+    epoch = train(images, arm(train_samples=1000), Run(0, 0.05), hardware)[-2].values
+    assert epoch["step"] == 2 * (800 // 128)
+
+
+def test_the_best_epochs_weights_are_kept(images, arm, hardware) -> None:
+    # A rate that ruins what was learned: constant, and large.
+    recipe = {"epochs": 8, "schedule": "constant", "warmup_epochs": 0}
+    run = Run(3, 0.45)
+    *curve, last = train(images, arm(recipe), run, hardware)
+    *same, best = train(images, arm(recipe | {"keep": "best"}), run, hardware)
+    accuracies = [epoch.values["validation_accuracy"] for epoch in curve]
+    assert accuracies == [epoch.values["validation_accuracy"] for epoch in same]
+    assert accuracies[-1] < max(accuracies)
+    assert last.values["best_epoch"] == 8
+    assert best.values["best_epoch"] == accuracies.index(max(accuracies))
+    assert best.values["validation_accuracy"] == max(accuracies)
+    assert last.values["validation_accuracy"] == accuracies[-1]
+    early = train(images, arm(recipe | {"epochs": best.values["best_epoch"]}), run, hardware)[-1]
+    assert best.values["test_accuracy"] == early.values["test_accuracy"]
+    assert best.values["train_loss"] == early.values["train_loss"]
+
+
+def test_every_image_that_was_right_is_remembered(images, arm, hardware) -> None:
+    values = train(images, arm(norm="batch"), Run(0, 0.05), hardware)[-1].values
+    number = len(images.test_labels)
+    first = np.unpackbits(np.frombuffer(values["test_correct"], np.uint8), count=number)
+    five = np.unpackbits(np.frombuffer(values["test_top5_correct"], np.uint8), count=number)
+    assert first.mean() == pytest.approx(values["test_accuracy"])
+    assert five.mean() == pytest.approx(values["test_top5_accuracy"])
+    assert (first <= five).all()

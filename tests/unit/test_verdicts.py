@@ -6,11 +6,28 @@ from numpy import inf, nan
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import DescrStatsW
-from takeoff.statistics.verdicts import Part, judge_claim, judge_parts, product_of
+from takeoff.statistics.measures import Measure, measures_table, product_of, read_measures
+from takeoff.statistics.verdicts import Criterion, Part, judge_claim, judge_parts
 
 pytestmark = pytest.mark.usefixtures("no_collection")
 
 VALUES = [0.8, 1.1, 1.3, 0.7, 1.0, 1.4]
+
+
+def part_of(label, values, supports, contradicts=None, ratio=False, slack=(0.0, 0.0), veto=""):
+    """A part measured by `values`, one per seed."""
+    measure = Measure.of("claim", "part", label, values, "ratio" if ratio else "", slack, veto)
+    return Part(measure, Criterion(supports, contradicts))
+
+
+def known(label, estimate, error, freedom, supports):
+    """A part with this estimate and error."""
+    return Part(Measure("claim", "part", label, estimate, error, freedom), Criterion(supports))
+
+
+def product(label, one, other):
+    """The part of the product of two parts' ratios, with the criterion of the first."""
+    return Part(product_of(label, one.measure, other.measure), one.criterion)
 
 
 def judged(part, alpha=0.05):
@@ -28,7 +45,7 @@ def judged(part, alpha=0.05):
     ],
 )
 def test_one_line_is_the_two_sided_t_test(line, supports, verdict):
-    found = judged(Part.of("x", VALUES, supports))
+    found = judged(part_of("x", VALUES, supports))
     test = stats.ttest_1samp(VALUES, line)
     assert found.verdict == verdict
     assert found.p_value == pytest.approx(test.pvalue)
@@ -38,23 +55,21 @@ def test_one_line_is_the_two_sided_t_test(line, supports, verdict):
 
 def test_a_ratio_is_judged_by_its_logarithm():
     ratios = [2.4, 3.1, 2.8, 3.6]
-    found = judged(Part.of("x", ratios, (2, inf), ratio=True))
+    found = judged(part_of("x", ratios, (2, inf), ratio=True))
     test = stats.ttest_1samp(np.log(ratios), np.log(2))
     assert found.p_value == pytest.approx(test.pvalue)
     assert found.estimate == pytest.approx(stats.gmean(ratios))
     assert (found.low, found.high) == pytest.approx(tuple(np.exp(test.confidence_interval(0.95))))
     # A ratio is never below 0, so that no region lies there.
     for low in (0, -inf, -1):
-        assert judged(Part.of("x", ratios, (low, 10), ratio=True)).verdict == "supported"
-        assert judged(Part.of("x", ratios, (low, 1), ratio=True)).verdict == "contradicted"
+        assert judged(part_of("x", ratios, (low, 10), ratio=True)).verdict == "supported"
+        assert judged(part_of("x", ratios, (low, 1), ratio=True)).verdict == "contradicted"
 
 
-@pytest.mark.parametrize(
-    ("shift", "verdict"), [(-1.05, "supported"), (0, "contradicted"), (-2.1, "contradicted")]
-)
+@pytest.mark.parametrize(("shift", "verdict"), [(-1.05, "supported"), (0, "contradicted"), (-2.1, "contradicted")])
 def test_equivalence_is_two_one_sided_tests(shift, verdict):
     values = np.array(VALUES) + shift
-    found = judged(Part.of("x", values, (-0.45, 0.45)))
+    found = judged(part_of("x", values, (-0.45, 0.45)))
     assert found.verdict == verdict
     if verdict == "supported":
         assert found.p_value == pytest.approx(2 * DescrStatsW(values).ttost_mean(-0.45, 0.45)[0])
@@ -66,38 +81,34 @@ def test_equivalence_is_two_one_sided_tests(shift, verdict):
 def test_between_the_regions_nothing_is_decided():
     for value, verdict in ((0.5, "supported"), (0.65, "undecided"), (0.8, "contradicted")):
         ratios = value * np.array([0.99, 1.0, 1.01])
-        part = Part.of("x", ratios, (-inf, 0.6), contradicts=((0.7, inf),), ratio=True)
+        part = part_of("x", ratios, (-inf, 0.6), contradicts=((0.7, inf),), ratio=True)
         assert judged(part).verdict == verdict
-    never = Part.of("x", [-5.0, -5.1, -4.9], (0, inf), contradicts=())
+    never = part_of("x", [-5.0, -5.1, -4.9], (0, inf), contradicts=())
     assert judged(never).verdict == "undecided"
 
 
 def test_slack_widens_the_interval():
-    plain, wide = (Part.of("x", VALUES, (0.5, inf), slack=slack) for slack in ((0, 0), (0.2, 0.3)))
+    plain, wide = (part_of("x", VALUES, (0.5, inf), slack=slack) for slack in ((0, 0), (0.2, 0.3)))
     assert judged(wide).low == pytest.approx(judged(plain).low - 0.2)
     assert judged(wide).high == pytest.approx(judged(plain).high + 0.3)
     assert judged(wide).p_value == pytest.approx(stats.ttest_1samp(np.array(VALUES) - 0.2, 0.5).pvalue)
-    ratio = judged(Part.of("x", [3] * 6, (1, inf), ratio=True, slack=(np.log(2), 0)))
+    ratio = judged(part_of("x", [3] * 6, (1, inf), ratio=True, slack=(np.log(2), 0)))
     assert (ratio.low, ratio.high, ratio.verdict) == (pytest.approx(1.5), pytest.approx(3), "supported")
 
 
 def test_a_bound_decides_only_on_its_own_side():
-    below = judged(Part.of("x", VALUES, (0.5, inf), slack=(inf, 0)))
+    below = judged(part_of("x", VALUES, (0.5, inf), slack=(inf, 0)))
     assert (below.verdict, below.low, below.p_value) == ("undecided", -inf, 1)
-    above = judged(Part.of("x", VALUES, (0.5, inf), slack=(0, inf)))
+    above = judged(part_of("x", VALUES, (0.5, inf), slack=(0, inf)))
     assert (above.verdict, above.high) == ("supported", inf)
-    assert judged(Part.of("x", VALUES, (2, inf), slack=(0, inf))).verdict == "undecided"
-    assert judged(Part.of("x", VALUES, (2, inf), slack=(inf, 0))).verdict == "contradicted"
-    ratio = judged(Part.of("x", [3, 3.1, 2.9], (2, inf), ratio=True, slack=(inf, inf)))
+    assert judged(part_of("x", VALUES, (2, inf), slack=(0, inf))).verdict == "undecided"
+    assert judged(part_of("x", VALUES, (2, inf), slack=(inf, 0))).verdict == "contradicted"
+    ratio = judged(part_of("x", [3, 3.1, 2.9], (2, inf), ratio=True, slack=(inf, inf)))
     assert (ratio.low, ratio.high, ratio.verdict) == (0, inf, "undecided")
 
 
 def test_without_an_error_nothing_is_decided():
-    for part in (
-        Part.of("x", [5.0], (0, inf)),
-        Part("x", 5, 0.1, 0, (0, inf)),
-        Part("x", nan, 0.1, 5, (0, inf)),
-    ):
+    for part in (part_of("x", [5.0], (0, inf)), known("x", 5, 0.1, 0, (0, inf)), known("x", nan, 0.1, 5, (0, inf))):
         found = judged(part)
         assert found.verdict == "undecided"
         assert np.isnan([found.low, found.high, found.p_value, found.p_adjusted]).all()
@@ -106,50 +117,50 @@ def test_without_an_error_nothing_is_decided():
 def test_equal_values_decide_no_more_than_their_number():
     """Three networks that all answer alike are three of three, not certainty: p = 1/4."""
     for n, verdict, low in ((3, "undecided", -inf), (5, "undecided", -inf), (6, "supported", 0.3)):
-        found = judged(Part.of("x", [0.3] * n, (0.1, inf)))
+        found = judged(part_of("x", [0.3] * n, (0.1, inf)))
         assert (found.verdict, found.p_value) == (verdict, stats.binomtest(n, n).pvalue)
         assert found.low == pytest.approx(low)
-    assert not Part.of("x", [0.3] * 2, (0.1, inf)).testable
+    assert not part_of("x", [0.3] * 2, (0.1, inf)).measure.testable
     # After Holm a step of the step-down asks for more of them.
-    others = [Part("x", 1, 1, inf, (0, inf))] * 4
+    others = [known("x", 1, 1, inf, (0, inf))] * 4
     for n, verdict in ((6, "undecided"), (8, "supported")):
-        assert judge_parts([Part.of("x", [0.3] * n, (0.1, inf)), *others])[0].verdict == verdict
+        assert judge_parts([part_of("x", [0.3] * n, (0.1, inf)), *others])[0].verdict == verdict
 
 
 def test_the_product_of_two_ratios_adds_their_logarithms_variances():
     """Against scipy's Welch interval of a difference: the logarithm of the product with the inverse."""
     rng = np.random.default_rng(5)
     one, other = np.exp(rng.normal(0.5, 0.2, 6)), np.exp(rng.normal(0.1, 0.1, 9))
-    left, right = (Part.of("x", values, (1, inf), ratio=True) for values in (one, other))
-    found = judged(product_of("x", left, right))
+    left, right = (part_of("x", values, (1, inf), ratio=True) for values in (one, other))
+    found = judged(product("x", left, right))
     welch = stats.ttest_ind(np.log(one), -np.log(other), equal_var=False).confidence_interval()
     assert (found.low, found.high) == pytest.approx((np.exp(welch.low), np.exp(welch.high)))
     # Three equal ratios are no more certain for being multiplied with six that vary.
-    equal = Part.of("x", [2, 2, 2], (1, inf), ratio=True)
-    assert judged(product_of("x", equal, right)).verdict == "undecided"
-    assert judged(product_of("x", right, equal)).verdict == "undecided"
+    equal = part_of("x", [2, 2, 2], (1, inf), ratio=True)
+    assert judged(product("x", equal, right)).verdict == "undecided"
+    assert judged(product("x", right, equal)).verdict == "undecided"
 
 
 def test_without_variance_the_interval_has_no_width():
     for value, verdict in ((0.3, "supported"), (0.1, "undecided"), (0.0, "contradicted")):
-        found = judged(Part.of("x", [value] * 6, (0.1, inf)))
+        found = judged(part_of("x", [value] * 6, (0.1, inf)))
         assert found.verdict == verdict  # on the line whatever rounding says
         assert (found.low, found.high) == pytest.approx((value, value))
     for value in (2, 1 / 3):
-        assert judged(Part.of("x", [value] * 7, (value, inf), ratio=True)).verdict == "undecided"
-    rounding = Part.of("x", [0.1 + 0.2, 0.3, 0.3], (0, inf))
-    assert rounding.error == 0
+        assert judged(part_of("x", [value] * 7, (value, inf), ratio=True)).verdict == "undecided"
+    rounding = part_of("x", [0.1 + 0.2, 0.3, 0.3], (0, inf))
+    assert rounding.measure.error == 0
 
 
 def test_infinite_freedom_is_normal():
-    found = judged(Part("x", 3, 1, inf, (0, inf)))
+    found = judged(known("x", 3, 1, inf, (0, inf)))
     assert found.p_value == pytest.approx(2 * stats.norm.sf(3))
     assert found.high == pytest.approx(3 + stats.norm.isf(0.025))
 
 
 def with_p(p):
     """A part whose two-sided p-value is `p`."""
-    return Part("x", stats.norm.isf(p / 2), 1, inf, (0, inf))
+    return known("x", stats.norm.isf(p / 2), 1, inf, (0, inf))
 
 
 def test_levels_step_down_until_one_is_undecided():
@@ -174,13 +185,13 @@ def test_interval_adjusted_p_and_verdict_agree():
 
 
 def test_a_part_without_interval_still_counts():
-    found = judge_parts([with_p(0.03), Part.of("x", [1.0], (0, inf))])
+    found = judge_parts([with_p(0.03), part_of("x", [1.0], (0, inf))])
     assert (found[0].level, found[0].verdict) == (0.025, "undecided")
     assert judge_parts([]) == []
 
 
 def test_a_claim_needs_every_part():
-    yes, no, open_ = (Part("x", estimate, 1, inf, (0, inf)) for estimate in (9, -9, 0.1))
+    yes, no, open_ = (known("x", estimate, 1, inf, (0, inf)) for estimate in (9, -9, 0.1))
     for parts, expected in (
         ([yes, yes], ("supported", 0)),
         ([yes, open_], ("undecided", 1)),
@@ -199,13 +210,43 @@ def test_a_study_seldom_decides_anything_wrongly(strong):
     for _ in range(studies):
         values = rng.normal(size=(parts, 6)) + np.where(np.arange(parts) < strong, 12, 0)[:, None]
         means, errors = values.mean(axis=1), values.std(axis=1, ddof=1) / np.sqrt(6)
-        found = judge_parts([Part("x", *pair, 5, (0, inf)) for pair in zip(means, errors, strict=True)])
+        found = judge_parts([known("x", *pair, 5, (0, inf)) for pair in zip(means, errors, strict=True)])
         verdicts = [one.verdict for one in found]
         wrong += verdicts[strong:] != ["undecided"] * (parts - strong) or "contradicted" in verdicts[:strong]
         missed += verdicts[:strong] != ["supported"] * strong
     spread = np.sqrt(0.05 * 0.95 / studies)
     assert 0.05 - 3 * spread < wrong / studies < 0.05 + 3 * spread  # independent parts use it up
     assert missed / studies < 0.02
+
+
+def test_a_veto_takes_the_verdict_and_leaves_the_interval():
+    free = judged(part_of("x", VALUES, (0.5, inf)))
+    vetoed = judged(part_of("x", VALUES, (0.5, inf), veto="any"))
+    assert (free.verdict, vetoed.verdict) == ("supported", "undecided")
+    assert (vetoed.estimate, vetoed.low, vetoed.high) == (free.estimate, free.low, free.high)
+    assert vetoed.p_value == 1
+    # A verdict against the claim alone may be vetoed.
+    for supports, verdict in (((0.5, inf), "supported"), ((-inf, 0.5), "undecided")):
+        assert judged(part_of("x", VALUES, supports, veto="contradicted")).verdict == verdict
+
+
+def test_a_family_shares_an_error_rate_with_no_other():
+    parts = [with_p(p) for p in (0.03, 0.001, 0.5)]
+    apart = judge_parts(parts, families=["results", "results", "times"])
+    assert [one.level for one in apart] == pytest.approx([0.05, 0.025, 0.05])
+    together = judge_parts(parts[:2])
+    assert [(one.low, one.high) for one in apart[:2]] == [(one.low, one.high) for one in together]
+
+
+def test_measures_are_read_as_they_were_written(tmp_path):
+    measures = [
+        Measure.of("a", "ratio", "x", [2.9, 3.1, 3.4], "ratio", (0.0, inf), "any", "not trained enough"),
+        Measure("a", "agreement", "y", 0.1 + 0.2, 1 / 3, 2.5, most=2.0),
+        Measure.missing("b", "no GPU was measured"),
+    ]
+    measures_table(measures).to_csv(tmp_path / "measured.csv", index=False)
+    read = read_measures(tmp_path / "measured.csv")
+    assert repr(read) == repr(measures)  # to the bit, NaN included
 
 
 def test_what_is_no_criterion():
@@ -218,11 +259,11 @@ def test_what_is_no_criterion():
         {"supports": (0.5, inf), "slack": (-1, 0)},
         {"supports": (0.5, inf), "slack": (0, nan)},
     ):
-        with pytest.raises(ValueError, match="gap: "):
-            Part.of("gap", [1.0, 2.0], **keys)
+        with pytest.raises(ValueError, match=r"gap: |side of a criterion|both supports and contradicts"):
+            part_of("gap", [1.0, 2.0], **keys)
     for values in ([], [1, nan], [1, inf]):
         with pytest.raises(ValueError, match="finite"):
-            Part.of("gap", values, (0, inf))
+            part_of("gap", values, (0, inf))
     for values in ([1, 0], [1, -1], [1, nan]):
         with pytest.raises(ValueError, match="gap: a ratio is above 0"):
-            Part.of("gap", values, (1, inf), ratio=True)
+            part_of("gap", values, (1, inf), ratio=True)

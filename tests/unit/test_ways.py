@@ -2,28 +2,27 @@
 
 import gc
 import math
+import shutil
 import weakref
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from engine import NETWORKS, WORDS
-from records import RUNS, assert_same, records
-from takeoff.study.arms import Arm, Run
-from takeoff.training.checkpoints import Checkpoints
-from takeoff.training.engine import Epoch, Record, train
-from takeoff.training.fused import FusedStep
-from takeoff.training.hardware import Hardware, choose
-from takeoff.training.resident import Resident
-from takeoff.training.state import Training
-from takeoff.training.ways import ONE_AFTER_ANOTHER, Way
+from engine import NETWORKS, RUNS, WORDS, assert_same, on, records
+from takeoff.engine import fused
+from takeoff.engine.fused import FusedStep
+from takeoff.engine.state import Epoch, Training
+from takeoff.jobs import choosing
+from takeoff.jobs.checkpoints import Checkpoints
+from takeoff.jobs.hardware import choose
+from takeoff.jobs.running import train
+from takeoff.jobs.ways import ONE_AFTER_ANOTHER, Way
+from takeoff.study.arms import Run
 
 
 @pytest.mark.parametrize("levels", NETWORKS, ids=WORDS)
-def test_fused_runs_give_what_one_after_another_gives(
-    images: Resident, arm: Callable[..., Arm], hardware: Hardware, levels: dict
-) -> None:
+def test_fused_runs_give_what_one_after_another_gives(images, arm, hardware, levels: dict) -> None:
     levels = dict(levels)
     recipe = {"epochs": 2, "augmentation": levels.pop("augmentation", "none")}
     own = arm(recipe, **levels)
@@ -35,9 +34,7 @@ def test_fused_runs_give_what_one_after_another_gives(
     assert len({round(loss, 4) for loss in losses.values()}) == 3
 
 
-def test_a_step_that_nobody_has_any_more_is_gone_at_once(
-    images: Resident, arm: Callable[..., Arm], hardware: Hardware
-) -> None:
+def test_a_step_that_nobody_has_any_more_is_gone_at_once(images, arm, hardware) -> None:
     """Without a search for garbage, which is rare: on a GPU much memory goes with it."""
     step = FusedStep([Training(images, arm(), run, hardware) for run in RUNS])
     gone = weakref.ref(step)
@@ -49,9 +46,7 @@ def test_a_step_that_nobody_has_any_more_is_gone_at_once(
         gc.enable()
 
 
-def test_a_run_that_diverges_leaves_its_group_alone(
-    images: Resident, arm: Callable[..., Arm], hardware: Hardware
-) -> None:
+def test_a_run_that_diverges_leaves_its_group_alone(images, arm, hardware) -> None:
     runs = [Run(0, 0.05), Run(1, 1e4), Run(2, 0.05)]
     own = arm({"epochs": 3}, activation="relu")
     expected = records(images, own, hardware, ONE_AFTER_ANOTHER, runs=runs)
@@ -61,9 +56,7 @@ def test_a_run_that_diverges_leaves_its_group_alone(
 
 
 @pytest.mark.parametrize("seconds", [0, 1e-3], ids=["always", "when it is time"])
-def test_a_killed_group_goes_on_from_its_checkpoints(
-    images: Resident, arm: Callable[..., Arm], hardware: Hardware, tmp_path: Path, seconds: float
-) -> None:
+def test_a_killed_group_goes_on_from_its_checkpoints(images, arm, hardware, tmp_path, seconds: float) -> None:
     """Runs of a group may stand at different epochs: those behind catch up first."""
     own, fused = arm({"epochs": 4}, norm="batch", dropout=0.5), Way(at_once=3, fused=True)
     whole = records(images, own, hardware, fused)
@@ -94,13 +87,9 @@ def test_a_killed_group_goes_on_from_its_checkpoints(
     ],
     ids=str,
 )
-def test_every_way_on_a_gpu_gives_what_one_after_another_gives(
-    images: Resident, arm: Callable[..., Arm], levels: dict, way: Way
-) -> None:
+def test_every_way_on_a_gpu_gives_what_one_after_another_gives(images, arm, levels: dict, way: Way) -> None:
     cuda = choose("cuda", "float32")
-    there = Resident(
-        **{k: v.to(cuda.device) if isinstance(v, torch.Tensor) else v for k, v in vars(images).items()}
-    )
+    there = on(cuda.device, images)
     levels = dict(levels)
     own = arm({"epochs": 2, "augmentation": levels.pop("augmentation", "none")}, **levels)
     expected = records(there, own, cuda, ONE_AFTER_ANOTHER)
@@ -108,16 +97,9 @@ def test_every_way_on_a_gpu_gives_what_one_after_another_gives(
     assert all(math.isfinite(own[-1].values["train_loss"]) for own in expected.values())
 
 
-# Memory ----------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("epochs_before", [0, 1])
 def test_without_memory_for_all_runs_fewer_train_at_a_time(
-    images: Resident,
-    arm: Callable[..., Arm],
-    hardware: Hardware,
-    monkeypatch: pytest.MonkeyPatch,
-    epochs_before: int,
+    images, arm, hardware, monkeypatch, epochs_before: int
 ) -> None:
     own, said = arm({"epochs": 3}), []
     make = Way.stepper
@@ -140,11 +122,64 @@ def test_without_memory_for_all_runs_fewer_train_at_a_time(
         return Scarce(way, trainings)
 
     monkeypatch.setattr(Way, "stepper", scarce)
-    told: dict[Run, list[Record]] = {}
-    for record in train(images, own, RUNS, hardware, Checkpoints(), Way(3, fused=True), said.append):
-        told.setdefault(record.run, []).append(record)
+    found = records(images, own, hardware, Way(3, fused=True), report=said.append)
     assert said == [f"{own.name}: no memory for 3 runs at a time; now 1"]
-    assert_same(told, expected, within=2e-3)  # each epoch once, though some were trained twice
+    assert_same(found, expected, within=2e-3)  # each epoch once, though some were trained twice
     monkeypatch.setattr(Way, "stepper", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("too large")))
     with pytest.raises(torch.OutOfMemoryError, match="too large"):
         list(train(images, own, RUNS[:1], hardware, Checkpoints(), ONE_AFTER_ANOTHER, said.append))
+
+
+@pytest.mark.parametrize(
+    ("way", "line"),
+    [
+        (Way(3, fused=True, compiled=True), "no compiler; now without torch.compile"),
+        (Way(3, fused=True, graph=True), "only a GPU captures graphs; now without graphs"),
+    ],
+    ids=["compiled", "graph"],
+)
+def test_where_a_remembered_way_fails_runs_are_trained_without_it(
+    images, arm, hardware, monkeypatch, way: Way, line: str
+) -> None:
+    """A way of another node, whose compiler this one lacks, or of another GPU; a CPU captures no graph at all."""
+
+    def no_compiler(function: Callable) -> Callable:
+        raise FileNotFoundError("no compiler\nand much more")
+
+    monkeypatch.setattr(fused, "compile_once", no_compiler)
+    own, said = arm({"epochs": 2}), []
+    found = records(images, own, hardware, way, report=said.append)
+    assert said == [f"{own.name}: {line}"]
+    assert_same(found, records(images, own, hardware, Way(3, fused=True)), within=1e-6)
+
+
+def test_a_compiler_that_fails_leaves_its_way_out(images, arm, hardware, monkeypatch) -> None:
+    monkeypatch.setattr(choosing, "LONG", 0)
+    monkeypatch.setattr(fused, "compile_once", lambda function: Path("/no/such/file").read_text())
+    said: list[str] = []
+    rates = choosing.measured(images, arm(), RUNS, hardware, said.append)
+    (compiled,) = (way for way in rates if way.compiled)
+    assert rates[compiled] == 0
+    assert "compiled does not run here: [Errno 2]" in said[-1]
+
+
+@pytest.mark.slow  # a compiler takes its half a minute
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler, and there is none here")
+@pytest.mark.parametrize(
+    ("way", "levels"),
+    [
+        (Way(compiled=True), {"network": {"family": "plain", "depth": 1}, "norm": "batch", "dropout": 0.2}),
+        (Way(3, fused=True, compiled=True), {"norm": "batch", "dropout": 0.5, "augmentation": "flip-crop-colour"}),
+    ],
+    ids=["one after another", "fused"],
+)
+def test_compiled_runs_give_what_one_after_another_gives(
+    images, arm, hardware, way: Way, levels: dict, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    levels = dict(levels)
+    own = arm({"epochs": 2, "augmentation": levels.pop("augmentation", "none")}, **levels)
+    runs = RUNS[: way.at_once]
+    expected = records(images, own, hardware, ONE_AFTER_ANOTHER, runs=runs)
+    assert_same(records(images, own, hardware, way, runs=runs), expected, within=2e-3)
+    assert any(tmp_path.rglob("*.cpp"))  # compiled indeed

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 from snakemake_command import run_snakemake
-from takeoff.experiments import judging
-from takeoff.experiments.registry import EXPERIMENTS, enabled, experiment, figures_of, tables_of
-from takeoff.files import load_json
+from takeoff.data.card import load_card
+from takeoff.experiments.registry import EXPERIMENTS, enabled
+from takeoff.judging.claims import criteria, load_claims
+from takeoff.judging.judge import judge_study
 from takeoff.study.loading import load_study
 
 SMALL = {
@@ -48,7 +49,7 @@ def shuffled(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_shuffled_labels_support_no_claim_about_test_accuracy(
-    tmp_path: Path, shuffled: Path, write_study: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, shuffled: Path, write_study: Callable[..., Path]
 ) -> None:
     assert set(SMALL) == set(EXPERIMENTS)
     dataset = {"name": "nothing", "archive": str(shuffled), "resolution": 8, "train_samples": 1300}
@@ -58,26 +59,31 @@ def test_shuffled_labels_support_no_claim_about_test_accuracy(
     done = run_snakemake(tmp_path / "here", "--cores", "all", config=config)
     assert done.returncode == 0, done.stderr
     results, study = tmp_path / "here" / "results" / "small", load_study(path)
-    for name, options in enabled(study, str(path)).items():
-        for table in tables_of(name, study, options):
+    experiments = enabled(study, str(path))
+    for name, experiment in experiments.items():
+        for table in experiment.tables():
             assert (results / name / f"{table}.csv").stat().st_size > 0
-        for figure in figures_of(name, study, options):
+        for figure in experiment.figures():
             for suffix in (".svg", ".png", ".csv"):
                 assert (results / "figures" / f"{name}-{figure}{suffix}").stat().st_size > 100
 
     claims = pd.read_csv(results / "claims.csv").set_index("claim")
-    stated = [claim for name in EXPERIMENTS for claim in experiment(name).CLAIMS]
-    assert claims.index.tolist() == [claim.name for claim in stated]
+    stated = load_claims()
+    assert claims.index.tolist() == list(stated.claims)
     assert set(claims["verdict"]) <= {"supported", "contradicted", "undecided", "not tested"}
     assert claims.loc[claims["verdict"] == "not tested", "reason"].notna().all()
     accuracy = re.compile(r"\btest (accuracy|error)")
-    about_test = [c.name for c in stated if accuracy.search(c.quantity) or c.scope == "much data"]
+    about_test = [c.name for c in stated.claims.values() if accuracy.search(c.quantity) or c.scope == "much data"]
     assert len(about_test) >= 8
     assert "supported" not in set(claims.loc[about_test, "verdict"])
     # Nor would they where every dataset counted as much data.
-    monkeypatch.setattr(judging, "MUCH_DATA", 0)
-    card = load_json(tmp_path / "here" / "results" / "data" / "nothing" / "8px" / "card.json")
-    judged = judging.judge_study(study, str(path), enabled(study, str(path)), results, card)
+    options = {name: experiment.options for name, experiment in experiments.items()}
+    scopes = {name: scope.model_copy(update={"train_samples": 0}) for name, scope in stated.scopes.items()}
+    stated, card = (
+        stated.model_copy(update={"scopes": scopes}),
+        load_card(results.parent / "data/nothing/8px/card.json"),
+    )
+    judged = judge_study(study, stated, criteria(stated, study, options), results, card, "claims.yaml")
     verdicts = {one.claim.name: one.verdict for one in judged}
     assert not [claim for claim in about_test if verdicts[claim] == "supported"]
     assert sum(verdicts[claim] != "not tested" for claim in about_test) >= 8

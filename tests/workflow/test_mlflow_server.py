@@ -29,13 +29,9 @@ def content(uri):
         run.info.run_name: {
             "times": (run.info.start_time, run.info.end_time, run.info.status),
             "params": run.data.params,
-            "tags": run.data.tags
-            | {"mlflow.parentRunId": names.get(run.data.tags.get("mlflow.parentRunId"))},
+            "tags": run.data.tags | {"mlflow.parentRunId": names.get(run.data.tags.get("mlflow.parentRunId"))},
             "metrics": {
-                key: [
-                    (m.step, m.timestamp, repr(m.value))
-                    for m in client.get_metric_history(run.info.run_id, key)
-                ]
+                key: [(m.step, m.timestamp, repr(m.value)) for m in client.get_metric_history(run.info.run_id, key)]
                 for key in run.data.metrics
             },
             "inputs": sorted((i.dataset.name, i.dataset.digest) for i in run.inputs.dataset_inputs),
@@ -47,14 +43,14 @@ def content(uri):
 
 @pytest.fixture
 def import_to(monkeypatch, capsys):
-    """Run the command; what it told."""
+    """Run the command; what it printed."""
 
     def run(folder, uri):
         monkeypatch.setattr(sys, "argv", folder.command(uri)[1:])
         track.main()
-        told = capsys.readouterr()
-        assert told.err == ""
-        return told.out
+        printed = capsys.readouterr()
+        assert printed.err == ""
+        return printed.out
 
     return run
 
@@ -63,8 +59,8 @@ def test_a_server_holds_what_sqlite_holds(server, tmp_path, import_to):
     folder = make_results(tmp_path)
     diverge(folder, "relu", seed=1, epoch=2)
     import_to(folder, folder.uri)
-    told = import_to(folder, server)
-    assert told == "takeoff/digits: 7 created, 0 updated, 0 unchanged, 0 deleted\n"
+    printed = import_to(folder, server)
+    assert printed == "takeoff/digits: 7 created, 0 updated, 0 unchanged, 0 deleted\n"
     there = content(server)
     assert there == content(folder.uri)
     assert there["relu seed 1"]["metrics"]["train_loss"][-1][2] == "nan"
@@ -72,12 +68,10 @@ def test_a_server_holds_what_sqlite_holds(server, tmp_path, import_to):
 
     run = MlflowClient(server).search_runs(["1"], "attributes.run_name = 'factorial'")[0]
     assert run.info.artifact_uri.startswith("mlflow-artifacts:")
-    image = MlflowClient(server).download_artifacts(
-        run.info.run_id, "figures/factorial-effects.png", str(tmp_path)
-    )
+    image = MlflowClient(server).download_artifacts(run.info.run_id, "figures/factorial-effects.png", str(tmp_path))
     original = folder.results / "figures" / "factorial-effects.png"
     assert Path(image).read_bytes() == original.read_bytes()
 
-    told = import_to(folder, server)
-    assert told == "takeoff/digits: 0 created, 0 updated, 7 unchanged, 0 deleted\n"
+    printed = import_to(folder, server)
+    assert printed == "takeoff/digits: 0 created, 0 updated, 7 unchanged, 0 deleted\n"
     assert content(server) == there

@@ -1,96 +1,100 @@
 """From runs to tables, from tables to figures, an experiment at a time; and from all tables to verdicts."""
 
 FIGURES = []
-TABLES = []
+MEASURED = []
 
 
-for experiment, arms in PROJECT.arms.items():
-    code = PROJECT.experiment(experiment)
-    folders = {
-        kind: PROJECT.folders(arms, kind)
-        for kind in ("all", "network", "classical", "probed")
-    }
+for name, experiment in PROJECT.experiments.items():
+    arms = [arm for arm in PROJECT.arms.values() if name in arm.experiments]
+    networks = [arm for arm in arms if arm.kind == "network"]
     tables = [
-        f"{STUDY}/{experiment}/{table}.csv" for table in PROJECT.tables(experiment)
+        f"{STUDY}/{name}/{table}.csv"
+        for table in (*experiment.tables(), "choices", "measured")
     ]
-    labels = PROJECT.figures(experiment)
-    figures = [f"{STUDY}/figures/{experiment}-{figure}" for figure in labels]
-    TABLES += tables
+    figures = {
+        f"{STUDY}/figures/{name}-{figure}": label
+        for figure, label in experiment.figures().items()
+    }
+    MEASURED.append(f"{STUDY}/{name}/measured.csv")
     FIGURES += [f"{figure}.svg" for figure in figures]
 
     rule:
         name:
-            f"analyse_{experiment}"
+            f"analyse_{name}"
         input:
-            runs=[f"{folder}/runs.parquet" for folder in folders["all"]],
-            curves=[f"{folder}/curves.parquet" for folder in folders["network"]],
-            rates=[f"{folder}/learning_rate.json" for folder in folders["network"]],
-            settings=[f"{folder}/tuning.json" for folder in folders["classical"]],
-            probes=[f"{folder}/probe.parquet" for folder in folders["probed"]],
-            speed=SPEED if PROJECT.reads_speed(experiment) else [],
+            runs=PROJECT.files(arms, "runs.parquet"),
+            curves=PROJECT.files(networks, "curves.parquet"),
+            rates=PROJECT.files(networks, "learning_rate.json"),
+            settings=PROJECT.files(
+                [arm for arm in arms if arm.kind == "classical"], "tuning.json"
+            ),
+            probes=PROJECT.files(
+                [arm for arm in networks if arm.probed], "probe.parquet"
+            ),
+            speed=SPEED if experiment.reads_speed() else [],
             card=CARD,
-            study=STUDY_FILE,
         output:
             tables,
         log:
-            f"{STUDY}/logs/analyse-{experiment}.log",
+            f"{STUDY}/logs/analyse-{name}.log",
         benchmark:
-            f"{STUDY}/benchmarks/analyse-{experiment}.tsv"
+            f"{STUDY}/benchmarks/analyse-{name}.tsv"
         conda:
             "../../envs/analysis.yaml"
         params:
-            experiment=experiment,
-            digest=PROJECT.analysis_digest(experiment),
+            verb=verb("analyse"),
+            experiment=name,
+            source=unwatched(SOURCE),
+            digest=digests.analysing(experiment),
             data=folder_of("card"),
-            results=folder_of("study"),
+            results=unwatched(STUDY),
             out=folder_of(),
         shell:
             command(
-                "analyse",
-                "experiment {params.experiment} --study {input.study:q} --data {params.data:q} "
-                "--results {params.results:q} --out {params.out:q}",
+                "experiment {params.experiment} --study {params.source:q} --data {params.data:q} "
+                "--results {params.results:q} --out {params.out:q}"
             )
 
     rule:
         name:
-            f"draw_{experiment}"
+            f"draw_{name}"
         input:
             tables=tables,
-            study=STUDY_FILE,
+            criteria=CRITERIA,
         output:
             svg=[
                 report(
                     f"{figure}.svg",
                     caption=f"../report/{Path(figure).name}.rst",
-                    category=code.TITLE,
+                    category=experiment.title,
                     labels={"figure": label},
                 )
-                for figure, label in zip(figures, labels.values())
+                for figure, label in figures.items()
             ],
             png=[f"{figure}.png" for figure in figures],
             csv=[f"{figure}.csv" for figure in figures],
         log:
-            f"{STUDY}/logs/draw-{experiment}.log",
+            f"{STUDY}/logs/draw-{name}.log",
         benchmark:
-            f"{STUDY}/benchmarks/draw-{experiment}.tsv"
+            f"{STUDY}/benchmarks/draw-{name}.tsv"
         conda:
             "../../envs/analysis.yaml"
         params:
-            experiment=experiment,
-            digest=PROJECT.analysis_digest(experiment),
-            tables=folder_of("tables"),
+            verb=verb("draw"),
+            experiment=name,
+            source=unwatched(SOURCE),
+            digest=digests.drawing(experiment),
+            results=folder_of("criteria"),
             out=folder_of(),
         shell:
             command(
-                "draw",
-                "{params.experiment} --study {input.study:q} --tables {params.tables:q} "
-                "--out {params.out:q}",
+                "{params.experiment} --study {params.source:q} --results {params.results:q} --out {params.out:q}"
             )
 
 
 rule judge:
     input:
-        tables=TABLES,
+        measured=MEASURED,
         card=CARD,
         study=STUDY_FILE,
         criteria=CRITERIA,
@@ -112,12 +116,12 @@ rule judge:
     conda:
         "../../envs/analysis.yaml"
     params:
-        digest=PROJECT.verdicts_digest,
+        verb=verb("judge"),
+        digest=digests.judging(PROJECT.study),
         data=folder_of("card"),
         results=folder_of("study"),
         out=folder_of(),
     shell:
         command(
-            "judge",
-            "--study {input.study:q} --data {params.data:q} --results {params.results:q} --out {params.out:q}",
+            "--study {input.study:q} --data {params.data:q} --results {params.results:q} --out {params.out:q}"
         )

@@ -1,12 +1,8 @@
-"""How fast this machine trains: the engine against plain loops, start-up costs, and a figure. No study needs it."""
+"""How fast this machine trains: the engine against plain loops, and a figure. No study needs it."""
 
-from takeoff.benchmarking.machine import measured_digest
+from takeoff.benchmark.machine import measured_digest
 
 SPEEDS = f"{CONFIG.results}/benchmark/{'cuda' if GPUS else 'cpu'}"
-
-
-localrules:
-    benchmark,
 
 
 # The target.
@@ -14,39 +10,33 @@ rule benchmark:
     input:
         f"{SPEEDS}/throughput.svg",
         f"{SPEEDS}/throughput.png",
-        f"{SPEEDS}/throughput.md",
-        f"{SPEEDS}/startup.csv",
-        f"{SPEEDS}/runs.csv",
+    localrule: True
 
 
-# It takes every core, so that nothing else runs beside what is timed; on a cluster, those of any training job.
 rule measure:
     output:
         throughput=f"{SPEEDS}/throughput.csv",
-        startup=f"{SPEEDS}/startup.csv",
-        runs=f"{SPEEDS}/runs.csv",
         machine=f"{SPEEDS}/machine.json",
-        words=f"{SPEEDS}/throughput.md",
     log:
         f"{SPEEDS}/logs/measure.log",
     benchmark:
         f"{SPEEDS}/logs/measure.tsv"
     conda:
         "../../envs/training.yaml"
-    threads: not workflow.remote_exec and workflow.resource_settings.cores or CONFIG.threads
+    threads: ALL_THREADS
     resources:
         gpu=GPUS,
         mem_mb=8000,
         runtime="1h",
     params:
+        verb=verb("benchmark"),
         digest=lambda wildcards: measured_digest(),
-        data=f"{CONFIG.results}/data",
         device=CONFIG.device,
+        threads=CONFIG.threads,
         out=folder_of(),
     shell:
         command(
-            "benchmark",
-            "--device {params.device} --threads {threads} --data {params.data:q} --out {params.out:q}",
+            "--device {params.device} --threads {params.threads} --out {params.out:q}"
         )
 
 
@@ -69,7 +59,8 @@ rule draw_benchmark:
     conda:
         "../../envs/analysis.yaml"
     params:
-        digest=lambda wildcards: code_digest("benchmarking", "experiments/plotting.py"),
+        verb=verb("draw_benchmark"),
+        digest=lambda wildcards: code_digest("benchmark/figure.py"),
         folder=folder_of("throughput"),
     shell:
-        command("draw_benchmark", "{params.folder:q}")
+        command("{params.folder:q}")

@@ -1,48 +1,48 @@
 """What every other file here uses: the project, its paths, and the slots for GPUs."""
 
 import shutil
-import sys
-from pathlib import Path
 
-sys.path.insert(0, f"{workflow.basedir}/scripts")
-
-from takeoff.digests import code_digest
-from takeoff.errors import TakeoffError, collect_rarely
-from takeoff.project import load_project
+from takeoff.common.digests import code_digest
+from takeoff.common.errors import TakeoffError
 from takeoff.tracking.server import kind_of, without_secrets
-from takeoff.wiring import (
+from takeoff.workflow import digests
+from takeoff.workflow.project import load_project
+from takeoff.workflow.wiring import (
     command,
     folder_of,
     log_to,
     option,
     run_in_this_python,
-    script,
+    unwatched,
+    verb,
 )
 
 run_in_this_python()
-collect_rarely()
 
 try:
-    PROJECT = load_project(config, Path(workflow.basedir) / "config" / "studies")
+    PROJECT = load_project(config)
     if PROJECT.tracking_uri:
         kind_of(PROJECT.tracking_uri)
 except TakeoffError as error:
     sys.exit(f"error: {error}")
 
 STUDY = PROJECT.folder.as_posix()
-DATA = PROJECT.data.as_posix()
+DATA = PROJECT.images.prepared.as_posix()
 CONFIG = PROJECT.configuration
+MACHINE = f"--device {CONFIG.device} --precision {CONFIG.precision}"
 
 # Files are named here rather than by the rule that makes them: a job on a cluster must not run that rule again.
+IMAGES = {split: f"{DATA}/{split}.safetensors" for split in ("train", "test")}
 CARD = f"{DATA}/card.json"
 PLAN = f"{STUDY}/plan.csv"
-STUDY_FILE = f"{STUDY}/study.json"
+STUDY_FILE = f"{STUDY}/study.json"  # as planned; jobs that depend on a part of it read its source
+SOURCE = PROJECT.source.as_posix()
 CRITERIA = f"{STUDY}/criteria.json"
 SPEED = f"{STUDY}/speed.csv"
 CLAIMS = f"{STUDY}/claims.csv"
 
-# A job asks for a GPU where training will be on one, and on a cluster it keeps to what it asked for; the machine
-# at hand has as many slots as `--resources gpu=N` says, or one. Without a limit `--cores all` would start them all.
+# A job takes a GPU where training will be on one. On a cluster it keeps to what it is given; the machine at hand has
+# as many slots as `--resources gpu=N` says, or one. Without a limit `--cores all` would start them all.
 GPUS = int(
     CONFIG.device == "cuda"
     or CONFIG.device == "auto"
@@ -50,7 +50,21 @@ GPUS = int(
     and shutil.which("nvidia-smi") is not None
 )
 workflow.global_resources.setdefault("gpu", 1)
+# A job that trains takes torch's memory and that of the images, which are resident, read and counted once each.
+TRAINING_MB = 4000 + 3 * PROJECT.images.megabytes
+# What measures takes every core, so that nothing else runs beside it; on a cluster, those of any training job.
+ALL_THREADS = (
+    not workflow.remote_exec and workflow.resource_settings.cores or CONFIG.threads
+)
 
 
 resource_scopes:
     gpu="local",
+
+
+# The files of arms, as an input. Those that stand already are no output of planning: Snakemake overlooks what else
+# changed for a job whose input is ancient and made anew. Nor does a new label in one of them count.
+planned = lambda arms: [
+    file if arm.name in PROJECT.unwritten else ancient(file)
+    for arm, file in zip(arms, PROJECT.files(arms))
+]

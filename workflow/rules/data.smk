@@ -1,8 +1,9 @@
 """From an address or the user's archive to prepared images."""
 
 DATASET = PROJECT.study.dataset
-FETCHED = PROJECT.fetched_archive and PROJECT.fetched_archive.as_posix()
-ARCHIVE = PROJECT.local_archive or FETCHED
+IMAGE_SOURCE = PROJECT.images
+FETCHED = IMAGE_SOURCE.fetched and IMAGE_SOURCE.fetched.as_posix()
+ARCHIVE = IMAGE_SOURCE.local or FETCHED
 
 
 if FETCHED:
@@ -19,13 +20,13 @@ if FETCHED:
         conda:
             "../../envs/data.yaml"
         params:
-            dataset=option("dataset", PROJECT.entry and PROJECT.entry.name),
-            url=option("url", PROJECT.given_archive),
+            verb=verb("fetch"),
+            dataset=option("dataset", IMAGE_SOURCE.entry and IMAGE_SOURCE.entry.name),
+            url=option("url", IMAGE_SOURCE.given),
             sha256=option("sha256", DATASET.sha256),
         shell:
             command(
-                "fetch",
-                "{params.dataset} {params.url} {params.sha256} --out {output.archive:q}",
+                "{params.dataset} {params.url} {params.sha256} --out {output.archive:q}"
             )
 
 
@@ -33,8 +34,7 @@ rule prepare:
     input:
         archive=ARCHIVE or [],
     output:
-        train=f"{DATA}/train.safetensors",
-        test=f"{DATA}/test.safetensors",
+        **IMAGES,
         card=CARD,
     log:
         f"{STUDY}/logs/prepare.log",
@@ -47,16 +47,16 @@ rule prepare:
         mem_mb=2000,
         runtime="4h",
     params:
+        verb=verb("prepare"),
         archive=option("archive", ARCHIVE),
-        sha256=option("sha256", PROJECT.local_archive and DATASET.sha256),
+        sha256=option("sha256", IMAGE_SOURCE.local and DATASET.sha256),
         classes=option("classes", ",".join(DATASET.classes or ())),
         dataset=DATASET.name,
         resolution=DATASET.resolution,
         out=folder_of(),
-        digest=PROJECT.preparation_digest,
+        digest=digests.preparing(IMAGE_SOURCE),
     shell:
         command(
-            "prepare",
             "{params.archive} {params.sha256} {params.classes} --dataset {params.dataset:q} "
-            "--resolution {params.resolution} --threads {threads} --out {params.out:q}",
+            "--resolution {params.resolution} --threads {threads} --out {params.out:q}"
         )

@@ -8,8 +8,9 @@ log_to(PROJECT.tracking_uri)
 # Runs go beside the analysis, which takes as long; experiments, with their figures, follow.
 rule track_runs:
     input:
-        # An arm's curves are written before its runs, and by the same job.
-        runs=[f"{PROJECT.arm_folder(arm)}/runs.parquet" for arm in PROJECT.all_arms],
+        # An arm's curves are written before its runs, and by the same job; the arms' files, with the plan.
+        runs=PROJECT.files(PROJECT.arms.values(), "runs.parquet"),
+        plan=PLAN,
         card=CARD,
         study=STUDY_FILE,
     output:
@@ -23,14 +24,13 @@ rule track_runs:
     conda:
         "../../envs/tracking.yaml"
     params:
+        verb=verb("track"),
         results=folder_of("study"),
         uri=without_secrets(PROJECT.tracking_uri),
         digest=code_digest("tracking"),
     shell:
         command(
-            "track",
-            "--study {input.study:q} --results {params.results:q} --card {input.card:q} "
-            "--runs-only --out {output:q}",
+            "--study {input.study:q} --results {params.results:q} --card {input.card:q} --runs-only --out {output:q}"
         )
 
 
@@ -51,12 +51,11 @@ rule track:
     conda:
         "../../envs/tracking.yaml"
     params:
+        verb=verb("track"),
         results=folder_of("study"),
         uri=without_secrets(PROJECT.tracking_uri),
         digest=code_digest("tracking"),
     shell:
         command(
-            "track",
-            "--study {input.study:q} --results {params.results:q} --card {input.card:q} "
-            "--out {output:q}",
+            "--study {input.study:q} --results {params.results:q} --card {input.card:q} --out {output:q}"
         )

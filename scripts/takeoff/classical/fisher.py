@@ -1,23 +1,22 @@
 """Fisher vectors of dense descriptors: gradients and colours at several scales (Sánchez et al. 2013)."""
 
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
-from skimage.feature import learn_gmm
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
 from takeoff.classical.gradients import blocks, cell_histograms, votes
+from takeoff.classical.kmeans import Learned
 
 BLOCK = 4
 """Cells along a descriptor's side, as in SIFT."""
 SCALES = (1 / 16, 3 / 32, 1 / 8)
 """A cell's side as a share of the image's: descriptors of a quarter, three eighths and half of the image."""
-GRADIENT_COMPONENTS = 48
-COLOUR_COMPONENTS = 16
+COMPONENTS = (48, 16)
+"""Of gradients and of colours, at most."""
 MODES = 32
 SMALL_MODES = 16
 """Of images below 16 px, which have 26 descriptors each."""
@@ -29,18 +28,15 @@ PER_MODE = 10
 
 def cells(side: int) -> list[int]:
     """The cells' sides, in pixels, for images of `side` pixels."""
-    return sorted(
-        {max(1, round(side * scale)) for scale in SCALES if max(1, round(side * scale)) * BLOCK <= side}
-    )
+    wanted = {max(1, round(side * scale)) for scale in SCALES}
+    return sorted(cell for cell in wanted if cell * BLOCK <= side)
 
 
 def describe(images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Dense descriptors of images (N × H × W × C uint8) on a grid of cells, at each scale.
 
-    Returns:
-        Gradients (N × T × 144): a block of 4 × 4 cells with 9 orientations. Colours (N × T × 8C): the channels'
-        mean and deviation in the block's quarters, in bytes. Positions (T × 2): the block's middle, −½ to ½.
-
+    Gradients are N × T × 144: a block of 4 × 4 cells with 9 orientations. Colours are N × T × 8C: the channels' mean
+    and deviation in the block's quarters, in bytes. Positions are T × 2: the block's middle, −½ to ½.
     """
     bins, magnitudes = votes(images)
     gradients, colours, positions = [], [], []
@@ -65,92 +61,61 @@ def _colours(images: np.ndarray, cell: int) -> np.ndarray:
     moments = np.concatenate([grid.mean(axis=(2, 4)), np.square(grid).mean(axis=(2, 4))], axis=-1)
     half = BLOCK // 2
     # A quarter of a block is half a block's cells wide and high.
-    quarters = np.lib.stride_tricks.sliding_window_view(moments, (half, half), axis=(1, 2)).mean(
-        axis=(-2, -1)
-    )
+    quarters = np.lib.stride_tricks.sliding_window_view(moments, (half, half), axis=(1, 2)).mean(axis=(-2, -1))
     channels = images.shape[-1]
     mean = quarters[..., :channels]
     deviation = np.sqrt(np.maximum(quarters[..., channels:] - np.square(mean), 0))
     both = np.concatenate([mean, deviation], axis=-1)
     reach = count - BLOCK + 1
-    corners = [
-        both[:, row : row + reach, column : column + reach] for row in (0, half) for column in (0, half)
-    ]
+    corners = [both[:, row : row + reach, column : column + reach] for row in (0, half) for column in (0, half)]
     return np.concatenate(corners, axis=-1).reshape(len(images), reach * reach, -1)
 
 
-@dataclass(frozen=True)
-class Projection:
-    """The descriptors' principal components."""
-
-    gradients: PCA
-    colours: PCA
-
-    def __call__(self, described: tuple[np.ndarray, np.ndarray, np.ndarray]) -> np.ndarray:
-        """From `describe` to N × T × D float32, positions last."""
-        gradients, colours, positions = described
-        shape = gradients.shape[:2]
-        parts = [
-            self.gradients.transform(gradients.reshape(-1, gradients.shape[-1])).reshape(*shape, -1),
-            self.colours.transform(colours.reshape(-1, colours.shape[-1])).reshape(*shape, -1),
-            np.broadcast_to(positions, (*shape, 2)),
-        ]
-        return np.concatenate(parts, axis=-1, dtype=np.float32)
+def _projected(models: Sequence[PCA], *described: np.ndarray) -> np.ndarray:
+    """The principal components of descriptors, as in `describe`: N × T × D float32, positions last."""
+    *values, positions = described
+    shape = values[0].shape[:2]
+    parts = [
+        model.transform(own.reshape(-1, own.shape[-1])).reshape(*shape, -1)
+        for model, own in zip(models, values, strict=True)
+    ]
+    return np.concatenate([*parts, np.broadcast_to(positions, (*shape, 2))], axis=-1, dtype=np.float32)
 
 
-def fit_fisher(
-    images: np.ndarray, generator: np.random.Generator
-) -> tuple[Callable[[np.ndarray], np.ndarray], list[str]]:
-    """Learn components and mixture from `images` (N × H × W × C uint8).
-
-    Returns:
-        The function that turns images into Fisher vectors (N × (2D + 1)K float32), with power and L2
-        normalisation, and what was made smaller.
-
+def fit_fisher(images: np.ndarray, generator: np.random.Generator) -> Learned:
+    """Learn components and mixture from `images` (N × H × W × C uint8): Fisher vectors with power and L2 normalisation,
+    (2D + 1)K features.
     """
     chosen = np.sort(generator.choice(len(images), min(IMAGES, len(images)), replace=False))
-    gradients, colours, positions = describe(images[chosen])
-    total = gradients.shape[0] * gradients.shape[1]
+    *values, positions = describe(images[chosen])
+    total = values[0].shape[0] * values[0].shape[1]
     sample = np.sort(generator.choice(total, min(DESCRIPTORS, total), replace=False))
-    some = gradients.reshape(total, -1)[sample][:, None], colours.reshape(total, -1)[sample][:, None]
-    projection = Projection(
-        _components(some[0][:, 0], GRADIENT_COMPONENTS), _components(some[1][:, 0], COLOUR_COMPONENTS)
-    )
-    descriptors = projection((*some, np.zeros((1, 2), np.float32)))[:, 0]
-    descriptors[:, -2:] = positions[sample % len(positions)]
+    some = [own.reshape(total, -1)[sample] for own in values]
+    models = [
+        PCA(min(number, *own.shape), svd_solver="covariance_eigh").fit(own)
+        for own, number in zip(some, COMPONENTS, strict=True)
+    ]
+    places = positions[sample % len(positions)]
+    descriptors = _projected(models, *(own[:, None] for own in (*some, places)))[:, 0]
     wanted = SMALL_MODES if images.shape[1] < 16 else MODES
     modes = max(1, min(wanted, len(descriptors) // PER_MODE))
     notes = [] if modes == wanted else [f"{modes} modes: only {len(descriptors)} descriptors"]
-    mixture = _mixture(descriptors, modes, int(generator.integers(2**31)))
+    state = int(generator.integers(2**31))
+    mixture = GaussianMixture(modes, covariance_type="diag", max_iter=20, tol=1e-2, reg_covar=1e-4, random_state=state)
+    with warnings.catch_warnings():
+        # A vocabulary needs no converged likelihood: a few steps from k-means do.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        mixture.fit(descriptors)
 
     def encode(chunk: np.ndarray) -> np.ndarray:
-        return improved(fisher_vectors(projection(describe(chunk)), mixture))
+        return improved(fisher_vectors(_projected(models, *describe(chunk)), mixture))
 
     return encode, notes
 
 
-def _mixture(descriptors: np.ndarray, modes: int, state: int) -> GaussianMixture:
-    with warnings.catch_warnings():
-        # A vocabulary needs no converged likelihood: a few steps from k-means do.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        arguments = {"covariance_type": "diag", "max_iter": 20, "tol": 1e-2, "reg_covar": 1e-4}
-        return learn_gmm(descriptors, n_modes=modes, gm_args=arguments | {"random_state": state})
-
-
-def _components(values: np.ndarray, number: int) -> PCA:
-    return PCA(min(number, *values.shape), svd_solver="covariance_eigh").fit(values)
-
-
 def fisher_vectors(descriptors: np.ndarray, mixture: GaussianMixture) -> np.ndarray:
-    """The Fisher vectors of N images: the numbers of `skimage.feature.fisher_vector`, for all at once.
-
-    Args:
-        descriptors: N × T × D.
-        mixture: with diagonal covariances.
-
-    Returns:
-        N × (2D + 1)K: by weights, means and variances.
-
+    """The Fisher vectors of N images: the numbers of `skimage.feature.fisher_vector`, for all at once. From
+    descriptors, N × T × D, and a mixture with diagonal covariances to N × (2D + 1)K: by weights, means, variances.
     """
     kind = descriptors.dtype
     weights, means, variances = (

@@ -11,17 +11,11 @@ CLIP = 0.2
 
 
 def hog(images: np.ndarray) -> np.ndarray:
-    """The HOG of images with 8 × 8 cells (4 × 4 where images are smaller than 16 px) in blocks of 2 × 2.
+    """The HOG of images (N × H × W × C uint8) with 8 × 8 cells (4 × 4 where images are smaller than 16 px) in blocks of
+    2 × 2: N × D float32, where D is 1,764 from 16 px upwards (less where 8 does not divide the side), and 324 at 8 px.
 
     Dalal & Triggs 2005; equal to `skimage.feature.hog(image, pixels_per_cell=…, cells_per_block=(2, 2),
     channel_axis=-1)`, whose loop over blocks takes ten times as long.
-
-    Args:
-        images: N × H × W × C uint8.
-
-    Returns:
-        N × D float32; D = 1,764 from 16 px upwards (less where 8 does not divide the side), 324 at 8 px.
-
     """
     return blocks(cell_histograms(*votes(images), hog_cell(images.shape[1])), 2).reshape(len(images), -1)
 
@@ -72,20 +66,12 @@ def cell_histograms(bins: np.ndarray, magnitudes: np.ndarray, cell: int) -> np.n
     return (total.reshape(number, rows, columns, ORIENTATIONS) / cell**2).astype(np.float32)
 
 
-def blocks(histograms: np.ndarray, side: int, step: int = 1) -> np.ndarray:
-    """Overlapping blocks of `side` × `side` cells, each normalised to length 1, clipped, normalised again.
-
-    Args:
-        histograms: N × rows × columns × 9.
-        side: of a block, in cells.
-        step: from block to block, in cells.
-
-    Returns:
-        N × block rows × block columns × (side · side · 9) float32.
-
+def blocks(histograms: np.ndarray, side: int) -> np.ndarray:
+    """Overlapping blocks of `side` × `side` cells, each normalised to length 1, clipped, normalised again: from
+    histograms, N × rows × columns × 9, to N × block rows × block columns × (side · side · 9), float32.
     """
     windows = np.lib.stride_tricks.sliding_window_view(histograms, (side, side), axis=(1, 2))
-    windows = windows[:, ::step, ::step].transpose(0, 1, 2, 4, 5, 3)
+    windows = windows.transpose(0, 1, 2, 4, 5, 3)
     flat = windows.reshape(*windows.shape[:3], -1)
     flat = np.minimum(_unit(flat), CLIP)
     return _unit(flat)

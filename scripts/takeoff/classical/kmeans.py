@@ -1,12 +1,17 @@
 """Features learned by k-means from patches (Coates, Lee & Ng 2011)."""
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+from skimage.transform import resize_local_mean
 from sklearn.cluster import MiniBatchKMeans
 
-from takeoff.classical.pixels import shrunk
+Encoder = Callable[[np.ndarray], np.ndarray]
+"""From N × H × W × C uint8 to N × D float32."""
+Learned = tuple[Encoder, list[str]]
+"""An encoder, and what was made smaller than usual for want of images."""
 
 PATCHES = 40_000
 """Random patches that whitening and centroids are learned from."""
@@ -21,8 +26,7 @@ WHITENING = 0.1
 SIDE = 64
 
 
-@dataclass(frozen=True)
-class Geometry:
+class Geometry(NamedTuple):
     """Where patches lie in an image, in pixels."""
 
     side: int
@@ -43,60 +47,43 @@ def geometry(side: int) -> Geometry:
     return Geometry(side, patch=6 if side < 48 else 8, stride=max(1, side // 16), centroids=CENTROIDS)
 
 
-def fit_kmeans(
-    images: np.ndarray, generator: np.random.Generator
-) -> tuple[Callable[[np.ndarray], np.ndarray], list[str]]:
-    """Learn whitening and centroids from patches of `images` (N × H × W × C uint8).
-
-    Returns:
-        The function that turns images into features (N × 4 · centroids float32), and what was made smaller.
-
-    """
+def fit_kmeans(images: np.ndarray, generator: np.random.Generator) -> Learned:
+    """Learn whitening and centroids from patches of `images` (N × H × W × C uint8): 4 features for each centroid."""
     shape = geometry(images.shape[1])
-    windows = (shape.side - shape.patch + 1) ** 2
-    number = min(PATCHES, min(len(images), PATCH_IMAGES) * windows)
-    patches = contrast_normalised(_random_patches(images, shape, number, generator))
+    chosen = np.sort(generator.choice(len(images), min(len(images), PATCH_IMAGES), replace=False))
+    windows = _windows(images[chosen], shape)
+    total = math.prod(windows.shape[:3])
+    number = min(PATCHES, total)
+    places = np.unravel_index(generator.choice(total, number, replace=False), windows.shape[:3])
+    patches = contrast_normalised(windows[places].reshape(number, -1))
     mean = patches.mean(axis=0)
     values, vectors = np.linalg.eigh(np.cov(patches - mean, rowvar=False))
     zca = ((vectors / np.sqrt(np.maximum(values, 0) + WHITENING)) @ vectors.T).astype(np.float32)
     white = (patches - mean) @ zca
     centroids = min(shape.centroids, number)
     notes = [] if centroids == shape.centroids else [f"{centroids} centroids: no more patches"]
-    model = MiniBatchKMeans(
-        centroids,
-        batch_size=2048,
-        max_iter=20,
-        n_init=1,
-        init="random",
-        random_state=int(generator.integers(2**31)),
-        reassignment_ratio=0.01,
-    ).fit(white)
-    centres = model.cluster_centers_.astype(np.float32)
+    state = int(generator.integers(2**31))
+    model = MiniBatchKMeans(centroids, init="random", n_init=1, max_iter=20, batch_size=2048, random_state=state)
+    centres = model.fit(white).cluster_centers_.astype(np.float32)
 
     def encode(chunk: np.ndarray) -> np.ndarray:
-        found = contrast_normalised(_patches(chunk, shape))
+        grid = _windows(chunk, shape)[:, :: shape.stride, :: shape.stride]
+        found = contrast_normalised(grid.reshape(*grid.shape[:3], -1))
         return pooled(triangle((found - mean) @ zca, centres))
 
     return encode, notes
 
 
 def contrast_normalised(patches: np.ndarray) -> np.ndarray:
-    """Patches (… × D, in bytes) each with zero mean and near unit variance, float32."""
+    """Patches (N × D, in bytes, where N may be several axes) each with zero mean and near unit variance, float32."""
     centred = patches - patches.mean(axis=-1, keepdims=True)
     variance = np.einsum("...i,...i", centred, centred)[..., None] / max(1, patches.shape[-1] - 1)
     return (centred / np.sqrt(variance + np.float32(CONTRAST))).astype(np.float32)
 
 
 def triangle(patches: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """Each centre's activation: how much nearer than the average centre it is, or 0 (their section 3.2.2).
-
-    Args:
-        patches: … × D.
-        centres: K × D.
-
-    Returns:
-        … × K.
-
+    """Each centre's activation: how much nearer than the average centre it is, or 0 (their section 3.2.2); of patches
+    N × D and centres K × D, where N may be several axes, N × K.
     """
     distance = patches @ centres.T
     distance *= -2
@@ -119,20 +106,15 @@ def pooled(activations: np.ndarray) -> np.ndarray:
     return np.concatenate(quadrants, axis=1)
 
 
-def _patches(images: np.ndarray, shape: Geometry) -> np.ndarray:
-    """Every patch on the grid: N × rows × columns × (patch · patch · C) float32."""
+def _windows(images: np.ndarray, shape: Geometry) -> np.ndarray:
+    """Every patch that there is: N × rows × columns × C × patch × patch, a view."""
     small = shrunk(images, shape.side).astype(np.float32)
-    windows = np.lib.stride_tricks.sliding_window_view(small, (shape.patch, shape.patch), axis=(1, 2))
-    windows = windows[:, :: shape.stride, :: shape.stride]
-    return windows.reshape(*windows.shape[:3], -1)
+    return np.lib.stride_tricks.sliding_window_view(small, (shape.patch, shape.patch), axis=(1, 2))
 
 
-def _random_patches(
-    images: np.ndarray, shape: Geometry, number: int, generator: np.random.Generator
-) -> np.ndarray:
-    chosen = np.sort(generator.choice(len(images), min(len(images), PATCH_IMAGES), replace=False))
-    small = shrunk(images[chosen], shape.side).astype(np.float32)
-    windows = np.lib.stride_tricks.sliding_window_view(small, (shape.patch, shape.patch), axis=(1, 2))
-    which = generator.choice(len(small) * windows.shape[1] * windows.shape[2], number, replace=False)
-    image, row, column = np.unravel_index(which, (len(small), *windows.shape[1:3]))
-    return windows[image, row, column].reshape(number, -1)
+def shrunk(images: np.ndarray, side: int) -> np.ndarray:
+    """Square images (N × H × H × C) averaged down to `side`; as they are where they are no larger."""
+    if images.shape[1] <= side:
+        return images
+    shape = (len(images), side, side, images.shape[-1])
+    return resize_local_mean(images.astype(np.float32), shape, preserve_range=True)

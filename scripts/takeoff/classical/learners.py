@@ -1,10 +1,10 @@
-"""The learners of before 2012, their grids, and what a learner's scores are."""
+"""The learners of before 2012, their grids, the choice of a setting, and what is right or wrong by their scores."""
 
-import math
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC, LinearSVC
 
 from takeoff.study.arms import Learner
+from takeoff.study.choices import Choice, tied_within
 
 Setting = dict[str, float]
 
@@ -45,11 +46,6 @@ def settings(learner: Learner) -> list[Setting]:
     return [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
 
 
-def at_edge(learner: Learner, setting: Setting) -> bool:
-    """Whether a value is the least or greatest of its grid: a better one may lie outside."""
-    return any(setting[key] in {values[0], values[-1]} for key, values in GRIDS[learner].items())
-
-
 @dataclass(frozen=True)
 class Fitted:
     """A learner that has learned."""
@@ -77,16 +73,8 @@ class Fitted:
 def fit(
     learner: Learner, setting: Setting, features: np.ndarray, labels: np.ndarray, classes: int, state: int
 ) -> Fitted:
-    """Fit a learner.
-
-    Args:
-        learner: its name.
-        setting: a point of its grid.
-        features: N × D, of variance 1 on average.
-        labels: N.
-        classes: how many the dataset has.
-        state: seeds what is random in the fit.
-
+    """Fit a learner with a setting of its grid to features (N × D, of variance 1 on average) and labels (N), of which
+    the dataset has so many classes; `state` seeds what is random in the fit.
     """
     seen = np.unique(labels)
     if len(seen) < 2:
@@ -112,9 +100,7 @@ def _model(learner: Learner, setting: Setting, shape: tuple[int, ...], state: in
     if number <= EXACT:
         return SVC(C=setting["C"], gamma=gamma, cache_size=400), []
     kernel = Nystroem(gamma=gamma, n_components=NYSTROEM, random_state=state)
-    note = (
-        f"Nyström approximation of {NYSTROEM} components and a linear SVM: more than {EXACT} training images"
-    )
+    note = f"Nyström approximation of {NYSTROEM} components and a linear SVM: more than {EXACT} training images"
     return make_pipeline(kernel, _linear_svm(setting["C"], state, tolerance=0.1)), [note]
 
 
@@ -123,7 +109,47 @@ def _linear_svm(c: float, state: int, tolerance: float = 1e-2) -> LinearSVC:
     return LinearSVC(C=c, dual=True, tol=tolerance, max_iter=SWEEPS, random_state=state)
 
 
-def tied_within(accuracy: float, images: int) -> float:
-    """Two binomial standard errors of an accuracy on so many images."""
-    share = min(max(accuracy, 1 / images), 1 - 1 / images)
-    return 2 * math.sqrt(share * (1 - share) / images)
+def hits(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Whether each image's class has the best score, and whether it is among the best five: two arrays of N bool.
+
+    Scores are N × classes, labels N. Ties go to the lower class. With five classes or fewer every image counts among
+    the best five, as for networks.
+    """
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :5] == labels[:, None]
+    return best[:, 0], best.any(axis=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettingChoice(Choice):
+    """The setting of an older method's learner. Its grid has the mean validation accuracy of every setting."""
+
+    setting: Setting
+    notes: list[str] = field(default_factory=list)
+    """What was approximated or made smaller."""
+
+
+def choose(learner: Learner, runs: list[dict[str, Any]], validation_images: int, notes: list[str]) -> SettingChoice:
+    """The setting with the best mean validation accuracy; of equals, the most regularised.
+
+    `runs` has `setting`, `seed` and `validation_accuracy` of each fit, which was scored on so many validation images.
+    `notes` are for the record.
+    """
+    grid: list[dict[str, Any]] = []
+    for setting in settings(learner):
+        mean = fmean(run["validation_accuracy"] for run in runs if run["setting"] == setting)
+        grid.append({"setting": setting, "validation_accuracy": mean})
+    # max keeps the first of equals; rounded, since a mean's last digit is no difference.
+    best = max(grid, key=lambda row: round(row["validation_accuracy"], 9))
+    spread = best["validation_accuracy"] - min(row["validation_accuracy"] for row in grid)
+    limit = tied_within(best["validation_accuracy"], validation_images)
+    return SettingChoice(
+        setting=best["setting"],
+        at_edge=any(best["setting"][key] in {own[0], own[-1]} for key, own in GRIDS[learner].items()),
+        untuned=spread <= limit,
+        spread=spread,
+        tied_within=limit,
+        grid=grid,
+        seeds=sorted({run["seed"] for run in runs}),
+        runs=runs,
+        notes=notes,
+    )

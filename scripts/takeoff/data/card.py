@@ -1,28 +1,62 @@
-"""The card of prepared data: what they are of, their classes, means and digest."""
+"""The card of prepared data, card.json: classes, counts, means and digest. The one place that reads it."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar, cast
 
-from takeoff.errors import TakeoffError
+from pydantic import TypeAdapter
+
+from takeoff.common.errors import TakeoffError
 
 CARD = "card.json"
+Split = Literal["train", "test"]
+SPLITS: tuple[Split, ...] = ("train", "test")
+T = TypeVar("T")
 
 
-def load_card(path: Path, *needed: str) -> dict[str, Any]:
-    """The card at `path`, of data that were prepared.
+def _reader(key: str, kind: type[T], valid: str) -> T:
+    """A property that reads a key; typed, as `dataclasses.field` is, by what it stands for."""
+    return cast(T, property(lambda card: card.value(key, kind, valid)))
 
-    Raises:
-        TakeoffError: it is missing or damaged, or lacks a key that is needed.
 
-    """
+class Card(dict[str, Any]):
+    """What `prepare` writes of a dataset; what is missing in it, or wrong, raises TakeoffError where it is read."""
+
+    classes = _reader("classes", list[str], "the names of the classes, in label order")
+    channels = _reader("channels", int, "1 or 3")
+    resolution = _reader("resolution", int, "the side of the images, in pixels")
+    mean = _reader("mean", list[float], "of each channel of the training images, of pixels from 0 to 1")
+    std = _reader("std", list[float], "the standard deviation of each channel, of pixels from 0 to 1")
+    digest = _reader("digest", str, "the SHA-256 of all images and labels, in hexadecimal")
+
+    def images(self, split: Split) -> int:
+        """How many images a split has."""
+        return self.value(f"images.{split}", int, f"the number of {split} images")
+
+    def images_per_class(self, split: Split) -> list[int]:
+        """How many images a split has of every class, in label order."""
+        return self.value(f"images_per_class.{split}", list[int], f"the number of {split} images of every class")
+
+    def value(self, key: str, kind: type[T], valid: str) -> T:
+        """The value at a dotted key, neither empty nor zero; where it is not of this kind, the message says `valid`."""
+        found: Any = self
+        for name in key.split("."):
+            found = found.get(name) if isinstance(found, dict) else None
+        with suppress(ValueError):
+            if found:
+                return TypeAdapter(kind).validate_python(found, strict=True)
+        raise TakeoffError(f"{CARD}: {key} is missing or wrong; valid: {valid}; prepare the data again")
+
+
+def load_card(path: Path, *needed: str) -> Card:
+    """The card at `path`; TakeoffError where it is missing or damaged, or lacks a key that is needed."""
     try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-        missing = [key for key in needed if key not in card]
+        card = Card(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise TakeoffError(f"{path}: no such file; scripts/prepare.py writes it") from None
     except (ValueError, TypeError) as error:
         raise TakeoffError(f"{path}: damaged ({error}); prepare the data again") from None
-    if missing:
+    if missing := [key for key in needed if key not in card]:
         raise TakeoffError(f"{path}: lacks {', '.join(missing)}; prepare the data again")
     return card

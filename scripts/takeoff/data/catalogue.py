@@ -1,17 +1,40 @@
 """The datasets that a study may name: where each comes from, what it holds. Imports nothing heavy."""
 
+from dataclasses import asdict, dataclass
 from functools import cache
+from hashlib import file_digest
 from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from takeoff.errors import TakeoffError, choices
+from takeoff.common.errors import TakeoffError, choices
 
 LayoutName = Literal["scikit-learn", "CIFAR pickles", "class folders", "Tiny ImageNet", "ILSVRC2012"]
 Address = Annotated[str, Field(pattern=r"^https?://\S+$")]
 Words = Annotated[tuple[str, ...], BeforeValidator(lambda words: tuple(words.split()))]
+
+
+@dataclass(frozen=True)
+class Sums:
+    """The checksums that a file must have, in hexadecimal; None where unknown."""
+
+    sha256: str | None = None
+    md5: str | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.sha256 or self.md5)
+
+    def fault(self, path: Path) -> str | None:
+        """What is wrong with the file at `path`, or None."""
+        for kind, expected in asdict(self).items():
+            if expected:
+                with path.open("rb") as file:
+                    got = file_digest(file, kind).hexdigest()
+                if got != expected.lower():
+                    return f"wrong {kind}: expected {expected.lower()}, got {got}"
+        return None
 
 
 class Entry(BaseModel):
@@ -34,13 +57,13 @@ class Entry(BaseModel):
     sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$")
     md5: str | None = Field(None, pattern="^[0-9a-f]{32}$")
     size: int | None = Field(None, gt=0, description="of the archive")
-    obtain: str | None = Field(None, description="how to get a dataset that is not downloaded")
+    obtain: str | None = Field(None, description="how to get NAME, which is not downloaded")
     subset: Words = Field((), description="the classes to keep of a larger dataset")
     class_titles: dict[str, str] = Field({}, description="readable names of classes named by number")
 
     @model_validator(mode="after")
     def _whole(self) -> "Entry":
-        if self.addresses and not (self.file and (self.sha256 or self.md5)):
+        if self.addresses and not (self.file and self.sums):
             raise ValueError("an archive with addresses needs its file name and a checksum")
         if not self.addresses and not self.obtain:
             raise ValueError("a dataset without addresses needs `obtain`")
@@ -49,11 +72,14 @@ class Entry(BaseModel):
                 raise ValueError(f"{len(set(listed))} classes are listed, not {self.classes}")
         return self
 
+    @property
+    def sums(self) -> Sums:
+        """The archive's checksums."""
+        return Sums(self.sha256, self.md5)
+
     def how_to_obtain(self) -> str:
         """How the user gets a dataset that is never downloaded: the end of an error message."""
-        if self.layout == "scikit-learn":
-            return f"{self.obtain}: python scripts/prepare.py --dataset {self.name}"
-        return f"{self.obtain}: --config 'archives={{{self.name}: PATH}}'"
+        return (self.obtain or "").replace("NAME", self.name)
 
 
 @cache

@@ -1,12 +1,10 @@
 """From encoded images to uint8 squares of one size, several at once. Knows nothing of archives or labels.
 
-Threads, not processes: Pillow lets go of the interpreter's lock while it decodes and resizes, which is most
-of the work for photographs, and nothing is copied or pickled. For 32 px images most of the time goes to
-Pillow's Python code; on two cores, processes were no faster there either.
+Threads, not processes: Pillow lets go of the interpreter's lock while it decodes and resizes, most of the work for
+photographs, and nothing is pickled. For images of 32 px processes were no faster either, on two cores.
 """
 
 import io
-import os
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -18,14 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from takeoff.errors import TakeoffError
+from takeoff.common.errors import TakeoffError
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
-GREY = ("1", "L")
-COLOUR = ("RGB", "RGBA", "RGBX", "RGBa", "P", "PA", "LA", "La", "CMYK", "YCbCr", "LAB", "HSV")
-MAX_PIXELS = (
-    89_478_485  # Pillow's own warning level, a quarter of a GiB as RGB; ImageNet's largest has 61 million
-)
+GREY, DEEP = ("1", "L"), ("I", "F")
+"""Pillow's names of grey pixels, and how those of more than 8 bits begin."""
+# Pillow's own warning level, a quarter of a GiB as RGB; ImageNet's largest has 61 million.
+MAX_PIXELS = 89_478_485
 
 # Of size (checked here), of damaged EXIF, of transparency: a line for each such image, none of use.
 warnings.filterwarnings("ignore", module="PIL")
@@ -38,30 +35,22 @@ class ColourFoundError(Exception):
     """A set taken for grey holds an image in colour."""
 
 
-def available_cores() -> int:
-    """The cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def decode(data: bytes, name: str, resolution: int, channels: int) -> NDArray[np.uint8]:
     """One encoded image as a square of `resolution` pixels: uint8, H×W×C.
 
-    The file's own orientation is applied, transparency dropped. A square of that size keeps its exact pixels;
-    of any other image the shorter side is resized with an antialiasing (bilinear) filter and the centre kept.
-    A JPEG four or more times too large is decoded at a half, a quarter or an eighth, never below twice the
-    size asked for: what that loses would be averaged away. Raises TakeoffError naming the file for what is no
-    whole image, and ColourFoundError for a colour image where one channel is asked for.
+    The file's own orientation is applied, transparency dropped, and the image then made to `fit`. A JPEG four or more
+    times too large is decoded at a half, a quarter or an eighth, never below twice the size required: what that loses
+    would be averaged away. Raises TakeoffError naming the file for what is no whole image, and ColourFoundError for a
+    colour image where one channel is required.
     """
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
-                raise TakeoffError(
-                    f"{name}: absurdly large, {image.width}×{image.height} pixels (at most {MAX_PIXELS:,})"
-                )
-            if image.mode not in GREY + COLOUR:
-                raise TakeoffError(
-                    f"{name}: pixels of kind {image.mode!r} are not read; valid: 8-bit grey or colour"
-                )
+                size = f"{image.width}×{image.height} pixels"
+                raise TakeoffError(f"{name}: absurdly large, {size} (at most {MAX_PIXELS:,})")
+            if image.mode.startswith(DEEP):
+                kind = f"pixels of kind {image.mode!r}"
+                raise TakeoffError(f"{name}: {kind} are not read; valid: 8-bit grey or colour")
             if channels == 1 and image.mode not in GREY:
                 raise ColourFoundError(name)
             image.draft(None, (2 * resolution, 2 * resolution))
@@ -80,35 +69,31 @@ def decode(data: bytes, name: str, resolution: int, channels: int) -> NDArray[np
 
 
 def fit(image: Image.Image, resolution: int) -> NDArray[np.uint8]:
-    """The centre square of an L or RGB image at `resolution` pixels: uint8, H×W×C."""
-    width, height = image.size
-    if (width, height) != (resolution, resolution):
-        side = min(width, height)
-        # Resizing the centre square is resizing the whole and cropping, without rounding the longer side.
-        left, top = (width - side) / 2, (height - side) / 2
-        box = (left, top, left + side, top + side)
-        image = image.resize((resolution, resolution), Image.Resampling.BILINEAR, box)
+    """The centre square of an L or RGB image at `resolution` pixels: uint8, H×W×C.
+
+    A square of that size keeps its exact pixels. Of any other image the shorter side is resized with an antialiasing
+    (bilinear) filter and the centre kept: the pixels of torchvision's `Resize` and `CenterCrop`, as in most work on
+    these data sets.
+    """
+    if image.size != (resolution, resolution):
+        from torchvision.transforms.v2 import functional
+
+        image = functional.center_crop(functional.resize(image, [resolution]), [resolution])
     return np.asarray(image).reshape(resolution, resolution, -1)
 
 
-def fit_arrays(images: NDArray[np.uint8], resolution: int) -> NDArray[np.uint8]:
-    """Images N×H×W×C at another resolution, as `fit` does."""
-    if images.shape[1:3] == (resolution, resolution):
-        return np.ascontiguousarray(images)
-    squeezed = images[..., 0] if images.shape[-1] == 1 else images
-    return np.stack([fit(Image.fromarray(np.ascontiguousarray(image)), resolution) for image in squeezed])
+def fit_array(image: NDArray[np.uint8], resolution: int) -> NDArray[np.uint8]:
+    """What `fit` makes of an image H×W×C."""
+    return fit(Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image), resolution)
 
 
 def map_ahead(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
     """Results in order; at most twice as many items as threads wait, so that memory is bounded."""
-    pool = ThreadPoolExecutor(threads)
     pending: deque[Future[Result]] = deque()
-    try:
+    with ThreadPoolExecutor(threads) as pool:
         for item in items:
             pending.append(pool.submit(work, item))
             if len(pending) > 2 * threads:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)

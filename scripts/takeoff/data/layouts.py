@@ -1,15 +1,18 @@
 """Recognising how an archive of images lays out its classes and splits, from names alone; decodes nothing."""
 
-import hashlib
 import io
-import posixpath
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from hashlib import sha256
+from posixpath import basename, dirname
 
-from takeoff.data.archives import Listing
-from takeoff.errors import TakeoffError, choices
+import numpy as np
+from numpy.typing import NDArray
+
+from takeoff.common.errors import TakeoffError, choices
+from takeoff.data.archives import Archive, root_of
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 TRAIN_FOLDERS = ("train", "training")
@@ -21,249 +24,204 @@ READ = (
     "Tiny ImageNet, ILSVRC2012's tars"
 )
 
-Read = Callable[[Iterable[str]], dict[str, bytes]]
-
 
 @dataclass(frozen=True)
 class Layout:
-    """Which member is which class in which split: `train` and `test` give a class name for each member."""
+    """Which member of an archive is which class in which split."""
 
     name: str
     train: dict[str, str]
-    test: dict[str, str]
+    """The class of each member of the split."""
+    test: dict[str, str] = field(default_factory=dict)
     titles: dict[str, str] = field(default_factory=dict)
+    """Readable names of classes."""
     notes: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
+    """Of the classes where it is not that of their names."""
+
+    @property
+    def splits(self) -> dict[str, dict[str, str]]:
+        """The class of each member, by split."""
+        return {"train": self.train, "test": self.test}
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The classes in label order: sorted by name."""
-        return tuple(sorted({*self.train.values(), *self.test.values()}))
+        """The classes in label order."""
+        return self.order or tuple(sorted({*self.train.values(), *self.test.values()}))
+
+    @property
+    def labels(self) -> dict[str, NDArray[np.int64]]:
+        """The label of each member, N, by split."""
+        number = {name: label for label, name in enumerate(self.classes)}
+        return {
+            split: np.array([number[name] for name in members.values()], np.int64)
+            for split, members in self.splits.items()
+        }
 
 
-def recognise(listing: Listing, read: Read, archive: str, test_fraction: float) -> Layout:
-    """The layout of an archive of images; `read` returns the bytes of the small files that hold labels.
+def recognise(archive: Archive, test_fraction: float) -> Layout:
+    """The layout of an archive of images; without a test split, a part of each class is held out.
 
-    Raises TakeoffError, which names `archive`, for an unknown layout and for whatever contradicts itself.
+    Raises TakeoffError for an unknown layout and for whatever contradicts itself.
     """
-    for reader in (_tiny_imagenet, _ilsvrc2012, _split_folders):
-        layout = reader(listing, read, archive)
-        if layout is not None:
-            break
-    else:
-        layout = _class_folders(listing, archive)
-    if layout is None:
-        top = listing.top()
-        seen = ", ".join(top[:8]) + (f" and {len(top) - 8} more" if len(top) > 8 else "")
-        raise TakeoffError(f"{archive}: unknown layout (at the top: {seen}); read are {READ}")
-    return layout if layout.test else hold_out(layout, test_fraction)
+    for reader in (_tiny_imagenet, _ilsvrc2012, _split_folders, _class_folders):
+        if layout := reader(archive):
+            return layout if layout.test else hold_out(layout, test_fraction)
+    top = sorted({name.partition("/")[0] for name in archive.files | archive.folders})
+    seen = ", ".join(top[:8]) + (f" and {len(top) - 8} more" if len(top) > 8 else "")
+    raise TakeoffError(f"{archive}: unknown layout (at the top: {seen}); read are {READ}")
 
 
-def select(classes: tuple[str, ...], wanted: Iterable[str], archive: str) -> tuple[str, ...]:
-    """The wanted classes in label order, all if `wanted` is empty; TakeoffError for an unknown one."""
-    wanted = set(wanted)
+def select(layout: Layout, wanted: Iterable[str], archive: str) -> Layout:
+    """The members of the wanted classes, all if `wanted` is empty.
+
+    Raises TakeoffError for an unknown class, and unless at least two classes have images in both splits.
+    """
+    classes, wanted = layout.classes, set(wanted)
     for name in sorted(wanted - set(classes)):
         valid = classes if len(classes) <= 20 else [*get_close_matches(name, classes, 5, 0), "…"]
         raise TakeoffError(f"{archive}: has no class {name!r}; {choices(name, valid)}")
-    return tuple(name for name in classes if name in wanted) if wanted else classes
-
-
-def check_classes(layout: Layout, archive: str) -> None:
-    """TakeoffError unless at least two classes have images in both splits."""
-    for split, other in ((layout.train, layout.test), (layout.test, layout.train)):
-        missing = sorted(set(other.values()) - set(split.values()))
-        if missing:
-            here, there = ("training", "test") if split is layout.train else ("test", "training")
+    wanted = wanted or set(classes)
+    train, test = ({m: name for m, name in each.items() if name in wanted} for each in layout.splits.values())
+    for split, members in (("training", train), ("test", test)):
+        if missing := sorted(wanted - set(members.values())):
             names = ", ".join(missing[:5]) + (" …" if len(missing) > 5 else "")
-            raise TakeoffError(
-                f"{archive}: no {here} images of {len(missing)} class(es) with {there} images: {names}"
-            )
-    if len(layout.classes) < 2:
-        raise TakeoffError(
-            f"{archive}: holds one class, {layout.classes[0]}; a network needs two to tell apart"
-        )
+            raise TakeoffError(f"{archive}: no {split} images of {len(missing)} class(es): {names}")
+    if len(wanted) < 2:
+        raise TakeoffError(f"{archive}: holds one class, {min(wanted)}; a network needs two to tell apart")
+    return replace(layout, train=train, test=test, order=tuple(name for name in classes if name in wanted))
 
 
 def hold_out(layout: Layout, fraction: float) -> Layout:
-    """Move a fixed part of each class from `train` to `test`.
-
-    Members are ranked by a hash of their class and name: the same split on every machine, with every library.
+    """Move a fixed part of each class from `train` to `test`: those whose class and name have the smallest hashes, the
+    same on every machine, with every library.
     """
     by_class = defaultdict(list)
     for member, name in layout.train.items():
         by_class[name].append(member)
     test = {}
     for name, members in by_class.items():
-        ranked = sorted(
-            members, key=lambda m: hashlib.sha256(f"{SEED}:{name}:{posixpath.basename(m)}".encode()).digest()
-        )
-        test.update(dict.fromkeys(ranked[: max(1, round(fraction * len(members)))], name))
+        members.sort(key=lambda m: sha256(f"{SEED}:{name}:{basename(m)}".encode()).digest())
+        test.update(dict.fromkeys(members[: max(1, round(fraction * len(members)))], name))
     note = f"no test split: {fraction:g} of each class was held out, the same images each time (seed {SEED})"
     train = {member: name for member, name in layout.train.items() if member not in test}
     return replace(layout, train=train, test=test, notes=(*layout.notes, note))
 
 
-def _root_of(listing: Listing, *landmarks: str) -> str | None:
-    """The shallowest folder ("" or "a/b/") under which every landmark is a file or a folder."""
-    names = {*listing.files, *_folders(listing)}
-    roots = {name[: -len(landmarks[0])] for name in names if f"/{name}".endswith(f"/{landmarks[0]}")}
-    whole = [root for root in roots if all(root + landmark in names for landmark in landmarks)]
-    return min(whole, key=lambda root: (root.count("/"), root), default=None)
-
-
-def _below(listing: Listing, folder: str, archive: str, under: str = "") -> dict[str, str]:
-    """The class of each image in the class folders of `folder`, or in the folder `under` of each of them."""
+def _below(archive: Archive, root: str, under: str = "") -> dict[str, str]:
+    """The class of each image in the class folders of `root` ("" or "a/b/"), or in the folder `under` of each."""
     members = {}
-    for name in sorted(listing.files):
-        if not name.startswith(folder + "/"):
-            continue
-        label, _, rest = name[len(folder) + 1 :].partition("/")
-        if not rest or not rest.startswith(under):
+    for name in sorted(archive.files):
+        label, _, rest = name[len(root) :].partition("/")
+        if not name.startswith(root) or not rest or not rest.startswith(under):
             continue
         if not name.lower().endswith(SUFFIXES):
             raise TakeoffError(f"{archive}: {name} is no image; read are {', '.join(SUFFIXES)}")
         members[name] = label
-    empty = sorted(_subfolders(listing, folder) - set(members.values()))
-    if empty and members:
-        raise TakeoffError(f"{archive}: the class folder {folder}/{empty[0]} holds no images")
+    named = {basename(f) for f in archive.folders if dirname(f) == root.rstrip("/")}
+    if members and (empty := sorted(named - set(members.values()))):
+        raise TakeoffError(f"{archive}: the class folder {root}{empty[0]} holds no images")
     return members
 
 
-def _subfolders(listing: Listing, folder: str) -> set[str]:
-    return {posixpath.basename(f) for f in listing.folders if posixpath.dirname(f) == folder}
-
-
-def _split_folders(listing: Listing, read: Read, archive: str) -> Layout | None:
-    folders = _folders(listing)
-    named = [folder for folder in folders if posixpath.basename(folder).lower() in TRAIN_FOLDERS]
+def _split_folders(archive: Archive) -> Layout | None:
+    named = [f for f in archive.folders if basename(f).lower() in TRAIN_FOLDERS]
     shallowest = min(named, key=lambda folder: (folder.count("/"), folder), default=None)
-    if shallowest is None or not (train := _below(listing, shallowest, archive)):
+    if shallowest is None or not (train := _below(archive, f"{shallowest}/")):
         return None
-    parent = posixpath.dirname(shallowest)
-    beside = {posixpath.basename(f).lower(): f for f in folders if posixpath.dirname(f) == parent}
-    others = [beside[name] for name in TEST_FOLDERS if name in beside]
+    parent = dirname(shallowest)
+    beside = {basename(f).lower(): f for f in sorted(archive.folders) if dirname(f) == parent}
     notes: list[str] = []
     test: dict[str, str] = {}
-    for folder in others:
-        name = posixpath.basename(folder)
+    for folder in (beside[name] for name in TEST_FOLDERS if name in beside):
+        name = basename(folder)
         if test:
             notes.append(f"{name}/ was left out")
-        elif test := _below(listing, folder, archive):
+        elif test := _below(archive, f"{folder}/"):
             notes.append(f"test images from {name}/")
-        elif any(file.startswith(folder + "/") for file in listing.files):
+        elif any(file.startswith(f"{folder}/") for file in archive.files):
             notes.append(f"{name}/ has no class folders and was left out")
     return Layout("class folders", train, test, notes=tuple(notes))
 
 
-def _folders(listing: Listing) -> set[str]:
-    """Every folder, with and without entries of its own."""
-    found = set(listing.folders)
-    for name in listing.files:
-        parts = name.split("/")[:-1]
-        found.update("/".join(parts[:depth]) for depth in range(1, len(parts) + 1))
-    return found
-
-
-def _class_folders(listing: Listing, archive: str) -> Layout | None:
-    """Class folders with nothing above them but folders that stand alone."""
+def _class_folders(archive: Archive) -> Layout | None:
+    """Class folders, mostly of images, with nothing above them but folders that stand alone."""
     root = ""
     while True:
-        inside = {name[len(root) :].partition("/")[::2] for name in listing.files if name.startswith(root)}
-        folders = {top for top, rest in inside if rest}
-        if len(folders) != 1 or not any("/" in rest for top, rest in inside if rest):
+        files = [name for name in archive.files if name.startswith(root) and "/" in name[len(root) :]]
+        inside = {name[len(root) :].partition("/")[::2] for name in files}
+        folders = {top for top, _ in inside}
+        if len(folders) != 1 or not any("/" in rest for _, rest in inside):
             break
         root += folders.pop() + "/"
-    members = {n: n[len(root) :].partition("/")[0] for n in sorted(listing.files) if "/" in n[len(root) :]}
-    named = set(members.values()) | _subfolders(listing, root.rstrip("/"))
-    images = Counter(label for name, label in members.items() if name.lower().endswith(SUFFIXES))
-    if len(images) < 2 or sum(images.values()) <= len(members) / 2:
-        whole = set(images) == named and sum(images.values()) == len(members)
-        return Layout("class folders", members, {}) if members and whole else None
-    # Class folders, then: what spoils them is told.
-    stray = next((name for name in members if not name.lower().endswith(SUFFIXES)), None)
-    if stray is not None:
-        raise TakeoffError(f"{archive}: {stray} is no image; read are {', '.join(SUFFIXES)}")
-    if empty := sorted(named - set(images)):
-        raise TakeoffError(f"{archive}: the class folder {root}{empty[0]} holds no images")
-    _check_splits(members, root, archive)
-    return Layout("class folders", members, {})
-
-
-def _check_splits(members: dict[str, str], root: str, archive: str) -> None:
-    """TakeoffError where all classes have the same folders below them: these are classes, and those above splits."""
-    inside = defaultdict(set)
+    if 2 * sum(name.lower().endswith(SUFFIXES) for name in files) <= len(files):
+        return None
+    members = _below(archive, root)
+    below = defaultdict(set)
     for name, label in members.items():
-        inside[label].add(name[len(root) + len(label) + 1 :].rpartition("/")[0].partition("/")[0])
-    first, *others = inside.values()
+        below[label].add(dirname(name[len(root) + len(label) + 1 :]).partition("/")[0])
+    first, *others = below.values()
     if len(first) > 1 and "" not in first and all(other == first for other in others):
-        above, below = ", ".join(sorted(inside)[:4]), ", ".join(sorted(first)[:4])
+        above, same = ", ".join(sorted(below)[:4]), ", ".join(sorted(first)[:4])
         raise TakeoffError(
-            f"{archive}: {above} hold the same folders, {below}: if those are classes, call the ones above train and "
+            f"{archive}: {above} hold the same folders, {same}: if those are classes, call the ones above train and "
             "test; else put each class's images in one folder"
         )
+    return Layout("class folders", members)
 
 
-def _tiny_imagenet(listing: Listing, read: Read, archive: str) -> Layout | None:
+def _tiny_imagenet(archive: Archive) -> Layout | None:
     """train/WNID/images/…; val/images/… with the classes in val_annotations.txt (Stanford CS231n)."""
-    root = _root_of(listing, "val/val_annotations.txt", "train")
+    root = root_of(archive.files | archive.folders, "val/val_annotations.txt", "train")
     if root is None:
         return None
     labels, names, words = (root + name for name in ("val/val_annotations.txt", "wnids.txt", "words.txt"))
-    texts = {name: data.decode("utf-8", "replace") for name, data in read([labels, names, words]).items()}
+    texts = {name: data.decode("utf-8", "replace") for name, data in archive.read({labels, names, words})}
     test = {}
     for number, line in enumerate(texts[labels].splitlines(), 1):
-        image, _, rest = line.partition("\t")
-        if not (wnid := rest.partition("\t")[0]):
-            raise TakeoffError(f"{archive}: {labels} line {number} should be IMAGE, tab, WNID, tab …")
-        if f"{root}val/images/{image}" not in listing.files:
-            raise TakeoffError(
-                f"{archive}: {labels} line {number} names {image}, which is not in val/images/"
-            )
+        image, wnid = [*line.split("\t"), ""][:2]
         test[f"{root}val/images/{image}"] = wnid
+        if not wnid or f"{root}val/images/{image}" not in archive.files:
+            raise TakeoffError(
+                f"{archive}: {labels} line {number} names {image!r}; valid: an image in val/images/, tab, WNID, tab …"
+            )
     layout = Layout(
         "Tiny ImageNet",
-        _below(listing, f"{root}train", archive, under="images/"),
+        _below(archive, f"{root}train/", under="images/"),
         dict(sorted(test.items())),
         dict(line.split("\t", 1) for line in texts.get(words, "").splitlines() if "\t" in line),
         ("test images from val/: the labels of the official test images are not public",),
     )
-    absent = sorted(set(texts.get(names, "").split()) - set(layout.classes))
-    if absent:
+    if absent := sorted(set(texts.get(names, "").split()) - set(layout.classes)):
         raise TakeoffError(f"{archive}: {names} lists {absent[0]}, which has no images")
     return layout
 
 
-def _ilsvrc2012(listing: Listing, read: Read, archive: str) -> Layout | None:
+def _ilsvrc2012(archive: Archive) -> Layout | None:
     """The train tar of a tar per class, the flat val tar, the development kit with val's classes."""
-    root = _root_of(listing, "ILSVRC2012_img_train")
+    root = root_of(archive.folders, "ILSVRC2012_img_train")
     if root is None:
         return None
-    kit = "ILSVRC2012_devkit_t12.tar.gz"
     val = f"{root}ILSVRC2012_img_val/"
-    images = sorted(name for name in listing.files if name.startswith(val))
-    truth, meta = (
-        next((name for name in listing.files if f"/{name}".endswith("/data/" + base)), None)
-        for base in ("ILSVRC2012_validation_ground_truth.txt", "meta.mat")
-    )
-    if not images or truth is None or meta is None:
-        wanted = kit if images else "ILSVRC2012_img_val.tar"
-        raise TakeoffError(
-            f"{archive}: {wanted} is missing beside ILSVRC2012_img_train.tar; it gives the test images"
-        )
-    texts = read([truth, meta])
+    images = sorted(name for name in archive.files if name.startswith(val))
+    landmarks = ("data/ILSVRC2012_validation_ground_truth.txt", "data/meta.mat")
+    kit = root_of(archive.files, *landmarks)
+    if not images or kit is None:
+        wanted = "ILSVRC2012_devkit_t12.tar.gz" if images else "ILSVRC2012_img_val.tar"
+        raise TakeoffError(f"{archive}: {wanted} is missing beside ILSVRC2012_img_train.tar; it gives the test images")
+    truth, meta = (kit + landmark for landmark in landmarks)
+    texts = dict(archive.read({truth, meta}))
     synsets = _synsets(texts[meta], f"{archive}: {meta}")
-    numbers = texts[truth].split()
-    if len(numbers) != len(images):
+    numbers = texts[truth].decode().split()
+    if len(numbers) != len(images) or not synsets.keys() >= set(numbers):
         raise TakeoffError(
-            f"{archive}: {truth} has {len(numbers):,} lines for {len(images):,} images in {val}"
+            f"{archive}: {truth} should name, for each of {len(images):,} images in {val}, a class of {meta}; it has "
+            f"{len(numbers):,} lines, with {len(set(numbers) - synsets.keys())} unknown classes"
         )
-    unknown = next((n for n in numbers if n.decode() not in synsets), None)
-    if unknown is not None:
-        raise TakeoffError(f"{archive}: {truth} names the class {unknown.decode()}, which is not in {meta}")
-    test = {name: synsets[number.decode()][0] for name, number in zip(images, numbers, strict=True)}
     return Layout(
         "ILSVRC2012",
-        _below(listing, f"{root}ILSVRC2012_img_train", archive),
-        test,
+        _below(archive, f"{root}ILSVRC2012_img_train/"),
+        {name: synsets[number][0] for name, number in zip(images, numbers, strict=True)},
         dict(synsets.values()),
         ("test images from the validation tar: the labels of the official test images are not public",),
     )

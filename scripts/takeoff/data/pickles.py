@@ -2,81 +2,72 @@
 
 import io
 import pickle
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from takeoff.errors import TakeoffError
+from takeoff.common.errors import TakeoffError
+from takeoff.data.archives import Archive, root_of
+from takeoff.data.layouts import Layout
 
 SIDE = 32  # pixels
-
-
-@dataclass(frozen=True)
-class Variant:
-    """Which files and keys one of the two datasets has."""
-
-    meta: str
-    names_key: str
-    labels_key: str
-    train: tuple[str, ...]
-    test: tuple[str, ...]
-
-
 VARIANTS = (
-    Variant(
-        "batches.meta",
-        "label_names",
-        "labels",
-        tuple(f"data_batch_{i}" for i in range(1, 6)),
-        ("test_batch",),
-    ),
-    Variant("meta", "fine_label_names", "fine_labels", ("train",), ("test",)),
+    ("label_names", "labels", ["batches.meta", *(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]),
+    ("fine_label_names", "fine_labels", ["meta", "train", "test"]),
 )
+"""The meta file's key of the classes, a batch's key of the labels, the meta file, and the batches, the test's last."""
+ARRAYS = {
+    ("numpy", "ndarray"),
+    ("numpy", "dtype"),
+    ("numpy._core.multiarray", "_reconstruct"),
+    ("numpy._core.multiarray", "scalar"),
+    ("numpy._core.numeric", "_frombuffer"),
+}
+"""The names that stand in pickled arrays; numpy 1 wrote `numpy.core` for `numpy._core`."""
 
 
-def find_variant(files: dict[str, int]) -> tuple[Variant, str] | None:
-    """Which of the two lies among `files`, and the folder it lies in ("" or "folder/"); None if neither."""
-    for variant in VARIANTS:
-        for name in files:
-            folder, base = name.rpartition("/")[0], name.rpartition("/")[2]
-            prefix = folder + "/" if folder else ""
-            if base == variant.meta and prefix + variant.train[0] in files:
-                return variant, prefix
+def read_cifar(archive: Archive) -> tuple[Layout, NDArray[np.uint8]] | None:
+    """The layout, whose members are the numbers of images as text and whose classes have the meta file's order; and
+    all images, N×32×32×3. None where neither meta file stands beside its first batch.
+    """
+    for names_key, labels_key, names in VARIANTS:
+        if (root := root_of(archive.files, *names[:2])) is None:
+            continue
+        meta, *batches = (root + name for name in names)
+        data = dict(archive.read({meta, *batches}))
+        if missing := [name for name in batches if name not in data]:
+            raise TakeoffError(f"{archive}: {missing[0]} is missing among the CIFAR pickles")
+        found = load(data[meta], f"{archive}: {meta}").get(names_key)
+        if not isinstance(found, list) or len(found) < 2:
+            raise TakeoffError(f"{archive}: {meta}: its key {names_key!r} should list the classes")
+        classes = tuple(str(_text(name)) for name in found)
+        parts = [_batch(data.pop(name), f"{archive}: {name}", labels_key, len(classes)) for name in batches]
+        labels = [label for _, part in parts for label in part]
+        members = [(str(number), classes[label]) for number, label in enumerate(labels)]
+        trained = len(members) - len(parts[-1][1])
+        layout = Layout("CIFAR pickles", dict(members[:trained]), dict(members[trained:]), order=classes)
+        return layout, np.concatenate([images for images, _ in parts])
     return None
-
-
-def _encode(text: str, encoding: str = "latin1") -> bytes:
-    """What Python 3 writes for bytes in the old protocols; no other codec is let through."""
-    if encoding not in ("latin1", "latin-1"):
-        raise pickle.UnpicklingError(f"it asks for the codec {encoding!r}")
-    return text.encode("latin1")
-
-
-def _allowed() -> dict[tuple[str, str], Callable]:
-    from numpy._core import multiarray, numeric  # private, but these names stand in every pickled array
-
-    names: dict[tuple[str, str], Callable] = {("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype}
-    for core in ("numpy.core", "numpy._core"):  # numpy 1 and 2 write different names
-        names[f"{core}.multiarray", "_reconstruct"] = multiarray._reconstruct
-        names[f"{core}.multiarray", "scalar"] = multiarray.scalar
-        names[f"{core}.numeric", "_frombuffer"] = numeric._frombuffer  # type: ignore[attr-defined]
-    names["_codecs", "encode"] = _encode
-    return names
 
 
 class _ArraysOnly(pickle.Unpickler):
     """Builds numbers, strings, lists, dictionaries and numpy arrays; refuses every other name."""
 
     def find_class(self, module: str, name: str) -> Any:
-        allowed = _allowed()
-        if (module, name) not in allowed:
-            raise pickle.UnpicklingError(
-                f"refused: it names {module}.{name}, which a batch of images never needs"
-            )
-        return allowed[module, name]
+        module = module.replace("numpy.core", "numpy._core")
+        if (module, name) == ("_codecs", "encode"):
+            return _encode
+        if (module, name) not in ARRAYS:
+            raise pickle.UnpicklingError(f"refused: it names {module}.{name}, which no batch of images needs")
+        return super().find_class(module, name)
+
+
+def _encode(text: str, encoding: str = "latin1") -> bytes:
+    """What Python 3 writes for bytes in the old protocols; no other codec is let through."""
+    if encoding not in ("latin1", "latin-1"):
+        raise pickle.UnpicklingError(f"it needs the codec {encoding!r}")
+    return text.encode("latin1")
 
 
 def load(data: bytes, name: str) -> dict[str, Any]:
@@ -84,35 +75,28 @@ def load(data: bytes, name: str) -> dict[str, Any]:
     try:
         # latin1 reads Python 2's strings, keys and numpy's raw bytes alike.
         value = _ArraysOnly(io.BytesIO(data), encoding="latin1").load()
-    except Exception as error:  # a broken pickle raises nearly anything
+        return {_text(key): entry for key, entry in value.items()}
+    except Exception as error:  # a broken pickle raises nearly anything, and so does another kind of value
         raise TakeoffError(f"{name}: no CIFAR pickle ({error})") from error
-    if not isinstance(value, dict):
-        raise TakeoffError(f"{name}: no CIFAR pickle (a {type(value).__name__}, not a dictionary)")
-    return {key.decode("latin1") if isinstance(key, bytes) else key: entry for key, entry in value.items()}
 
 
-def class_names(variant: Variant, data: bytes, name: str) -> tuple[str, ...]:
-    """The classes in label order, from the meta file's bytes."""
-    names = load(data, name).get(variant.names_key)
-    if not isinstance(names, list) or len(names) < 2:
-        raise TakeoffError(
-            f"{name}: no CIFAR meta file (its key {variant.names_key!r} should list the classes)"
-        )
-    return tuple(n.decode("latin1") if isinstance(n, bytes) else str(n) for n in names)
+def _text(value: Any) -> Any:
+    return value.decode("latin1") if isinstance(value, bytes) else value
 
 
-def read_batch(
-    variant: Variant, data: bytes, name: str, classes: int
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Images (N×32×32×3 uint8) and labels (N int64) of one batch, which stores channel after channel."""
+def _batch(data: bytes, name: str, key: str, classes: int) -> tuple[NDArray[np.uint8], list[int]]:
+    """Images (N×32×32×3 uint8) and N labels of one batch, which stores channel after channel."""
     batch = load(data, name)
-    rows, labels = batch.get("data"), batch.get(variant.labels_key)
-    if not isinstance(rows, np.ndarray) or rows.dtype != np.uint8 or rows.shape[1:] != (3 * SIDE * SIDE,):
-        raise TakeoffError(f"{name}: its key 'data' should hold a uint8 array of {3 * SIDE * SIDE} columns")
-    if not isinstance(labels, list) or len(labels) != len(rows):
+    rows, labels = batch.get("data"), batch.get(key)
+    if not (
+        isinstance(rows, np.ndarray)
+        and (rows.dtype, rows.shape[1:]) == (np.uint8, (3 * SIDE * SIDE,))
+        and isinstance(labels, list)
+        and len(labels) == len(rows)
+        and all(isinstance(label, int | np.integer) and 0 <= label < classes for label in labels)
+    ):
         raise TakeoffError(
-            f"{name}: its key {variant.labels_key!r} should list a label for each of {len(rows)} images"
+            f"{name}: valid: in 'data' a uint8 array of {3 * SIDE * SIDE} columns, in {key!r} a whole number from 0 to "
+            f"{classes - 1} for each of its rows"
         )
-    if not all(isinstance(label, int | np.integer) and 0 <= label < classes for label in labels):
-        raise TakeoffError(f"{name}: labels should be whole numbers from 0 to {classes - 1}")
-    return rows.reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1), np.asarray(labels, np.int64)
+    return rows.reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1), labels

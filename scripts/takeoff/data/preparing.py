@@ -1,26 +1,34 @@
 """Preparing: from an archive of images to uint8 arrays of one size and a card that says what they are."""
 
-import errno
-import hashlib
-import shutil
 import tempfile
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from takeoff.data import catalogue, layouts, pickles, sources
-from takeoff.data.archives import list_members, read_members
-from takeoff.data.card import CARD
-from takeoff.data.decoding import ColourFoundError, available_cores
-from takeoff.data.store import SPLITS, SplitWriter, summarise
-from takeoff.errors import TakeoffError
-from takeoff.files import sha256_of_file, write_json
+import numpy as np
+from numpy.typing import NDArray
 
-RESOLUTIONS = range(4, 1025)  # pixels
+from takeoff.common.errors import TakeoffError
+from takeoff.common.files import room_for, sha256_of_file, write_json
+from takeoff.common.machine import cores_at_hand
+from takeoff.data import catalogue
+from takeoff.data.archives import Archive
+from takeoff.data.card import CARD, Card
+from takeoff.data.decoding import ColourFoundError, decode, fit_array, map_ahead
+from takeoff.data.layouts import Layout, hold_out, recognise, select
+from takeoff.data.pickles import read_cifar
+from takeoff.data.store import split_writer, summarise
+
+LEAST, MOST = 4, 1024  # pixels of a side
 FORMAT = 1
+BATCH_IMAGES = 64  # a task for a thread: many small images or a few large ones
+BATCH_BYTES = 4 << 20
+DIFFERENT = "classes, training and test images: {}, {:,}, {:,}; as published: {}, {:,}, {:,}"
+
+Images = Iterable[tuple[str, NDArray[np.uint8]]]
+"""Members of a layout, each with its pixels, H×W×C."""
 
 
 @dataclass(frozen=True)
@@ -36,15 +44,13 @@ class Request:
     threads: int | None = None
 
 
-def prepare(request: Request, out: Path) -> dict[str, Any]:
+def prepare(request: Request, out: Path) -> Card:
     """Write train.safetensors, test.safetensors and card.json into `out`, all or nothing; returns the card.
 
     The same archive and request give the same bytes. Raises TakeoffError for whatever the user can put right.
     """
-    if request.resolution not in RESOLUTIONS:
-        raise TakeoffError(
-            f"resolution {request.resolution}: valid are {RESOLUTIONS[0]} to {RESOLUTIONS[-1]} pixels"
-        )
+    if not LEAST <= request.resolution <= MOST:
+        raise TakeoffError(f"resolution {request.resolution}: valid are {LEAST} to {MOST} pixels")
     if not 0 < request.test_fraction < 1:
         raise TakeoffError(f"test fraction {request.test_fraction:g}: valid is a number between 0 and 1")
     entry = catalogue.entries().get(request.dataset or "")
@@ -52,30 +58,20 @@ def prepare(request: Request, out: Path) -> dict[str, Any]:
         request = replace(request, classes=entry.subset)
     origin = _origin(request)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with _full_disk_told(out), tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as name:
+    with room_for(out), tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as name:
         work = Path(name)
-        contents = _write_splits(request, work)
-        card = _card(request, entry, contents, origin) | summarise(work)
+        layout = _write_splits(request, work, out)
+        card = Card(_facts(request, entry, layout, origin) | summarise(work))
         write_json(work / CARD, card)
         out.mkdir(exist_ok=True)
         # The card comes last: it vouches for the rest.
-        for file in (*(f"{split}.safetensors" for split in SPLITS), CARD):
+        for file in ("train.safetensors", "test.safetensors", CARD):
             (work / file).replace(out / file)
     return card
 
 
-@contextmanager
-def _full_disk_told(out: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise TakeoffError(f"{out}: no space left on the disk") from error
-
-
 def _origin(request: Request) -> dict[str, Any]:
-    """Name, checksum and size of the archive, checked against the one asked for; a folder has neither."""
+    """Name, checksum and size of the archive, checked against the one required; a folder has neither."""
     path = request.archive
     if path is None:
         if request.dataset != "digits":
@@ -89,87 +85,103 @@ def _origin(request: Request) -> dict[str, Any]:
         if request.sha256:
             raise TakeoffError(f"{path}: a folder has no sha256; leave it out, or name the archive")
         return {"name": path.resolve().name, "sha256": None, "bytes": None}
-    got = sha256_of_file(path)
-    if request.sha256 and request.sha256.lower() != got:
-        raise TakeoffError(f"{path}: wrong sha256: expected {request.sha256.lower()}, got {got}")
-    return {"name": path.name, "sha256": got, "bytes": path.stat().st_size}
+    if fault := catalogue.Sums(request.sha256).fault(path):
+        raise TakeoffError(f"{path}: {fault}")
+    sha256 = (request.sha256 or sha256_of_file(path)).lower()
+    return {"name": path.name, "sha256": sha256, "bytes": path.stat().st_size}
 
 
-def _write_splits(request: Request, work: Path) -> sources.Contents:
-    path = request.archive
-    if path is None:
-        contents, blocks = sources.digits(request.resolution, request.classes)
-        _store(work, contents, request.resolution, 1, blocks)
-        return contents
-    listing = list_members(path)
-    variant = pickles.find_variant(listing.files)
-    if variant:
-        contents, blocks = sources.cifar(path, *variant, request.classes, request.resolution)
-        _store(work, contents, request.resolution, 3, blocks)
-        return contents
-    layout = layouts.recognise(
-        listing, lambda names: dict(read_members(path, set(names))), str(path), request.test_fraction
-    )
-    kept = set(layouts.select(layout.classes, request.classes, str(path)))
-    layout = replace(
-        layout,
-        train={member: name for member, name in layout.train.items() if name in kept},
-        test={member: name for member, name in layout.test.items() if name in kept},
-    )
-    layouts.check_classes(layout, str(path))
-    contents = sources.contents_of(layout)
-    threads = max(1, request.threads or available_cores())
+def _write_splits(request: Request, work: Path, out: Path) -> Layout:
+    """Write both splits into `work`, which lies on the disk of `out`; the layout of what is in them."""
+    resolution = request.resolution
+    layout, source = _recognised(request)
+    layout = select(layout, request.classes, str(request.archive or request.dataset))
+    labels = layout.labels
+    places = {m: (split, i) for split, members in layout.splits.items() for i, m in enumerate(members)}
 
-    def store(channels: int) -> None:
-        blocks = sources.decoded(path, layout, request.resolution, channels, threads)
-        _store(work, contents, request.resolution, channels, blocks)
+    def write(channels: int, images: Images) -> None:
+        with (
+            room_for(out, len(places) * resolution**2 * channels),
+            split_writer(work / "train.safetensors", labels["train"], resolution, channels) as train,
+            split_writer(work / "test.safetensors", labels["test"], resolution, channels) as test,
+        ):
+            for member, image in images:
+                split, place = places[member]
+                (train if split == "train" else test)(place, image)
 
+    if isinstance(source, np.ndarray):
+        write(source.shape[-1], ((m, fit_array(source[int(m)], resolution)) for m in places))
+        return layout
+    threads = max(1, request.threads or cores_at_hand())
     try:  # grey until an image in colour turns up, in nearly every set the first
-        store(1)
+        write(1, _decoded(source, places, resolution, 1, threads))
     except ColourFoundError:
-        store(3)
-    return contents
+        write(3, _decoded(source, places, resolution, 3, threads))
+    return layout
 
 
-def _store(
-    work: Path, contents: sources.Contents, resolution: int, channels: int, blocks: sources.Blocks
-) -> None:
-    needed = sum(len(labels) for labels in contents.labels.values()) * resolution**2 * channels
-    free = shutil.disk_usage(work).free
-    if needed > free:
-        raise TakeoffError(f"{work.parent}: no space left: {needed:,} bytes are needed, {free:,} are free")
-    with ExitStack() as stack:
-        writers = {}
-        for split, labels in contents.labels.items():
-            writers[split] = SplitWriter(work / f"{split}.safetensors", labels, resolution, channels)
-            stack.callback(writers[split].close)
-        for split, position, images in blocks:
-            writers[split].put(position, images)
+def _recognised(request: Request) -> tuple[Layout, Archive | NDArray[np.uint8]]:
+    """The layout, and what holds its members: an archive, or an array, in which they are numbers of images."""
+    if request.archive is None:
+        return _digits()
+    archive = Archive(request.archive)
+    return read_cifar(archive) or (recognise(archive, request.test_fraction), archive)
 
 
-def _card(
-    request: Request, entry: catalogue.Entry | None, contents: sources.Contents, origin: dict[str, Any]
-) -> dict[str, Any]:
-    titles = contents.titles | (entry.class_titles if entry else {})
-    counts = {split: Counter(labels.tolist()) for split, labels in contents.labels.items()}
-    totals = {split: len(labels) for split, labels in contents.labels.items()}
-    notes = list(contents.notes)
-    published = entry is not None and _is_published(request.archive, origin["sha256"], entry)
+def _digits() -> tuple[Layout, NDArray[np.uint8]]:
+    """Scikit-learn's 1,797 digits, N×8×8×1, their 17 shades stretched to 0…255; about 500 are held out."""
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    shades = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[..., None]
+    whole = Layout("scikit-learn", {str(i): str(label) for i, label in enumerate(bunch.target)})
+    return replace(hold_out(whole, 500 / len(shades)), notes=()), shades
+
+
+def _decoded(archive: Archive, wanted: Container[str], side: int, channels: int, threads: int) -> Images:
+    """The images in the archive's own order."""
+
+    def work(batch: list[tuple[str, bytes]]) -> list[tuple[str, NDArray[np.uint8]]]:
+        return [(name, decode(data, f"{archive}: {name}", side, channels)) for name, data in batch]
+
+    return chain.from_iterable(map_ahead(work, _batches(archive.read(wanted)), threads))
+
+
+def _batches(members: Iterable[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes]]]:
+    batch, size = [], 0
+    for name, data in members:
+        batch.append((name, data))
+        size += len(data)
+        if len(batch) == BATCH_IMAGES or size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _facts(request: Request, entry: catalogue.Entry | None, layout: Layout, origin: dict[str, Any]) -> dict[str, Any]:
+    titles = layout.titles | (entry.class_titles if entry else {})
+    count = len(layout.classes)
+    counts = {split: np.bincount(each, minlength=count).tolist() for split, each in layout.labels.items()}
+    totals = {split: len(members) for split, members in layout.splits.items()}
+    notes = list(layout.notes)
+    path = request.archive
+    # A folder's origin is taken on trust.
+    published = entry is not None and not (path and path.is_file() and entry.sums.fault(path))
     if entry and not published:
         notes.append(f"another archive than the published {entry.title}")
-    found = (len(contents.classes), *totals.values())
+    found = (count, *totals.values())
     if entry and found != (expected := (entry.classes, entry.train, entry.test)):
-        notes.append("classes, training and test images: {}, {:,}, {:,}".format(*found))
-        notes[-1] += "; as published: {}, {:,}, {:,}".format(*expected)
+        notes.append(DIFFERENT.format(*found, *expected))
     return {
         "format": FORMAT,
         "dataset": request.dataset or origin["name"].partition(".")[0],
         "title": entry.title if entry else None,
-        "layout": contents.layout,
-        "classes": list(contents.classes),
-        "class_titles": [titles.get(name, name) for name in contents.classes],
+        "layout": layout.name,
+        "classes": list(layout.classes),
+        "class_titles": [titles.get(name, name) for name in layout.classes],
         "images": totals,
-        "images_per_class": {s: [counts[s][label] for label in range(len(contents.classes))] for s in SPLITS},
+        "images_per_class": counts,
         "resolution": request.resolution,
         "archive": origin,
         "addresses": list(entry.addresses) if entry and published else [],
@@ -177,13 +189,3 @@ def _card(
         "citation": entry.citation if entry else None,
         "notes": notes,
     }
-
-
-def _is_published(archive: Path | None, sha256: str | None, entry: catalogue.Entry) -> bool:
-    """Whether the archive is the catalogue's own, by its checksum; a folder's origin is taken on trust."""
-    if archive is None or archive.is_dir() or entry.file is None:
-        return True
-    if entry.sha256:
-        return sha256 == entry.sha256
-    with archive.open("rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest() == entry.md5

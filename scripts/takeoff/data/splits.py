@@ -2,22 +2,17 @@
 
 import numpy as np
 
-from takeoff.errors import TakeoffError
-from takeoff.randomness import entropy
+from takeoff.common.errors import TakeoffError
+from takeoff.common.randomness import entropy
 
 HOLDOUT = 2012
 """The seed of the one split that sets validation images apart, for every run of a study."""
 
 
 def balanced_order(labels: np.ndarray, indices: np.ndarray, seed: int, purpose: str) -> np.ndarray:
-    """`indices` in an order whose every prefix holds the classes in near their shares.
+    """`indices`, M ≤ N positions in `labels`, in an order whose every prefix has the classes in near their shares.
 
-    Args:
-        labels: N, the class of every image.
-        indices: M ≤ N positions in `labels`.
-        seed: of the run.
-        purpose: names the stream.
-
+    `labels`, N, are the classes of all images; `purpose` names the random stream.
     """
     generator = np.random.default_rng(entropy(seed, purpose))
     shuffled = generator.permutation(indices)
@@ -30,16 +25,8 @@ def balanced_order(labels: np.ndarray, indices: np.ndarray, seed: int, purpose: 
 
 
 def sizes(available: int, samples: int | None, validation_fraction: float) -> tuple[int, int]:
-    """How many images a run may see, and how many of them are for validation.
-
-    Args:
-        available: training images of the archive.
-        samples: how many the run may see; None: all of them.
-        validation_fraction: the share of them held out.
-
-    Raises:
-        TakeoffError: there are fewer images than `samples`, or too few to hold any out.
-
+    """How many of the `available` training images a run may see (all without `samples`), and how many of them are for
+    validation. Raises TakeoffError where there are fewer than `samples`, or too few to hold any out.
     """
     total = available if samples is None else samples
     if total > available:
@@ -63,15 +50,8 @@ def split(
     its small sets lie within its large ones; the starts of seeds 0, 1, 2, … lie 0, 1/2, 1/4, 3/4, 1/8, … of the
     way along (van der Corput 1935), so that the first 2^k seeds share no image where a set takes up to 1/2^k.
 
-    Args:
-        labels: N, the class of every training image of the archive.
-        samples: how many images the run may see, validation included; None: all N.
-        validation_fraction: the share of them held out.
-        seed: of the run.
-
-    Raises:
-        TakeoffError: there are fewer images than `samples`, or too few to hold any out.
-
+    `labels`, N, are the classes of all training images; `samples` (None: all N) count validation images in.
+    Raises TakeoffError as `sizes` does.
     """
     total, validated = sizes(len(labels), samples, validation_fraction)
     everything = balanced_order(labels, np.arange(len(labels)), HOLDOUT, "holdout")
@@ -94,15 +74,10 @@ def van_der_corput(number: int) -> float:
     return int(mirrored, 2) / 2 ** len(mirrored)
 
 
-def subset(labels: np.ndarray, samples: int | None) -> np.ndarray:
-    """The test images that every run is tested on: all, or a fixed balanced `samples` of them.
-
-    Raises:
-        TakeoffError: there are fewer images than `samples`.
-
+def subset(labels: np.ndarray, samples: int) -> np.ndarray:
+    """The test images that every run is tested on: `samples` of them, fixed and balanced; TakeoffError if there are
+    fewer.
     """
-    if samples is None:
-        return np.arange(len(labels))
     if samples > len(labels):
         raise TakeoffError(f"test_samples {samples}: the dataset has {len(labels)} test images")
     return np.sort(balanced_order(labels, np.arange(len(labels)), HOLDOUT, "test images")[:samples])

@@ -1,27 +1,29 @@
-"""Chance on a study's test images: what guessing scores, and of how many images."""
+"""Chance on a study's images: what guessing scores, and of how many images."""
 
 from typing import Any
 
-from takeoff.errors import TakeoffError
+from takeoff.data.card import Card, Split
+from takeoff.statistics.chance import majority_rate
 from takeoff.study.model import Study
+from takeoff.study.sizes import presented
 
 
 def chance_of(card: dict[str, Any], study: Study) -> tuple[float, int]:
     """The majority rate of the test images, and how many of them are read: all, or a balanced part.
 
-    Raises:
-        TakeoffError: the card does not count the test images of every class.
-
+    A TakeoffError says that the card does not count them; so in `training_chance_of`.
     """
-    from takeoff.statistics.chance import majority_rate
+    return _chance(card, "test", study.dataset.test_samples)
 
-    asked = study.dataset.test_samples
-    try:
-        counts = (card.get("images_per_class") or card["counts"])["test"]
-        numbers = list(counts.values() if isinstance(counts, dict) else counts)
-        images = sum(numbers) if isinstance(asked, str) else min(asked, sum(numbers))
-        return majority_rate(numbers), images
-    except (AttributeError, KeyError, TypeError, ValueError):
-        raise TakeoffError(
-            "card.json: images_per_class.test is missing or wrong; valid: the test images of every class"
-        ) from None
+
+def training_chance_of(card: dict[str, Any], study: Study) -> tuple[float, int]:
+    """The majority rate of the training images, and how many of them training accuracy is taken on: not those held out
+    for validation.
+    """
+    majority, images = _chance(card, "train", study.dataset.train_samples)
+    return majority, presented(study, images)
+
+
+def _chance(card: dict[str, Any], split: Split, wanted: int | str) -> tuple[float, int]:
+    counts = Card(card).images_per_class(split)
+    return majority_rate(counts), sum(counts) if isinstance(wanted, str) else min(wanted, sum(counts))

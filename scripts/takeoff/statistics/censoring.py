@@ -6,51 +6,35 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from takeoff.errors import TakeoffError
+from takeoff.common.errors import TakeoffError
+from takeoff.common.tables import check_once, level_texts, numbers, positive
 from takeoff.statistics.crossing import Crossing, first_crossing
 from takeoff.statistics.intervals import mean_interval
-from takeoff.statistics.tables import check_once, level_texts, numbers, positive
 
 COLUMNS = ("arm", "over", "ratio", "ci_low", "ci_high", "bound", "n_seeds", "n_censored", "n_over_censored")
 
 
 class CrossingRatio(NamedTuple):
-    """How many times as long one arm takes as another: a geometric mean over seeds and its interval."""
+    """How many times as long one arm takes as another: a geometric mean over seeds and its 95% interval."""
 
     ratio: float
     low: float
     high: float
     bound: Literal["none", "lower", "upper", "unknown"]
-    """`none`: every crossing was seen. `lower`, `upper`: the ratio is at least, at most, `ratio`. `unknown`:
-    crossings of both arms are censored, and the ratio could be anything."""
+    """`none`: every crossing was seen. `lower`, `upper`: the ratio is at least, at most, `ratio`. `unknown`: crossings
+    of both arms are censored, and the ratio could be anything."""
 
 
-def crossing_ratio(
-    times: Sequence[Crossing], over: Sequence[Crossing], confidence: float = 0.95
-) -> CrossingRatio:
-    """The ratio of crossing times, `times` / `over`, paired by seed: exp of the mean log ratio.
+def crossing_ratio(times: Sequence[Crossing], over: Sequence[Crossing]) -> CrossingRatio:
+    """The ratio of crossing times, `times` / `over`, at positions above 0, paired by seed: exp of the mean log ratio.
 
-    Its interval is Student's t on the log ratios. A censored crossing counts as the horizon. If only those of
-    `times` are, the ratio and the interval's lower end are too small, if anything, and its upper end is
-    infinite; if only those of `over` are, they are too large, and the lower end is 0. If both are, even in
-    different seeds, nothing bounds the ratio: both ends go.
-
-    Args:
-        times: a crossing per seed, positions above 0.
-        over: of the same seeds in the same order.
-        confidence: of the interval; NaN ends with one seed.
-
-    Raises:
-        ValueError: the arms have not the same number of seeds, none, or a position that is not above 0.
-
+    Its interval is Student's t on the log ratios; NaN with one seed. A censored crossing counts as the horizon. If only
+    those of `times` are, the ratio and the interval's lower end are too small, if anything, and its upper end is
+    infinite; if only those of `over` are, they are too large, and the lower end is 0. If both are, even in different
+    seeds, nothing bounds the ratio: both ends go.
     """
-    if len(times) != len(over) or not times:
-        raise ValueError(f"{len(times)} crossings for {len(over)}")
-    top, bottom = (np.array([crossing.position for crossing in arm], dtype=float) for arm in (times, over))
-    if not (np.isfinite(top) & np.isfinite(bottom) & (top > 0) & (bottom > 0)).all():
-        raise ValueError("a ratio needs positions above 0")
-    found = mean_interval(np.log(top / bottom), confidence, size=1)
-    ratio, low, high = (float(np.exp(value)) for value in found[:3])
+    logs = np.log([top.position / bottom.position for top, bottom in zip(times, over, strict=True)])
+    ratio, low, high = (float(np.exp(value)) for value in mean_interval(logs, size=1)[:3])
     above, below = (any(crossing.censored for crossing in arm) for arm in (times, over))
     if above and below:
         return CrossingRatio(ratio, 0.0, np.inf, "unknown")
@@ -70,21 +54,12 @@ def crossings_table(
 ) -> pd.DataFrame:
     """The first arm's crossing times over every other arm's: a row each, with the columns `COLUMNS`.
 
-    Seeds count that both arms have.
-
-    Args:
-        curves: a row per arm, seed and position, with a column `seed` (none: a single one).
-        arm: the column that tells arms apart; the first met is the baseline.
-        position: a column of numbers from 0 up, such as epochs.
-        value: a column of numbers that rise to `threshold`; empty where there is none.
-        threshold: to reach.
-        horizon: else the last position in the table.
-        source: where the table was read from, for messages.
-
-    Raises:
-        TakeoffError: a column is absent or wrong; there is one arm, or no seed in common; a position stands
-            twice in a curve; a curve starts at the threshold.
-
+    `curves`, read from `source`, have a row per arm, seed and position, and the columns `arm`, whose first value is the
+    baseline; `seed`, which may be absent where there is one; `position`, numbers from 0 up, such as epochs; and
+    `value`, numbers that rise to the `threshold`, empty where there is none. The `horizon` is the last position in the
+    table when left out. Seeds count that both arms have. A TakeoffError says that a column is absent or wrong; that
+    there is one arm, or no seed in common; that a position stands twice in a curve; or that a curve starts at the
+    threshold.
     """
     seeds = level_texts(curves, "seed", source) if "seed" in curves else ["0"] * len(curves)
     positions, values = positive(curves, position, source, zero=True), numbers(curves, value, source)
@@ -102,9 +77,7 @@ def crossings_table(
     for name, crossed in others:
         common = [seed for seed in baseline if seed in crossed]
         if not common:
-            raise TakeoffError(
-                f"{source}: {arm} {first} and {name} have no seed in common; valid: one or more"
-            )
+            raise TakeoffError(f"{source}: {arm} {first} and {name} have no seed in common; valid: one")
         pair = [[of[seed] for seed in common] for of in (baseline, crossed)]
         if any(crossing.position <= 0 for side in pair for crossing in side):
             raise TakeoffError(
@@ -112,5 +85,5 @@ def crossings_table(
                 "valid: a threshold that every curve starts below"
             )
         censored = [sum(crossing.censored for crossing in side) for side in pair]
-        rows.append((first, name, *crossing_ratio(pair[0], pair[1]), len(common), *censored))
+        rows.append((first, name, *crossing_ratio(*pair), len(common), *censored))
     return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -18,13 +18,9 @@ class Crossing(NamedTuple):
 def first_crossing(positions: ArrayLike, values: ArrayLike, threshold: float, horizon: float) -> Crossing:
     """Where `values` first reach `threshold` from below, interpolated linearly between `positions`.
 
-    A curve that starts at the threshold or above crosses at its first position. Values that are not finite
-    reach nothing, and nothing is interpolated from them. A curve may stop early; what is not reached by
-    `horizon` is the horizon itself, flagged, never dropped.
-
-    Raises:
-        ValueError: `positions` and `values` differ in shape.
-
+    A curve that starts at the threshold or above crosses at its first position. Values that are not finite reach
+    nothing, and nothing is interpolated from them. A curve may stop early; what is not reached by `horizon` is the
+    horizon itself, flagged, never dropped. `positions` and `values` of different shapes are a ValueError.
     """
     x, y = np.asarray(positions, dtype=float), np.asarray(values, dtype=float)
     if x.shape != y.shape or x.ndim != 1:

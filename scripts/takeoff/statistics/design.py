@@ -8,9 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from takeoff.errors import TakeoffError, choices
-from takeoff.statistics.contrasts import Floats, cells
-from takeoff.statistics.tables import level_text, level_texts
+from takeoff.common.errors import TakeoffError, choices
+from takeoff.common.tables import check_once, level_text, level_texts
+from takeoff.statistics.contrasts import Floats, all_cells, places_of
+
+Responses = Mapping[str, ArrayLike]
+"""By name, the values of the rows of a design's table, (rows,), finite."""
 
 
 @dataclass(frozen=True)
@@ -21,47 +24,42 @@ class Design:
     """Factor → its baseline and its treatment, as `tables.level_text` writes them."""
     seeds: tuple[str, ...]
     """Every seed met, sorted; a single one where the table has no seeds."""
-    cell: np.ndarray
-    """(rows,): the run's cell, in the order of `contrasts.cells`."""
-    seed: np.ndarray
+    cell_of_row: np.ndarray
+    """(rows,): the place of the run's cell in `contrasts.all_cells`."""
+    seed_of_row: np.ndarray
     """(rows,): the place of the run's seed in `seeds`."""
     source: str
     """Where the table was read from, for messages."""
 
     @property
-    def k(self) -> int:
-        """How many factors there are."""
-        return len(self.levels)
+    def present(self) -> list[int]:
+        """The places of the cells that have runs: all 2^k, but for a fraction."""
+        return np.unique(self.cell_of_row).tolist()
 
-    def cell_name(self, cell: int) -> str:
-        """A cell as `activation=tanh,norm=none`."""
-        levels = zip(self.levels.items(), cells(self.k)[cell], strict=True)
+    @property
+    def cells(self) -> NDArray[np.int_]:
+        """The cells that have runs, (cells, k): 0 for a factor's baseline, 1 for its treatment."""
+        return all_cells(len(self.levels))[self.present]
+
+    def cell_name(self, place: int) -> str:
+        """The cell at a place as `activation=tanh,norm=none`."""
+        levels = zip(self.levels.items(), all_cells(len(self.levels))[place], strict=True)
         return ",".join(f"{factor}={pair[level]}" for (factor, pair), level in levels)
 
     def matrix(self, values: ArrayLike) -> Floats:
-        """Values of the rows, (rows,), as (seeds, cells), NaN where there is no run."""
-        matrix = np.full((len(self.seeds), 2**self.k), np.nan)
-        matrix[self.seed, self.cell] = np.asarray(values, dtype=float)
+        """Values of the rows, (rows,) or one for all, as (seeds, cells), NaN where there is no run."""
+        matrix = np.full((len(self.seeds), 2 ** len(self.levels)), np.nan)
+        matrix[self.seed_of_row, self.cell_of_row] = np.asarray(values, dtype=float)
         return matrix
-
-    @property
-    def present(self) -> list[int]:
-        """The cells that have runs: all 2^k, but for a fraction."""
-        return np.unique(self.cell).tolist()
-
-    @property
-    def rows(self) -> NDArray[np.int_]:
-        """The cells that have runs, (cells, k): 0 for a factor's baseline, 1 for its treatment."""
-        return cells(self.k)[self.present]
 
     def unpaired(self) -> list[str]:
         """A sentence per cell that lacks seeds which other cells have: what its contrasts leave out."""
-        absent = np.isnan(self.matrix(np.zeros(len(self.cell))))
+        absent = np.isnan(self.matrix(0))
         return [
-            f"{self.source}: {self.cell_name(cell)} has no run with seed "
-            f"{', '.join(np.array(self.seeds)[absent[:, cell]])}: left out of every contrast with this cell"
-            for cell in self.present
-            if absent[:, cell].any()
+            f"{self.source}: {self.cell_name(place)} has no run with seed "
+            f"{', '.join(np.array(self.seeds)[absent[:, place]])}: left out of every contrast with this cell"
+            for place in self.present
+            if absent[:, place].any()
         ]
 
 
@@ -72,85 +70,52 @@ def design_of(
     source: str = "runs",
     wanted: Sequence[Sequence[int]] | None = None,
 ) -> Design:
-    """The design of a table with a row per run.
+    """The design of a table with a row per run: the columns `factors`, of two levels each, and `seed`, which may be
+    absent where each cell has one run.
 
-    Args:
-        runs: the columns `factors` and, where there is more than one run in a cell, `seed`.
-        factors: columns with two levels each.
-        baseline: factor → baseline level; elsewhere it is the level that the table has first.
-        source: where the table was read from, for messages.
-        wanted: cells that must have runs, as those of a fraction, each a zero (baseline) or one per factor; left out,
-            all 2^k.
-
-    Raises:
-        TakeoffError: a factor is absent, or has not two levels; a baseline is not among them; a cell is
-            empty; two runs share a cell and a seed.
-
+    `baseline` is factor → baseline level; elsewhere it is the level that the table has first. `wanted` are the cells
+    that must have runs, as those of a fraction, each a zero (baseline) or one per factor; left out, all 2^k. A
+    TakeoffError, which names the `source` of the table, says that a factor is absent, or has not two levels; that a
+    baseline is not among them; that a cell is empty; or that two runs share a cell and a seed.
     """
     twice = [factor for factor, times in Counter(factors).items() if times > 1]
     if twice or not factors:
-        raise TakeoffError(
-            f"factors: {f'{twice[0]} stands twice' if twice else 'there is none'}; name each once"
-        )
+        raise TakeoffError(f"factors: {f'{twice[0]} stands twice' if twice else 'there is none'}; name each once")
+    for factor in baseline or {}:
+        if factor not in factors:
+            raise TakeoffError(f"baseline: {factor} is not among the factors; {choices(factor, factors)}")
     texts = {factor: level_texts(runs, factor, source) for factor in factors}
-    levels = _levels(texts, baseline or {}, source)
-    treated = np.array([[text == levels[f][1] for text in texts[f]] for f in factors], dtype=int)
-    cell = (treated * 2 ** np.arange(len(factors))[::-1, None]).sum(axis=0)
-    seed_texts = level_texts(runs, "seed", source) if "seed" in runs else ["0"] * len(runs)
-    seeds, seed = np.unique(seed_texts, return_inverse=True)
-    design = Design(levels, tuple(seeds.tolist()), cell, seed, source)
-    asked = cells(len(factors)) if wanted is None else np.asarray(wanted, dtype=int).reshape(-1, len(factors))
-    _check_rows(design, "seed" in runs, (asked * 2 ** np.arange(len(factors))[::-1]).sum(axis=1).tolist())
+    levels = {factor: _levels(factor, found, baseline or {}, source) for factor, found in texts.items()}
+    treated = np.array([[text == levels[factor][1] for text in texts[factor]] for factor in factors]).T
+    seed_texts = {"seed": level_texts(runs, "seed", source)} if "seed" in runs else {}
+    one = "one run per cell and seed, the seed in a column seed"
+    check_once(pd.DataFrame(texts | seed_texts), source, one)
+    seeds, seed_of_row = np.unique(seed_texts.get("seed", ["0"] * len(runs)), return_inverse=True)
+    design = Design(levels, tuple(seeds.tolist()), places_of(treated), seed_of_row, source)
+    present, k = set(design.present), len(levels)
+    cells = all_cells(k) if wanted is None else np.reshape(wanted, (-1, k))
+    for place in places_of(cells):
+        if place not in present:
+            whole = "every combination of the factors' levels"
+            raise TakeoffError(
+                f"{source}: no run with {design.cell_name(place)}; valid: "
+                f"{whole if len(cells) == 2**k else 'every cell of the fraction'} "
+                f"({len(present)} of {len(cells)} are there)"
+            )
     return design
 
 
-def _levels(
-    texts: Mapping[str, list[str]], baseline: Mapping[str, object], source: str
-) -> dict[str, tuple[str, str]]:
-    for factor in baseline:
-        if factor not in texts:
-            raise TakeoffError(f"baseline: {factor} is not among the factors; {choices(factor, texts)}")
-    levels = {}
-    for factor, column_texts in texts.items():
-        found = list(dict.fromkeys(column_texts))
-        if len(found) != 2:
-            remedy = "keep the rows of two" if len(found) > 2 else "add the other's rows, or leave it out"
-            raise TakeoffError(
-                f"{source}: column {factor} has {len(found)} level{'s' * (len(found) > 1)} ({_some(found)}); "
-                f"valid: two, a baseline and a treatment: {remedy}"
-            )
-        first = level_text(baseline.get(factor, found[0]))
-        if first not in found:
-            raise TakeoffError(
-                f"{source}: column {factor}: baseline {first} is not in it; {choices(first, found)}"
-            )
-        levels[factor] = (first, found[1 - found.index(first)])
-    return levels
-
-
-def _some(found: Sequence[str], most: int = 5) -> str:
-    return ", ".join(found[:most]) + (", …" if len(found) > most else "")
-
-
-def _check_rows(design: Design, has_seeds: bool, wanted: Sequence[int]) -> None:
-    rows = Counter(zip(design.cell.tolist(), design.seed.tolist(), strict=True))
-    for (cell, seed), times in sorted(rows.items()):
-        if times > 1 and has_seeds:
-            raise TakeoffError(
-                f"{design.source}: {times} rows with {design.cell_name(cell)} and seed {design.seeds[seed]}; "
-                "valid: one run per cell and seed"
-            )
-        if times > 1:
-            raise TakeoffError(
-                f"{design.source}: {times} rows with {design.cell_name(cell)} and no column seed; valid: one "
-                "run per cell, or a column seed that tells the runs of a cell apart"
-            )
-    present = {cell for cell, _ in rows}
-    whole = "every combination of the factors' levels"
-    for cell in wanted:
-        if cell not in present:
-            raise TakeoffError(
-                f"{design.source}: no run with {design.cell_name(cell)}; valid: "
-                f"{whole if len(wanted) == 2**design.k else 'every cell of the fraction'} "
-                f"({len(present)} of {len(wanted)} are there)"
-            )
+def _levels(factor: str, column: Sequence[str], baseline: Mapping[str, object], source: str) -> tuple[str, str]:
+    """A factor's baseline and its treatment, given its level in every row."""
+    found = list(dict.fromkeys(column))
+    if len(found) != 2:
+        some = ", ".join(found[:5]) + (", …" if len(found) > 5 else "")
+        remedy = "keep the rows of two" if len(found) > 2 else "add the other's rows, or leave it out"
+        raise TakeoffError(
+            f"{source}: column {factor} has {len(found)} level{'s' * (len(found) > 1)} ({some}); "
+            f"valid: two, a baseline and a treatment: {remedy}"
+        )
+    first = level_text(baseline.get(factor, found[0]))
+    if first not in found:
+        raise TakeoffError(f"{source}: column {factor}: baseline {first} is not in it; {choices(first, found)}")
+    return first, found[1 - found.index(first)]

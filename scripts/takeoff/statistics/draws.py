@@ -1,26 +1,16 @@
 """The largest of k values drawn without replacement: what a search of k trials finds."""
 
 import numpy as np
-import pandas as pd
 from scipy.special import gammaln
 
 from takeoff.statistics.contrasts import Floats
 
-COLUMNS = ("n_runs", "best", "best_low", "best_high")
-
 
 def best_of(values: Floats, draws: np.ndarray) -> tuple[Floats, Floats, Floats]:
-    """The largest of k of n values drawn without replacement: its mean, and its 5% and 95% quantiles.
+    """The largest of k of the `values`, (n,), drawn without replacement: its mean, and its 5% and 95% quantiles.
 
-    Sorted upwards, the i-th value (from 1) is the largest of k with probability C(i−1, k−1) / C(n, k).
-
-    Args:
-        values: (n,).
-        draws: the numbers k, (m,), each from 1 to n.
-
-    Returns:
-        Three arrays, (m,).
-
+    Sorted upwards, the i-th value (from 1) is the largest of k with probability C(i−1, k−1) / C(n, k). `draws` are the
+    numbers k, (m,), each from 1 to n; the three results are (m,) too.
     """
     ascending = np.sort(values)
     n, i, k = len(values), np.arange(1, len(values) + 1), np.asarray(draws)[:, None]
@@ -29,14 +19,8 @@ def best_of(values: Floats, draws: np.ndarray) -> tuple[Floats, Floats, Floats]:
     share = np.exp(logs)
     share /= share.sum(axis=1, keepdims=True)
     below = np.cumsum(share, axis=1)
-    quantiles = [ascending[(below < q - 1e-12).sum(axis=1)] for q in (0.05, 0.95)]
-    return share @ ascending, quantiles[0], quantiles[1]
-
-
-def search_table(values: Floats) -> pd.DataFrame:
-    """The best of 1, 2, … n of the `values`, (n,), drawn without replacement: a row per number, `COLUMNS`."""
-    draws = np.arange(1, len(values) + 1)
-    return pd.DataFrame(dict(zip(COLUMNS, (draws, *best_of(values, draws)), strict=True)))
+    low, high = (ascending[(below < q - 1e-12).sum(axis=1)] for q in (0.05, 0.95))
+    return share @ ascending, low, high
 
 
 def _log_choose(n: np.ndarray | int, k: np.ndarray | int) -> Floats:

@@ -1,4 +1,6 @@
-"""The effects table of a 2^k design: main, interaction, simple effects and Shapley shares, with intervals."""
+"""The effects of a 2^k design with intervals: main, interaction, simple effects and Shapley shares; and which of them
+are shown to be smaller than a margin.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,32 +10,21 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from scipy import special
 
-from takeoff.errors import TakeoffError
-from takeoff.statistics.contrasts import Floats, interaction_weights, simple_weights
-from takeoff.statistics.corrections import benjamini_hochberg, holm
-from takeoff.statistics.design import Design
-from takeoff.statistics.intervals import mean_interval, pooled_interval
-from takeoff.statistics.shapley import shapley_weights
+from takeoff.common.errors import TakeoffError
+from takeoff.statistics.contrasts import Floats, interaction_weights, shapley_weights, simple_weights
+from takeoff.statistics.design import Design, Responses
+from takeoff.statistics.intervals import Interval, benjamini_hochberg, holm, mean_interval, sign_test
 
 Kind = Literal["main", "interaction", "simple", "shapley"]
-COLUMNS = (
-    "term",
-    "kind",
-    "response",
-    "estimate",
-    "ci_low",
-    "ci_high",
-    "p_value",
-    "p_adjusted",
-    "n_seeds",
-    "n_diverged",
-    "n_censored",
-)
-
-POOLED_COLUMNS = ("term", "kind", "response", "estimate", "ci_low", "ci_high")
+ESTIMATE = ("term", "kind", "response", "estimate", "ci_low", "ci_high")
+COLUMNS = (*ESTIMATE, "p_value", "p_adjusted", "n_seeds", "n_diverged", "n_censored")
+EQUIVALENCE_COLUMNS = (*ESTIMATE, "p_value", "equivalent")
 FAMILIES = ((("main", "interaction"), holm), (("shapley",), holm), (("simple",), benjamini_hochberg))
 """Which kinds are corrected together, and how."""
+ALPHA = 0.05
+"""The error rate of each one-sided test of equivalence; the interval with confidence 1 − 2 × it decides the same."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +40,8 @@ class Contrast:
 def contrasts_of(levels: Mapping[str, tuple[str, str]]) -> list[Contrast]:
     """Every effect of the factors in `levels` (factor → baseline, treatment).
 
-    Main effects, interactions by order, simple effects (none where there is one factor: it is the main
-    effect), and Shapley shares.
+    Main effects, interactions by order, simple effects (none where there is one factor: it is the main effect), and
+    Shapley shares.
     """
     factors, k = list(levels), len(levels)
     found = []
@@ -62,80 +53,66 @@ def contrasts_of(levels: Mapping[str, tuple[str, str]]) -> list[Contrast]:
     for i, factor in enumerate(factors if k > 1 else []):
         others = factors[:i] + factors[i + 1 :]
         for setting in product((0, 1), repeat=k - 1):
-            at = ",".join(
-                f"{other}={levels[other][level]}" for other, level in zip(others, setting, strict=True)
-            )
+            pairs = zip(others, setting, strict=True)
+            at = ",".join(f"{name}={levels[name][level]}" for name, level in pairs)
             found.append(Contrast(f"{factor}@{at}", "simple", simple_weights(k, i, setting)))
-    return found + [
-        Contrast(factor, "shapley", weights)
-        for factor, weights in zip(factors, shapley_weights(k), strict=True)
-    ]
+    shares = zip(factors, shapley_weights(k), strict=True)
+    return found + [Contrast(factor, "shapley", weights) for factor, weights in shares]
 
 
 def effects_table(
     design: Design,
-    responses: Mapping[str, ArrayLike],
+    responses: Responses,
     diverged: ArrayLike | None = None,
-    confidence: float = 0.95,
     contrasts: Sequence[Contrast] | None = None,
-    censored: Mapping[str, ArrayLike] | None = None,
+    censored: Responses | None = None,
 ) -> pd.DataFrame:
     """Every effect on every response, in the response's units: a row each, with the columns `COLUMNS`.
 
-    Each contrast is taken within seeds, over the seeds that all its cells have (`n_seeds`), and its interval
-    is Student's t over them; with one seed there is none (NaN). A contrast that is the same for every seed
-    has an interval without width, and p = 1/2^(n − 1) if it is not 0, else p = 1. Within each response `p_adjusted` is
-    Holm's over main effects and interactions together (planned), Holm's over Shapley shares, and
-    Benjamini–Hochberg's over simple effects (exploratory). `n_diverged` and `n_censored` count such runs among those
-    compared. What censored runs leave open on one side or on both is infinite there, and p = 1 unless the rest of the
-    interval lies on one side of 0: it counts among those adjusted for.
+    Each contrast is taken within seeds, over the seeds that all its cells have (`n_seeds`). Its interval is Student's
+    95% over them, not adjusted for the number of contrasts; with one seed there is none (NaN). A contrast that is the
+    same for every seed has an interval without width, and p = 1/2^(n − 1) if it is not 0, else p = 1. Within each
+    response `p_adjusted` is Holm's over main effects and interactions together (planned), Holm's over Shapley shares,
+    and Benjamini–Hochberg's over simple effects (exploratory). `n_diverged` and `n_censored` count such runs among
+    those compared. What censored runs leave open on one side or on both is infinite there, and p = 1 unless the rest
+    of the interval lies on one side of 0: it counts among those adjusted for.
 
-    Args:
-        design: of the table that the responses are from.
-        responses: name → values, (rows,), finite.
-        diverged: (rows,) bool; none when left out.
-        confidence: of the intervals; not adjusted for their number.
-        contrasts: which effects; left out, all those of the full design.
-        censored: response → (rows,) bool: where its value is only a lower bound; none when left out.
-
-    Raises:
-        TakeoffError: the cells of a contrast have no seed in common.
-
+    `diverged` are (rows,) bool, and `censored` by response, where its value is only a lower bound: none when left out.
+    `contrasts` are all those of the full design when left out. A TakeoffError says that the cells of one have no seed
+    in common.
     """
-    lost = design.matrix(np.zeros(len(design.cell)) if diverged is None else diverged)
+    lost = design.matrix(0 if diverged is None else diverged)
     contrasts = contrasts_of(design.levels) if contrasts is None else contrasts
     tables = []
     for response, values in responses.items():
-        matrix = design.matrix(values)
-        bounds = design.matrix((censored or {}).get(response, np.zeros(len(design.cell))))
-        rows = [_estimate(design, contrast, matrix, lost, bounds, confidence) for contrast in contrasts]
-        tables.append(_adjusted(pd.DataFrame(rows).assign(response=response)))
-    return pd.concat(tables, ignore_index=True)[list(COLUMNS)]
+        matrix, bounds = design.matrix(values), design.matrix((censored or {}).get(response, 0))
+        rows = [(c.term, c.kind, response, *_estimate(design, c, matrix, lost, bounds)) for c in contrasts]
+        table = pd.DataFrame(rows, columns=list(COLUMNS))
+        for kinds, adjust in FAMILIES:
+            family = table["kind"].isin(kinds)
+            table.loc[family, "p_adjusted"] = adjust(table.loc[family, "p_value"])
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
 
 
-def pooled_table(
-    design: Design, responses: Mapping[str, ArrayLike], contrasts: Sequence[Contrast] | None = None
-) -> pd.DataFrame:
-    """Every effect with the interval that takes all cells as equally noisy: a sensitivity line, never the result.
-
-    A row per effect and response, with the columns `POOLED_COLUMNS`; arguments are those of `effects_table`.
+def _estimate(design: Design, contrast: Contrast, matrix: Floats, lost: Floats, bounds: Floats) -> tuple[float, ...]:
+    """Of a contrast of the responses `matrix`, (seeds, cells), what `effects_table` has from `estimate` on; no
+    `p_adjusted` yet (NaN). Likewise, `lost` is 1 where a run diverged, `bounds` where its response is a lower bound.
     """
-    rows = []
-    for response, values in responses.items():
-        matrix: Floats = design.matrix(values)[:, design.present]
-        for contrast in contrasts_of(design.levels) if contrasts is None else contrasts:
-            found = pooled_interval(matrix, contrast.weights[design.present])
-            rows.append((contrast.term, contrast.kind, response, found.estimate, found.low, found.high))
-    return pd.DataFrame(rows, columns=list(POOLED_COLUMNS))
+    values, paired = seed_values(design, contrast, matrix)
+    estimate, low, high, p_value = mean_interval(values, size=float(np.nanmax(np.abs(matrix))))
+    bounded = bounds[paired].any(axis=0)
+    if np.isfinite(p_value):
+        low = -np.inf if (bounded & (contrast.weights < 0)).any() else low
+        high = np.inf if (bounded & (contrast.weights > 0)).any() else high
+        p_value = 1.0 if np.isinf([low, high]).any() and low <= 0 <= high else p_value
+    counts = (int(runs[paired][:, contrast.weights != 0].sum()) for runs in (lost, bounds))
+    return estimate, low, high, p_value, np.nan, int(paired.sum()), *counts
 
 
 def seed_values(design: Design, contrast: Contrast, matrix: Floats) -> tuple[Floats, np.ndarray]:
-    """A contrast within each seed that all its cells have, and which seeds of the design, (seeds,) bool,
-    these are; `matrix` (seeds, cells) are the responses.
-
-    Raises:
-        TakeoffError: the cells compared have no seed in common.
-
+    """A contrast of the responses `matrix`, (seeds, cells), within each seed that all its cells have; and which seeds
+    of the design these are, (seeds,) bool. A TakeoffError says that its cells have none in common.
     """
     compared = contrast.weights != 0
     paired = np.asarray(np.isfinite(matrix[:, compared]).all(axis=1))
@@ -147,37 +124,45 @@ def seed_values(design: Design, contrast: Contrast, matrix: Floats) -> tuple[Flo
     return matrix[paired][:, compared] @ contrast.weights[compared], paired
 
 
-def _estimate(
-    design: Design, contrast: Contrast, matrix: Floats, lost: Floats, bounds: Floats, confidence: float
-) -> dict[str, object]:
-    """A contrast of the responses `matrix`, (seeds, cells); likewise, `lost` is 1 where the run diverged and `bounds`
-    where its response is a lower bound.
+def equivalence_test(values: ArrayLike, margin: float, size: float | None = None) -> Interval:
+    """The 90% interval of the mean of `values`, (n,), and two one-sided t tests that it lies within ±`margin`
+    (Schuirmann 1987), of which the larger p-value counts.
+
+    Given differences within seeds, these are the paired tests. p < 0.05 where the whole 90% interval is inside the
+    margin, if it has a width. With one value nothing is shown (NaN); without variance the one-sided sign test stands
+    in, 1/2^n inside the margin and 1 outside. What is below `intervals.ROUNDING` times `size`, that of the responses,
+    counts as nothing. The margin is above 0.
     """
-    values, paired = seed_values(design, contrast, matrix)
-    size = float(np.nanmax(np.abs(matrix)))
-    estimate, low, high, p_value = mean_interval(values, confidence, size)
-    bounded = bounds[paired].any(axis=0)
-    if np.isfinite(p_value):
-        low = -np.inf if (bounded & (contrast.weights < 0)).any() else low
-        high = np.inf if (bounded & (contrast.weights > 0)).any() else high
-        p_value = 1.0 if np.isinf([low, high]).any() and low <= 0 <= high else p_value
-    return {
-        "term": contrast.term,
-        "kind": contrast.kind,
-        "estimate": estimate,
-        "ci_low": low,
-        "ci_high": high,
-        "p_value": p_value,
-        "n_seeds": int(paired.sum()),
-        "n_diverged": int(lost[paired][:, contrast.weights != 0].sum()),
-        "n_censored": int(bounds[paired][:, contrast.weights != 0].sum()),
-    }
+    sample = np.asarray(values, dtype=float)
+    n, ones = sample.size, np.ones(sample.size)
+    found = mean_interval(sample, 1 - 2 * ALPHA, size)
+    if n == 1:
+        return found
+    if found.low == found.high:
+        return found._replace(p_value=float(sign_test(n)) / 2 if abs(found.estimate) < margin else 1.0)
+    # The sums are those of statsmodels' DescrStatsW, to the last bit.
+    mean = sample @ ones / n
+    error = np.sqrt((sample - mean) ** 2 @ ones / n) / np.sqrt(n - 1)
+    return found._replace(p_value=float(special.stdtr(n - 1, (abs(mean) - margin) / error)))
 
 
-def _adjusted(table: pd.DataFrame) -> pd.DataFrame:
-    """The effects on one response, with `p_adjusted` within each family."""
-    table["p_adjusted"] = np.nan
-    for kinds, adjust in FAMILIES:
-        family = table["kind"].isin(kinds)
-        table.loc[family, "p_adjusted"] = adjust(table.loc[family, "p_value"])
-    return table
+def equivalence_table(
+    design: Design, responses: Responses, margin: float, contrasts: Sequence[Contrast]
+) -> pd.DataFrame:
+    """Every main and simple effect among `contrasts`, on every response, against `margin`: interactions and shares
+    follow from these. A row each, with the columns `EQUIVALENCE_COLUMNS`.
+
+    `equivalent` reads `equivalent`, or `not shown`: which is not the same as different. Neither p-values nor intervals
+    are adjusted for their number. The `margin`, above 0, is in the responses' units: what would be too small to matter.
+    The other arguments and errors are those of `effects_table`.
+    """
+    rows = []
+    for response, column in responses.items():
+        matrix = design.matrix(column)
+        size = float(np.nanmax(np.abs(matrix)))
+        for contrast in contrasts:
+            if contrast.kind in {"main", "simple"}:
+                found = equivalence_test(seed_values(design, contrast, matrix)[0], margin, size)
+                verdict = "equivalent" if found.p_value < ALPHA else "not shown"
+                rows.append((contrast.term, contrast.kind, response, *found, verdict))
+    return pd.DataFrame(rows, columns=list(EQUIVALENCE_COLUMNS))

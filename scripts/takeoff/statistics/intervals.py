@@ -1,11 +1,14 @@
-"""Intervals: Student t over seeds, its bands along curves, the pooled-error interval, Clopper–Pearson."""
+"""Intervals: Student t over seeds, its bands along curves, the pooled-error interval, Clopper–Pearson; and the
+corrections of p-values for many contrasts: Holm for planned ones, Benjamini–Hochberg for exploratory ones.
+"""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import special
 
-from takeoff.statistics import student
 from takeoff.statistics.contrasts import Floats
 
 ROUNDING = 1e-12
@@ -20,6 +23,10 @@ class Interval(NamedTuple):
     high: float
     p_value: float
 
+    def named(self, name: str) -> dict[str, float]:
+        """The estimate and the interval as columns of a table: `name`, `name_low`, `name_high`."""
+        return {name: self.estimate, f"{name}_low": self.low, f"{name}_high": self.high}
+
 
 class Band(NamedTuple):
     """A mean at each point, its interval, and how many values it is of: each (points,)."""
@@ -31,16 +38,12 @@ class Band(NamedTuple):
 
 
 def mean_interval(values: ArrayLike, confidence: float = 0.95, size: float | None = None) -> Interval:
-    """The Student t interval of the mean of `values`, (n,), one per seed; given differences, the paired
-    interval.
+    """The Student t interval of the mean of `values`, (n,), one per seed; given differences, the paired interval.
 
     With one value there is no interval (NaN). Without variance the interval has no width, which says only that, and p
     is that of the sign test, 1/2^(n − 1), where the mean is not 0, else 1. `size` is that of the responses which the
-    values are differences of: what is below `ROUNDING` times it counts as nothing.
-
-    Raises:
-        ValueError: there is no value, or one is not finite.
-
+    values are differences of: what is below `ROUNDING` times it counts as nothing. No value, or one that is not finite,
+    is a ValueError.
     """
     sample = np.asarray(values, dtype=float)
     if sample.ndim != 1 or not sample.size or not np.isfinite(sample).all():
@@ -52,10 +55,10 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95, size: float | Non
         return Interval(mean, np.nan, np.nan, np.nan)
     if np.ptp(sample) <= nothing:
         return Interval(mean, mean, mean, 1.0 if mean == 0 else float(sign_test(sample.size)))
-    # By a power of two, which rounds nothing: the squares of very small values would be 0.
+    # Scaling by a power of two rounds nothing; without it the squares of very small values would be 0.
     exponent = np.frexp(np.abs(sample).max())[1]
     deviation = np.ldexp(np.ldexp(sample, -exponent).std(ddof=1), exponent)
-    return _student(mean, float(deviation / np.sqrt(sample.size)), sample.size - 1, confidence)
+    return _t_interval(mean, float(deviation / np.sqrt(sample.size)), sample.size - 1, confidence)
 
 
 def sign_test(n: ArrayLike) -> Floats:
@@ -63,8 +66,8 @@ def sign_test(n: ArrayLike) -> Floats:
     return np.asarray(0.5 ** (np.asarray(n, dtype=float) - 1))
 
 
-def mean_band(samples: ArrayLike, confidence: float = 0.95) -> Band:
-    """Student t intervals of the mean at each point of `samples`, (points, n), over what is finite there."""
+def mean_band(samples: ArrayLike) -> Band:
+    """Student's 95% intervals of the mean at each point of `samples`, (points, n), over what is finite there."""
     values = np.asarray(samples, dtype=float)
     finite = np.isfinite(values)
     n = finite.sum(axis=1)
@@ -72,28 +75,18 @@ def mean_band(samples: ArrayLike, confidence: float = 0.95) -> Band:
         mean = np.where(finite, values, 0).sum(axis=1) / n
         squares = np.where(finite, values - mean[:, None], 0) ** 2
         error = np.sqrt(squares.sum(axis=1) / (n - 1) / n)
-        half = np.where(n > 1, student.quantile((1 + confidence) / 2, np.maximum(n - 1, 1)) * error, np.nan)
+        half = np.where(n > 1, special.stdtrit(np.maximum(n - 1, 1), 0.975) * error, np.nan)
     return Band(mean, mean - half, mean + half, n)
 
 
-def pooled_interval(responses: ArrayLike, weights: ArrayLike, confidence: float = 0.95) -> Interval:
-    """The interval of an effect from the pooled ANOVA error of all cells: a sensitivity line, never the
-    result.
+def pooled_interval(responses: ArrayLike, weights: ArrayLike) -> Interval:
+    """The 95% interval of an effect from the pooled ANOVA error of all cells: a sensitivity line, never the result.
 
-    It takes runs as independent and all cells as equally noisy; where they are not, its coverage is off in
-    either direction.
-
-    Args:
-        responses: (seeds, cells), NaN where a cell has no run with that seed.
-        weights: (cells,), as `contrasts` and `shapley` make them.
-        confidence: of the interval.
-
+    It takes runs as independent and all cells as equally noisy; where they are not, its coverage is off in either
+    direction. `responses` are (seeds, cells), NaN where there is no run; `weights` (cells,), as `contrasts` makes them.
     """
-    values = np.asarray(responses, dtype=float)
-    weight = np.asarray(weights, dtype=float)
+    values, weight = np.asarray(responses, dtype=float), np.asarray(weights, dtype=float)
     n = np.isfinite(values).sum(axis=0)
-    if (n == 0).any():
-        raise ValueError("a cell has no run")
     means = np.nanmean(values, axis=0)
     freedom = int(n.sum() - n.size)
     estimate = float(weight @ means)
@@ -103,23 +96,41 @@ def pooled_interval(responses: ArrayLike, weights: ArrayLike, confidence: float 
     error = float(np.sqrt(variance * (weight**2 / n).sum()))
     if error == 0:
         return Interval(estimate, estimate, estimate, float(estimate == 0))
-    return _student(estimate, error, freedom, confidence)
+    return _t_interval(estimate, error, freedom, 0.95)
 
 
-def proportion_interval(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
-    """The exact interval of a proportion (Clopper & Pearson 1934).
-
-    Raises:
-        ValueError: there is no trial, or there are more successes than trials.
-
-    """
+def proportion_interval(successes: int, trials: int) -> tuple[float, float]:
+    """The exact 95% interval of a proportion (Clopper & Pearson 1934) of one trial or more."""
     from scipy import stats
 
-    interval = stats.binomtest(successes, trials).proportion_ci(confidence, method="exact")
+    interval = stats.binomtest(successes, trials).proportion_ci(0.95, method="exact")
     return float(interval.low), float(interval.high)
 
 
-def _student(estimate: float, error: float, freedom: int, confidence: float) -> Interval:
-    half = float(student.quantile((1 + confidence) / 2, freedom)) * error
-    p_value = 2 * float(student.tail(abs(estimate) / error, freedom))
+def _t_interval(estimate: float, error: float, freedom: int, confidence: float) -> Interval:
+    half = float(special.stdtrit(freedom, (1 + confidence) / 2)) * error
+    p_value = 2 * float(special.stdtr(freedom, -abs(estimate) / error))
     return Interval(estimate, estimate - half, estimate + half, p_value)
+
+
+def holm(p_values: ArrayLike) -> Floats:
+    """Adjusted p-values that bound the chance of any false discovery (Holm 1979); NaN stays and does not count.
+
+    They are those of statsmodels' `multipletests` to the last bit, as are those of `benjamini_hochberg`.
+    """
+    return _adjusted(p_values, lambda p: np.maximum.accumulate(p * np.arange(p.size, 0, -1)))
+
+
+def benjamini_hochberg(p_values: ArrayLike) -> Floats:
+    """Adjusted p-values that bound the share of false discoveries (Benjamini & Hochberg 1995); NaN as in `holm`."""
+    # SciPy's false_discovery_control multiplies by n / rank, which differs in the last bit.
+    return _adjusted(p_values, lambda p: np.minimum.accumulate((p / (np.arange(1, p.size + 1) / p.size))[::-1])[::-1])
+
+
+def _adjusted(p_values: ArrayLike, adjust: Callable[[Floats], Floats]) -> Floats:
+    """What `adjust` makes of the finite p-values in ascending order, at most 1, in the order given."""
+    adjusted = np.array(p_values, dtype=float)
+    finite = np.flatnonzero(np.isfinite(adjusted))
+    ascending = finite[np.argsort(adjusted[finite])]
+    adjusted[ascending] = np.minimum(adjust(adjusted[ascending]), 1)
+    return adjusted

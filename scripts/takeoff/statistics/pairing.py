@@ -1,20 +1,22 @@
-"""What common random numbers bought: how alike the same seeds make the cells, and what that saves."""
+"""What common random numbers bought: how alike the same seeds make the cells, what that saves, and the intervals that
+take every run as independent.
+"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from takeoff.statistics.design import Design
-from takeoff.statistics.effects import Contrast, contrasts_of
+from takeoff.statistics.design import Design, Responses
+from takeoff.statistics.effects import ESTIMATE, Contrast
+from takeoff.statistics.intervals import pooled_interval
 
 COLUMNS = ("response", "quantity", "term", "value")
 
 
 def mean_correlation(responses: ArrayLike) -> float:
-    """The mean, over pairs of cells, of their correlation over seeds; `responses` (seeds, cells), NaN where
-    absent.
+    """The mean, over pairs of cells, of their correlation over seeds; `responses` (seeds, cells), NaN where absent.
 
     A pair counts where three seeds or more are in both cells and both vary; NaN where no pair does.
     """
@@ -31,8 +33,8 @@ def mean_correlation(responses: ArrayLike) -> float:
 def variance_ratio(responses: ArrayLike, weights: ArrayLike) -> float:
     """An effect's variance over paired seeds, over what it would be with independent seeds in every cell.
 
-    Below 1 pairing narrowed the interval. `responses` (seeds, cells), NaN where absent; `weights` (cells,).
-    NaN where fewer than two seeds are in all the cells compared, or nothing varies.
+    Below 1 pairing narrowed the interval. `responses` (seeds, cells), NaN where absent; `weights` (cells,). NaN where
+    fewer than two seeds are in all the cells compared, or nothing varies.
     """
     weight = np.asarray(weights, dtype=float)
     values = np.asarray(responses, dtype=float)[:, weight != 0]
@@ -44,23 +46,31 @@ def variance_ratio(responses: ArrayLike, weights: ArrayLike) -> float:
     return float((values @ weight).var(ddof=1)) / unpaired if unpaired > 0 else float("nan")
 
 
-def pairing_table(
-    design: Design, responses: Mapping[str, ArrayLike], contrasts: Sequence[Contrast] | None = None
-) -> pd.DataFrame:
+def pairing_table(design: Design, responses: Responses, contrasts: Sequence[Contrast]) -> pd.DataFrame:
     """Tidy: `response`, `quantity` (`mean_correlation`, `variance_ratio`), `term` (of a ratio: a main effect), `value`.
 
-    Args:
-        design: of the table that the responses are from.
-        responses: name → values, (rows,), finite.
-        contrasts: which effects; left out, all those of the full design.
-
+    The arguments are those of `effects.effects_table`.
     """
     rows = []
     for response, values in responses.items():
         matrix = design.matrix(values)[:, design.present]
         rows.append((response, "mean_correlation", "", mean_correlation(matrix)))
-        for contrast in contrasts_of(design.levels) if contrasts is None else contrasts:
+        for contrast in contrasts:
             if contrast.kind == "main":
                 ratio = variance_ratio(matrix, contrast.weights[design.present])
                 rows.append((response, "variance_ratio", contrast.term, ratio))
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def pooled_table(design: Design, responses: Responses, contrasts: Sequence[Contrast]) -> pd.DataFrame:
+    """Every effect with the interval that takes all cells as equally noisy: a sensitivity line, never the result.
+
+    A row per effect and response, with the columns `ESTIMATE`; arguments are those of `effects.effects_table`.
+    """
+    rows = [
+        (c.term, c.kind, response, *pooled_interval(matrix, c.weights[design.present])[:3])
+        for response, values in responses.items()
+        for matrix in [design.matrix(values)[:, design.present]]
+        for c in contrasts
+    ]
+    return pd.DataFrame(rows, columns=list(ESTIMATE))

@@ -4,23 +4,34 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
-from takeoff.errors import TakeoffError
+from takeoff.common.errors import TakeoffError
+from takeoff.common.tables import check_rows, flags, numbers
 from takeoff.statistics.contrasts import Floats
-from takeoff.statistics.tables import first_rows, flags, numbers
-from takeoff.statistics.transforms import log_odds
 
 GAP = "generalisation_gap"
 LOG_ODDS = "_log_odds"
+NEAREST = 5e-5
+"""The nearest to 0 and 1 that accuracies are taken to be where the number of images is unknown: half of 1 / 10,000."""
+
+
+def log_odds(accuracy: ArrayLike, images: int | None = None) -> Floats:
+    """ln(p / (1 − p)) of accuracies p, fractions of `images`, in which floors and ceilings bend effects less.
+
+    Accuracies nearer to 0 or 1 than half an image, which no other count of images gives, are pulled in to it. A value
+    that is not between 0 and 1 is a ValueError.
+    """
+    p = np.asarray(accuracy, dtype=float)
+    if not ((p >= 0) & (p <= 1)).all():
+        raise ValueError("accuracies are fractions between 0 and 1")
+    nearest = NEAREST if images is None else 0.5 / images
+    p = np.clip(p, nearest, 1 - nearest)
+    return np.asarray(np.log(p / (1 - p)))
 
 
 def with_log_odds(names: Sequence[str]) -> list[str]:
-    """`names`, and after each accuracy among them its log-odds.
-
-    Raises:
-        TakeoffError: there is no accuracy among them.
-
-    """
+    """`names`, and after each accuracy among them its log-odds; a TakeoffError where there is none among them."""
     accuracies = [name for name in names if name.endswith("accuracy")]
     if not accuracies:
         raise TakeoffError(
@@ -39,53 +50,30 @@ def responses_of(
 ) -> dict[str, Floats]:
     """The responses `names` of every row of `runs`, each (rows,).
 
-    A name is a column's, or `generalisation_gap` (train_accuracy − test_accuracy), or `COLUMN_log_odds`.
-
-    Args:
-        runs: a row per run.
-        names: which responses.
-        images: of how many images accuracies are fractions, for their log-odds.
-        chance: the accuracy that diverged runs without a finite one count as.
-        source: where the table was read from, for messages.
-
-    Raises:
-        TakeoffError: a column is absent, or holds something that is no finite number.
-
+    A name is a column's, or `generalisation_gap` (train_accuracy − test_accuracy), or `COLUMN_log_odds`, of accuracies
+    that are fractions of `images`. Diverged runs without a finite accuracy count as `chance`. A column that is absent,
+    or holds something that is no finite number, is a TakeoffError, which names the `source` of the table.
     """
     return {name: _response(runs, name, images, chance, source) for name in dict.fromkeys(names)}
 
 
 def _response(runs: pd.DataFrame, name: str, images: int | None, chance: float | None, source: str) -> Floats:
-    if name in runs:
+    if name == GAP and name not in runs:
+        train, test = (_finite(runs, f"{part}_accuracy", chance, source) for part in ("train", "test"))
+        return train - test
+    if name in runs or not name.endswith(LOG_ODDS):
         return _finite(runs, name, chance, source)
-    if name == GAP:
-        return _finite(runs, "train_accuracy", chance, source) - _finite(
-            runs, "test_accuracy", chance, source
-        )
-    if name.endswith(LOG_ODDS):
-        column = name.removesuffix(LOG_ODDS)
-        accuracy = _finite(runs, column, chance, source)
-        outside = np.flatnonzero((accuracy < 0) | (accuracy > 1))
-        if outside.size:
-            raise TakeoffError(
-                f"{source}: column {column}: {first_rows(outside)}: {accuracy[outside[0]]:g} has no "
-                "log-odds; valid: accuracies as fractions between 0 and 1"
-            )
-        return log_odds(accuracy, images)
-    return _finite(runs, name, chance, source)
+    column = name.removesuffix(LOG_ODDS)
+    accuracy = _finite(runs, column, chance, source)
+    wrong = "has no log-odds; valid: accuracies as fractions between 0 and 1"
+    check_rows((accuracy >= 0) & (accuracy <= 1), accuracy, f"{source}: column {column}", wrong)
+    return log_odds(accuracy, images)
 
 
 def _finite(runs: pd.DataFrame, name: str, chance: float | None, source: str) -> Floats:
     values = numbers(runs, name, source)
-    bad = ~np.isfinite(values)
     if chance is not None and name.endswith("accuracy"):
-        diverged = flags(runs, "diverged", source)
-        values = np.where(bad & diverged, chance, values)
-        bad &= ~diverged
-    if bad.any():
-        rows = np.flatnonzero(bad)
-        raise TakeoffError(
-            f"{source}: column {name}: {first_rows(rows)}: {values[rows[0]]} is no result; valid: a finite "
-            "number in every row (a diverged run's accuracy counts as chance: --chance says what that is)"
-        )
+        values = np.where(~np.isfinite(values) & flags(runs, "diverged", source), chance, values)
+    wrong = "is no result; valid: a finite number in every row (--chance says what a diverged run's accuracy counts as)"
+    check_rows(np.isfinite(values), values, f"{source}: column {name}", wrong)
     return values

@@ -20,7 +20,7 @@ class _Arm(Settings):
     """Images that the arm may see, validation included; None: every training image of the dataset."""
     seeds: tuple[int, ...] | None = None
     """Seeds of its final runs; None: the study's."""
-    lender: str | None = None
+    choice_from: str | None = None
     """The arm, tuned itself, whose choice this one takes instead of tuning."""
 
 
@@ -30,8 +30,8 @@ class Arm(_Arm):
     network: Network
     recipe: Recipe
     learning_rate: float | None = None
-    """A fixed rate: the arm is not tuned. With a lender, whose runs count where it has that very rate."""
-    rates: tuple[float, ...] | None = None
+    """A fixed rate: the arm is not tuned. Where `choice_from` names an arm that has the same rate, its runs count."""
+    learning_rates: tuple[float, ...] | None = None
     """The grid that the rate is chosen from; None: the study's."""
     tuning_seeds: int | None = None
     """On how many seeds each rate is tried, more than the study's number; None: just that."""
@@ -43,7 +43,7 @@ class Arm(_Arm):
     @property
     def tuned(self) -> bool:
         """Whether the arm's own runs choose its rate."""
-        return self.learning_rate is None and self.lender is None
+        return self.learning_rate is None and self.choice_from is None
 
     @property
     def levels(self) -> dict[str, Any]:
@@ -89,13 +89,10 @@ def make_arm(
 
     Args:
         study: gives every setting that is not named here.
-        levels: factor → level; `train_samples` among them.
+        levels: factor → level; `train_samples` among them. One that does not exist is a ValueError of pydantic's.
         network: settings that are no factors: family, depth.
         recipe: settings of training that differ.
-        more: other fields of the arm: seeds, lender, learning_rate, rates, target, probed.
-
-    Raises:
-        ValueError: a factor or a level that does not exist (pydantic's own error, which names both).
+        more: other fields of the arm: seeds, choice_from, learning_rate, learning_rates, target, probed.
 
     """
     changes = {k: v for k, v in levels.items() if FACTORS[k] is Network} | dict(network or {})
@@ -116,17 +113,11 @@ def make_classical(
     learner: Learner,
     train_samples: int | str | None = None,
     seeds: tuple[int, ...] | None = None,
-    lender: str | None = None,
+    choice_from: str | None = None,
 ) -> ClassicalArm:
     """The arm of an older method; without `train_samples` on all the images that the study allows."""
-    arm = ClassicalArm(
-        name="unnamed",
-        features=features,
-        learner=learner,
-        train_samples=_samples(study, train_samples),
-        seeds=seeds,
-        lender=lender,
-    )
+    more: dict[str, Any] = {"train_samples": _samples(study, train_samples), "seeds": seeds}
+    arm = ClassicalArm(name="unnamed", features=features, learner=learner, choice_from=choice_from, **more)
     return arm.model_copy(update={"name": "+".join([arm.method, *_size_word(study, arm)])})
 
 
@@ -146,8 +137,8 @@ def tuning_seeds_of(study: Study, arm: Arm) -> list[int]:
     return list(range(TUNING_SEED, TUNING_SEED + (arm.tuning_seeds or study.tuning.seeds)))
 
 
-def _samples(study: Study, asked: Level | None) -> int | None:
-    samples = study.dataset.train_samples if asked is None else asked
+def _samples(study: Study, given: Level | None) -> int | None:
+    samples = study.dataset.train_samples if given is None else given
     return None if samples == "all" else int(samples)
 
 
@@ -163,17 +154,12 @@ def arm_name(study: Study, arm: Arm) -> str:
         parts.append("response-norm")
     if (network.family, network.depth) != (study.network.family, study.network.depth):
         parts.append(f"{network.family}{network.depth or ''}")
-    for key in ("pooling", "initialisation"):
-        if getattr(network, key) != getattr(study.network, key):
-            parts.append(getattr(network, key))
-    if network.width != study.network.width:
-        parts.append(f"width{_plain(network.width)}")
-    if recipe.augmentation != study.recipe.augmentation:
-        parts.append("unaugmented" if recipe.augmentation == "none" else recipe.augmentation)
-    for key, short in _RECIPE_WORDS.items():
-        if getattr(recipe, key) != getattr(study.recipe, key):
-            value = getattr(recipe, key)
-            parts.append(f"{short}{value if isinstance(value, str) else _plain(value)}")
+    usual = study.network.model_dump() | study.recipe.model_dump()
+    own = network.model_dump() | recipe.model_dump()
+    for key, word in _WORDS.items():
+        if own[key] != usual[key]:
+            unaugmented = (key, own[key]) == ("augmentation", "none")
+            parts.append("unaugmented" if unaugmented else word + _plain(own[key]))
     if arm.learning_rate is not None:
         parts.append(f"rate{_plain(arm.learning_rate)}")
     if arm.target is not None:
@@ -185,14 +171,18 @@ def _size_word(study: Study, arm: AnyArm) -> list[str]:
     return [] if arm.train_samples in {None, study.dataset.train_samples} else [f"n{arm.train_samples}"]
 
 
-def _plain(number: float) -> str:
+def _plain(value: Any) -> str:
     """A number in full, without a needless `.0`: different settings must have different names."""
-    return repr(number).removesuffix(".0")
+    return value if isinstance(value, str) else repr(value).removesuffix(".0")
 
 
-_RECIPE_WORDS = {
+_WORDS = {
+    "pooling": "",
+    "initialisation": "",
+    "width": "width",
+    "augmentation": "",
     "epochs": "epochs",
-    "epoch_images": "of",
+    "epoch_images": "images",
     "batch_size": "batch",
     "momentum": "momentum",
     "weight_decay": "decay",
@@ -200,12 +190,13 @@ _RECIPE_WORDS = {
     "warmup_epochs": "warmup",
     "keep": "",
 }
+"""What stands before the value of a setting that differs from the study's; settings that are not here are above."""
 
 
 def distinct(arms: Iterable[AnyArm]) -> list[AnyArm]:
-    """Each arm once, in the order met: an arm that several experiments want is one arm, with all seeds asked for.
+    """Each arm once, in the order met: an arm that several experiments want is one arm, with all seeds wanted.
 
-    Where one tunes it and another would take a lender's choice, it is tuned.
+    Where one experiment tunes it and another would take another arm's choice, it is tuned.
 
     Raises:
         ValueError: two arms of one name differ otherwise.
@@ -221,12 +212,12 @@ def _merged(one: AnyArm, other: AnyArm) -> AnyArm:
     seeds = None
     if one.seeds is not None and other.seeds is not None:
         seeds = tuple(sorted({*one.seeds, *other.seeds}))
-    lender = one.lender if other.lender is not None else None
-    shared: dict[str, Any] = {"seeds": seeds, "lender": lender}
+    choice_from = one.choice_from if other.choice_from is not None else None
+    shared: dict[str, Any] = {"seeds": seeds, "choice_from": choice_from}
     if isinstance(one, Arm) and isinstance(other, Arm):
         shared["probed"] = one.probed or other.probed
         # Where one has the study's grid and the other its own, it is tuned on its own.
-        shared["rates"] = tuple(sorted({*(one.rates or ()), *(other.rates or ())})) or None
+        shared["learning_rates"] = tuple(sorted({*(one.learning_rates or ()), *(other.learning_rates or ())})) or None
         shared["tuning_seeds"] = max((n for n in (one.tuning_seeds, other.tuning_seeds) if n), default=None)
     merged = one.model_copy(update=shared)
     if merged != other.model_copy(update=shared):

@@ -1,46 +1,40 @@
 """Reading a study or the machine's configuration from YAML, with one message for whatever is wrong."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from takeoff.errors import TakeoffError, choices
+from takeoff.common.errors import TakeoffError, choices
+from takeoff.common.places import configured, configured_names
 from takeoff.study.arms import make_arm
-from takeoff.study.model import FACTORS, Level, Study
+from takeoff.study.model import Dataset, Level, Study
+from takeoff.study.settings import FACTORS
 
 Model = TypeVar("Model", bound=BaseModel)
-STUDIES = Path(__file__).parents[3] / "config" / "studies"
 
 
-def study_path(name_or_path: str, folder: Path = STUDIES) -> Path:
-    """The file of a study, given its name in `config/studies` or a path.
+def study_path(name_or_path: str) -> Path:
+    """The file of a study, given a path or its name in `config/studies`: the working directory's own, or else ours.
 
-    Raises:
-        TakeoffError: there is no such study.
-
+    Raises TakeoffError where there is no such study.
     """
     path = Path(name_or_path)
     if path.suffix in {".yaml", ".yml", ".json"}:
         if not path.is_file():
             raise TakeoffError(f"study={name_or_path}: there is no such file")
         return path
-    if (folder / f"{name_or_path}.yaml").is_file():
-        return folder / f"{name_or_path}.yaml"
-    known = sorted(p.stem for p in folder.glob("*.yaml"))
-    raise TakeoffError(
-        f"study={name_or_path}: no such study; {choices(name_or_path, known)}, or a path to a file"
-    )
+    path = configured(f"studies/{name_or_path}.yaml")
+    if not path.is_file():
+        known = choices(name_or_path, configured_names("studies"))
+        raise TakeoffError(f"study={name_or_path}: no such study; {known}, or a path to a file")
+    return path
 
 
 def load_study(path: Path) -> Study:
-    """The study in `path`, its factors' levels checked.
-
-    Raises:
-        TakeoffError: the file cannot be read, or a key, a level or a value is wrong.
-
-    """
+    """The study in `path`; TakeoffError where it cannot be read, or a key, a level or a value is wrong."""
     study = check(Study, read_yaml(path), path)
     for name, factor in study.factors.items():
         if name not in FACTORS:
@@ -51,31 +45,19 @@ def load_study(path: Path) -> Study:
 
 
 def _check_level(study: Study, path: Path, factor: str, role: str, level: Level) -> None:
-    key = f"factors.{factor}.{role}"
-    if factor == "train_samples":
-        allowed = study.dataset.train_samples
-        if level == allowed:
-            return
-        if not isinstance(level, int) or level < 1 or (isinstance(allowed, int) and level > allowed):
-            raise TakeoffError(
-                f"{path}: {key}: {level!r} is not possible; valid: a whole number of images up to "
-                f"dataset.train_samples ({allowed})"
-            )
-        return
+    model = FACTORS[factor] or Dataset
     try:
-        make_arm(study, {factor: level})
+        if model is Dataset:
+            Dataset(**study.dataset.model_dump() | {factor: level})
+        else:
+            make_arm(study, {factor: level})
     except ValidationError as error:
-        message = _describe(error, type(study.network) if FACTORS[factor] is None else FACTORS[factor])
-        raise TakeoffError(f"{path}: {key}: {message.split(': ', 1)[1]}") from None
+        message = _describe(error, model).partition(": ")[2]
+        raise TakeoffError(f"{path}: factors.{factor}.{role}: {message}") from None
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file.
-
-    Raises:
-        TakeoffError: the file is missing, is no YAML, or holds no mapping.
-
-    """
+    """The mapping in a YAML file; TakeoffError where the file is missing, is no YAML, or holds no mapping."""
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
     except OSError as error:
@@ -99,11 +81,9 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 
 
 def check(model: type[Model], content: Any, source: Path | str) -> Model:
-    """Validate `content`, which came from `source`, as `model`.
+    """`content`, which came from `source`, as `model`.
 
-    Raises:
-        TakeoffError: one line naming the file, the key, the value and what would be valid.
-
+    Raises TakeoffError, in a line that names the file, the key, the value and what would be valid.
     """
     try:
         return model.model_validate(content)
@@ -111,7 +91,7 @@ def check(model: type[Model], content: Any, source: Path | str) -> Model:
         raise TakeoffError(f"{source}: {_describe(error, model)}") from None
 
 
-def _describe(error: ValidationError, model: type[BaseModel] | None) -> str:
+def _describe(error: ValidationError, model: type[BaseModel]) -> str:
     """The first error of pydantic's list: the key, what is wrong, the value, what would be valid."""
     details = error.errors(include_url=False)
     first = _most_specific(details)
@@ -132,8 +112,8 @@ def _describe(error: ValidationError, model: type[BaseModel] | None) -> str:
 
 
 def _most_specific(details: list[Any]) -> Any:
-    """The error to tell: of a union's several, the one about a bound that the value breaks."""
-    # A list whose items are wrong counts as too short as well: the items are told.
+    """The error to report: of a union's several, the one about a bound that the value breaks."""
+    # A list whose items are wrong counts as too short as well: the items are reported.
     above = [_location(detail["loc"])[:-1] for detail in details]
     own = [d for d in details if d["type"] != "too_short" or _location(d["loc"]) not in above]
     bounds = [d for d in own if d["type"].startswith(("greater", "less", "too", "string_pattern", "finite"))]
@@ -142,32 +122,22 @@ def _most_specific(details: list[Any]) -> Any:
 
 def _location(location: tuple[int | str, ...]) -> list[int | str]:
     """The path of keys, without pydantic's names for the branches of a union."""
-    names = (
-        "constrained-int",
-        "literal[",
-        "list[",
-        "function-",
-        "int",
-        "float",
-        "str",
-        "dict[",
-        "is-instance",
-    )
-    return [part for part in location if not (isinstance(part, str) and part.startswith(names))]
+    return [part for part in location if not (isinstance(part, str) and part.startswith(_BRANCHES))]
 
 
-def _keys_at(model: type[BaseModel] | None, location: tuple[int | str, ...]) -> list[str]:
-    """The keys that are valid at a place in a nested model."""
+_BRANCHES = tuple("constrained-int literal[ list[ function- int float str dict[ is-instance".split())
+
+
+def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    """The keys that are valid at a place in a nested model; inside a mapping, those of its values' model."""
     for part in location:
-        if model is None or part not in model.model_fields:
-            # Inside a mapping of models: its values' model has the keys.
-            continue
-        annotation = model.model_fields[str(part)].annotation
-        models = [a for a in (annotation, *_nested(annotation)) if isinstance(a, type)]
-        model = next((a for a in models if issubclass(a, BaseModel)), None)
-    return list(model.model_fields) if model else []
+        if part in model.model_fields:
+            model = next(_models(model.model_fields[str(part)].annotation), BaseModel)
+    return list(model.model_fields)
 
 
-def _nested(annotation: Any) -> list[Any]:
-    arguments = list(get_args(annotation))
-    return arguments + [inner for argument in arguments for inner in _nested(argument)]
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models(inner)

@@ -1,19 +1,10 @@
-"""The study: one typed YAML file that says what is asked, of which images, with which networks."""
+"""The study: one typed YAML file that says what is compared, on which images, with which networks."""
 
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from takeoff.study.settings import (
-    FACTORS,
-    Count,
-    LearningRate,
-    Network,
-    Recipe,
-    Resolution,
-    Settings,
-    ascending,
-)
+from takeoff.study.settings import Count, LearningRate, Network, Recipe, Resolution, Settings, ascending
 
 Level = str | int | float
 TUNING_SEED = 1_000_000
@@ -115,6 +106,3 @@ class Study(Settings):
     def tuning_seeds(self) -> list[int]:
         """The seeds that rates are chosen on."""
         return list(range(TUNING_SEED, TUNING_SEED + self.tuning.seeds))
-
-
-__all__ = ["FACTORS", "Budget", "Dataset", "Factor", "Level", "Study", "Tuning"]

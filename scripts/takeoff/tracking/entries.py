@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from takeoff.files import digest_of, sha256_of_file
+from takeoff.common.files import digest_of, sha256_of_file
 
 Key = tuple[str, str, str]
 """Role, arm or experiment, seed: what a run is about, whatever its MLflow id and whatever a user renames it to."""
@@ -44,20 +44,15 @@ class Entry:
     @property
     def parent(self) -> Key | None:
         """The key of the arm that a training belongs to."""
-        return (
-            key_of({**self.tags, "takeoff.role": "arm", "takeoff.seed": ""}) if self.key[0] == "run" else None
-        )
+        role, arm, _ = self.key
+        return ("arm", arm, "") if role == "run" else None
 
     @cached_property
     def digest(self) -> str:
         """Changes when anything changes that would be logged; 'NaN' has a text and no JSON."""
-        return digest_of(
-            [
-                [self.name, self.start, self.end, self.tags, self.params],
-                [[p.key, repr(p.value), p.timestamp, p.step] for p in self.points],
-                {path: sha256_of_file(file) for path, file in self.files.items()},
-            ]
-        )
+        points = [[p.key, repr(p.value), p.timestamp, p.step] for p in self.points]
+        files = {path: sha256_of_file(file) for path, file in self.files.items()}
+        return digest_of([self.name, self.start, self.end, self.tags, self.params, points, files])
 
 
 def key_of(tags: dict[str, str]) -> Key:

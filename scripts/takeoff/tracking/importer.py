@@ -7,10 +7,10 @@ finished last: one that is not was left half-made by an import that was killed, 
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from takeoff.common.machine import ROOT, commit
 from takeoff.tracking.entries import Entry, Key, key_of
 
 if TYPE_CHECKING:
@@ -21,43 +21,25 @@ DIGEST = "takeoff.digest"
 PARENT = "mlflow.parentRunId"
 FINISHED = "FINISHED"
 PAGE = 1000
-"""Runs asked for at a time."""
-
-
-@dataclass
-class Outcome:
-    """What an import did, in runs."""
-
-    created: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    deleted: int = 0
-    gone: list[str] = field(default_factory=list)
-    """Names of the runs deleted because the study has them no longer."""
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """The numbers alone."""
-        return {key: value for key, value in asdict(self).items() if isinstance(value, int)}
+"""Runs read at a time."""
 
 
 class Importer:
-    """Brings one MLflow experiment in step with entries."""
+    """Brings one MLflow experiment in step with entries; `gone` names the runs that the study no longer has."""
 
-    def __init__(
-        self, client: "MlflowClient", experiment_id: str, card: Mapping[str, Any], origin: Mapping[str, str]
-    ) -> None:
-        """The dataset's `card` becomes an input of every run; `origin`, tags of the runs that are made."""
+    def __init__(self, client: "MlflowClient", experiment_id: str, card: Mapping[str, Any]) -> None:
+        """The dataset's `card` becomes an input of every run."""
         self.client = client
         self.experiment_id = experiment_id
         self.inputs = dataset_inputs(card)
-        self.origin = dict(origin)
+        self.origin = origin_tags()
+        self.counts = dict.fromkeys(("created", "updated", "unchanged", "deleted"), 0)
+        self.gone: list[str] = []
 
-    def bring_in_step(self, entries: Iterable[Entry], left: Collection[str] = ()) -> Outcome:
+    def bring_in_step(self, entries: Iterable[Entry], left: Collection[str] = ()) -> None:
         """Log `entries`, parents first, and delete what this command logged once and is among them no longer; runs
         with a role in `left` stay.
         """
-        outcome = Outcome()
         present = {key: runs for key, runs in self._present().items() if key[0] not in left}
         ids: dict[Key, str] = {}
         for entry in entries:
@@ -68,18 +50,15 @@ class Importer:
                 ids[entry.key] = current.info.run_id
                 if parent and current.data.tags.get(PARENT) != parent[PARENT]:
                     self.client.set_tag(current.info.run_id, PARENT, parent[PARENT])
-                outcome.unchanged += 1
+                self.counts["unchanged"] += 1
             else:
                 ids[entry.key] = self._create(entry, parent)
-                finished = any(_whole(run) for run in known)
-                outcome.updated += finished
-                outcome.created += not finished
+                self.counts["updated" if any(map(_whole, known)) else "created"] += 1
             self._delete(run for run in known if run is not current)
         for runs in present.values():
             self._delete(runs)
-            outcome.deleted += len(runs)
-            outcome.gone += [run.info.run_name for run in runs]
-        return outcome
+            self.counts["deleted"] += len(runs)
+            self.gone += [run.info.run_name for run in runs]
 
     def _present(self) -> dict[Key, list["Run"]]:
         """The experiment's runs that this command made, by what they are about; other people's are left alone."""
@@ -118,29 +97,33 @@ def _whole(run: "Run", digest: str | None = None) -> bool:
     return run.info.status == FINISHED and digest in (None, run.data.tags.get(DIGEST))
 
 
+def origin_tags(root: Path = ROOT) -> dict[str, str]:
+    """MLflow's source tags; those about git only where `root` is a git checkout with a commit."""
+    tags = {"mlflow.source.name": "scripts/track.py", "mlflow.source.type": "LOCAL"}
+    if found := commit(root):
+        tags |= {"mlflow.source.git.commit": found[0], "takeoff.dirty": str(found[1]).lower()}
+    return tags
+
+
 def dataset_inputs(card: Mapping[str, Any]) -> list["DatasetInput"]:
     """The training and the test images as MLflow's dataset inputs, each with the digest of both."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     address = next(iter(card.get("addresses") or ()), None)
-    kind, source = (
-        ("http", {"url": address}) if address else ("local", {"uri": (card.get("archive") or {}).get("name")})
-    )
-    about = {
-        key: card[key] for key in ("title", "resolution", "channels", "licence", "citation") if card.get(key)
-    }
-    inputs = []
-    for split, context in (("train", "training"), ("test", "testing")):
-        profile = {
-            "num_rows": card.get("images", {}).get(split),
-            "num_classes": len(card.get("classes", ())),
-        } | about
-        dataset = Dataset(
+    source = {"url": address} if address else {"uri": (card.get("archive") or {}).get("name")}
+    about = ("title", "resolution", "channels", "licence", "citation")
+    profile = {"num_classes": len(card.get("classes", ()))} | {key: card[key] for key in about if card.get(key)}
+
+    def images(split: str) -> Dataset:
+        return Dataset(
             name=f"{card['dataset']}-{card['resolution']}px-{split}",
             digest=card["digest"][:16],
-            source_type=kind,
+            source_type="http" if address else "local",
             source=json.dumps(source),
-            profile=json.dumps(profile),
+            profile=json.dumps({"num_rows": card.get("images", {}).get(split), **profile}),
         )
-        inputs.append(DatasetInput(dataset, [InputTag("mlflow.data.context", context)]))
-    return inputs
+
+    contexts = {"train": "training", "test": "testing"}
+    return [
+        DatasetInput(images(split), [InputTag("mlflow.data.context", context)]) for split, context in contexts.items()
+    ]

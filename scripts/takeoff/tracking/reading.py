@@ -4,133 +4,99 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from takeoff.errors import TakeoffError
-from takeoff.experiments.registry import all_arms, arms_of, enabled, experiment, figures_of
-from takeoff.study.arms import AnyArm, seeds_of
+import pandas as pd
+
+from takeoff.common.errors import TakeoffError
+from takeoff.common.tables import column, read_table
 from takeoff.study.model import Study
+from takeoff.study.planned import AnyPlannedArm, arm_path, read_arm
 from takeoff.study.settings import FACTORS
 from takeoff.tracking.entries import Entry, Point
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-PARAMS = (
-    "method",
-    "family",
-    "depth",
-    *FACTORS,
-    "learning_rate",
-    "epochs",
-    "parameters",
-    "seed",
-    "device",
-    "precision",
-)
-CURVES = (
-    "train_loss",
-    "train_accuracy",
-    "validation_loss",
-    "validation_accuracy",
-    "batch_loss",
-    "learning_rate",
-)
+PARAMS = (*"method family depth learning_rate epochs parameters seed device precision".split(), *FACTORS)
+"""Columns of `runs.parquet` that are params, beside the settings in `arm.json`."""
+CURVES = "train_loss train_accuracy validation_loss validation_accuracy batch_loss learning_rate".split()
 """Metrics with a value per epoch."""
-FINAL = (
-    "test_accuracy",
-    "test_top5_accuracy",
-    "test_loss",
-    "generalisation_gap",
-    "images_per_second",
-    "seconds",
-)
+FINAL = "test_accuracy test_top5_accuracy test_loss generalisation_gap images_per_second seconds".split()
 """Metrics with a value per run. With the curves twelve keys: MLflow draws a chart of each."""
 REQUIRED = {"seed", "run_key", "started_at", "seconds", "diverged", "train_accuracy", "test_accuracy"}
-SUFFIXES = (".svg", ".png", ".csv")
 
 
-def read_entries(
-    study: Study, source: str, results: Path, data: str, *, experiments: bool = True
-) -> list[Entry]:
-    """Everything that `results` holds of `study` (read from `source`), parents before their children.
+def read_entries(study: Study, results: Path, data: str, *, experiments: bool = True) -> list[Entry]:
+    """Everything that `results` holds of the arms in its `plan.csv` and, if so desired, of the study's experiments;
+    parents before their children. `data`, which identifies the images, is a tag of every entry.
 
-    `data`, which identifies the images, is a tag of every entry; without `experiments`, only runs and arms are read.
-    Raises TakeoffError where an arm of the study has no results or a table lacks a column.
+    Raises TakeoffError where an arm has no results, or a table lacks a column.
     """
-    options = enabled(study, source)
     tags = {"takeoff.study": results.absolute().name, "takeoff.data": data}
-    entries = {arm.name: list(_arm_entries(arm, study, results, tags)) for arm in all_arms(study, source)}
-    of_runs = [entry for of_arm in entries.values() for entry in of_arm]
+    names = _read_table(results / "plan.csv", {"arm"})["arm"].unique()
+    arms = {name: read_arm(arm_path(results, name)) for name in names}
+    of_runs = [entry for arm in arms.values() for entry in _arm_entries(arm, study, results, tags)]
     if not experiments:
         return of_runs
-    return [
-        _experiment_entry(
-            name,
-            [f"{name}-{figure}" for figure in figures_of(name, study, options[name])],
-            results,
-            tags,
-            [entry for arm in wanted for entry in entries[arm.name]],
-        )
-        for name, wanted in arms_of(study, source).items()
-    ] + of_runs
+    ends: dict[str, int] = {}
+    for entry in of_runs:
+        for name in arms[entry.tags["takeoff.arm"]].experiments:
+            ends[name] = max(entry.end, ends.get(name, 0))
+    last = max(ends.values(), default=0)
+    return [_experiment_entry(e, results, tags, ends.get(e, last)) for e in study.experiments] + of_runs
 
 
-def _arm_entries(of: AnyArm, study: Study, results: Path, tags: dict[str, str]) -> Iterator[Entry]:
+def _arm_entries(arm: AnyPlannedArm, study: Study, results: Path, tags: dict[str, str]) -> list[Entry]:
     """The arm's entry with the means over its seeds, then one for each seed."""
-    arm, seeds = of.name, seeds_of(study, of)
-    folder = results / "arms" / arm
+    folder = arm_path(results, arm.name).parent
     runs = _read_table(folder / "runs.parquet", REQUIRED)
-    runs = runs[runs["seed"].isin(seeds)].sort_values("seed")
+    runs = runs[runs["seed"].isin(arm.seeds)].sort_values("seed")
     if runs.empty:
-        raise TakeoffError(f"{folder / 'runs.parquet'}: holds no run of the study's seeds {seeds}")
+        raise TakeoffError(f"{folder / 'runs.parquet'}: no run of the seeds {list(arm.seeds)}; train this arm again")
     runs["generalisation_gap"] = runs["train_accuracy"] - runs["test_accuracy"]
     curves = None
     if (folder / "curves.parquet").exists():  # an older method has no epochs
         curves = _read_table(folder / "curves.parquet", {"seed", "epoch", "seconds"})
         curves = curves[curves["seed"].isin(runs["seed"])].sort_values(["seed", "epoch"])
 
-    tags = tags | {"takeoff.arm": arm}
+    tags, settings = tags | {"takeoff.arm": arm.name}, _settings(arm)
     children = []
     for row in runs.to_dict("records"):
-        params = _texts(row, PARAMS)
-        start = _milliseconds(row["started_at"])
+        start, diverged = _milliseconds(row["started_at"]), bool(row["diverged"])
         curve = None if curves is None else curves[curves["seed"] == row["seed"]].set_index("epoch")
-        children.append(Entry(
-            name=f"{arm} seed {row['seed']}",
-            start=start,
-            end=start + round(1000 * row["seconds"]),
-            tags=tags | _texts(row, study.factors) | {
-                "takeoff.role": "run",
-                "takeoff.seed": str(row["seed"]),
-                "takeoff.run_key": str(row["run_key"]),
-                "diverged": _text(bool(row["diverged"])),
-            },
-            params=params,
-            points=_points(row, curve, start, bool(row["diverged"])),
-        ))  # fmt: skip
-
+        own = _tags(role="run", seed=row["seed"], run_key=row["run_key"]) | {"diverged": _text(diverged)}
+        children.append(
+            Entry(
+                name=f"{arm.name} seed {row['seed']}",
+                start=start,
+                end=start + round(1000 * row["seconds"]),
+                tags=tags | _texts(row, study.factors) | own,
+                params=settings | _texts(row, PARAMS),
+                points=_points(row, curve, start, diverged),
+            )
+        )
     shared = {k: v for k, v in children[0].params.items() if all(c.params.get(k) == v for c in children)}
     shared.pop("seed", None)
-    start = min(child.start for child in children)
-    diverged = int(runs["diverged"].sum())
-    yield Entry(
-        name=arm,
+    start, lost = min(child.start for child in children), int(runs["diverged"].sum())
+    own = _tags(role="arm", seeds=len(children), diverged_seeds=lost) | {"diverged": _text(lost > 0)}
+    means = Entry(
+        name=arm.name,
         start=start,
         end=max(child.end for child in children),
-        tags=tags | {k: v for k, v in shared.items() if k in study.factors} | _rate_tags(folder) | {
-            "takeoff.role": "arm",
-            "takeoff.seeds": str(len(children)),
-            "takeoff.diverged_seeds": str(diverged),
-            "diverged": _text(diverged > 0),
-        },
+        tags=tags | _texts(shared, study.factors) | _tuning_tags(folder) | own,
         params=shared,
-        points=_points(_means(runs), None if curves is None else _mean_curve(curves), start, diverged > 0),
-    )  # fmt: skip
-    yield from children
+        points=_points(_means(runs), None if curves is None else _mean_curve(curves), start, lost > 0),
+    )
+    return [means, *children]
 
 
-def _points(row: Mapping[Any, Any], curve: "pd.DataFrame | None", start: int, diverged: bool) -> list[Point]:
+def _settings(arm: AnyPlannedArm) -> dict[str, str]:
+    """Every setting of an arm by its place in `arm.json`: `network.norm`, `recipe.momentum`, `learning_rates`."""
+    flat: dict[str, Any] = {}
+    for key, value in arm.model_dump(mode="json", exclude={"name", "seeds", "experiments"}).items():
+        flat |= {f"{key}.{inner}": v for inner, v in value.items()} if isinstance(value, dict) else {key: value}
+    return _texts(flat, flat)
+
+
+def _points(row: Mapping[Any, Any], curve: pd.DataFrame | None, start: int, diverged: bool) -> list[Point]:
     """A run's metrics: curves by epoch, at the time each epoch ended, and what was measured at the end.
 
     No number where training diverged is a result, and logged as NaN: infinity would flatten MLflow's charts, and
@@ -142,9 +108,7 @@ def _points(row: Mapping[Any, Any], curve: "pd.DataFrame | None", start: int, di
     for key in CURVES:
         if curve is not None and key in curve:
             times = (start + round(1000 * seconds) for seconds in curve["seconds"])
-            points += [
-                Point(key, v, t, epoch) for v, t, epoch in zip(curve[key], times, curve.index, strict=True)
-            ]
+            points += [Point(key, v, t, epoch) for v, t, epoch in zip(curve[key], times, curve.index, strict=True)]
         elif key in row and key not in PARAMS:
             points.append(Point(key, row[key], end, 0))
     kept = []
@@ -157,53 +121,44 @@ def _points(row: Mapping[Any, Any], curve: "pd.DataFrame | None", start: int, di
     return kept
 
 
-def _means(runs: "pd.DataFrame") -> dict[str, float]:
+def _means(runs: pd.DataFrame) -> dict[str, float]:
     """The mean of each metric over the seeds; a seed without a number leaves the arm without one."""
     keys = [key for key in (*FINAL, *CURVES) if key in runs and key not in PARAMS]
     return {key: float(runs[key].astype("float64").mean(skipna=False)) for key in keys}
 
 
-def _mean_curve(curves: "pd.DataFrame") -> "pd.DataFrame":
+def _mean_curve(curves: pd.DataFrame) -> pd.DataFrame:
     """The mean over the seeds at each epoch, and NaN at epochs that a seed did not reach."""
-    import pandas as pd
-
     keys = [key for key in (*CURVES, "seconds") if key in curves]
     wide = curves.pivot(index="epoch", columns="seed", values=keys)
     return pd.DataFrame({key: wide[key].mean(axis=1, skipna=key == "seconds") for key in keys})
 
 
-def _rate_tags(folder: Path) -> dict[str, str]:
+def _tuning_tags(folder: Path) -> dict[str, str]:
     """What tuning says about the arm's learning rate."""
     path = folder / "learning_rate.json"
     rate = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return {
-        f"takeoff.rate_{key}": _text(rate[key]) for key in ("at_edge", "untuned") if rate.get(key) is not None
+    return _tags(**{f"rate_{key}": rate[key] for key in ("at_edge", "untuned") if rate.get(key) is not None})
+
+
+def _experiment_entry(name: str, results: Path, tags: dict[str, str], end: int) -> Entry:
+    """An experiment: its figures and tables, its verdicts, and its effects on test accuracy."""
+    figures = [path for stem in ("claims", f"{name}-*") for path in (results / "figures").glob(f"{stem}.*")]
+    claims = results / "claims.csv"
+    folders = {
+        "figures": [path for path in figures if path.suffix in {".svg", ".png", ".csv"}],
+        "tables": list((results / name).glob("*.csv")),
+        "study": [path for path in (results / "study.json", results / "plan.csv", claims) if path.exists()],
     }
-
-
-def _experiment_entry(
-    name: str, drawn: list[str], results: Path, tags: dict[str, str], entries: list[Entry]
-) -> Entry:
-    """An experiment: its figures and tables, and its effects on test accuracy. It stands after its last run."""
-    end = max(entry.end for entry in entries)
-    figures = (
-        results / "figures" / f"{figure}{suffix}" for figure in ["claims", *drawn] for suffix in SUFFIXES
-    )
-    tables = sorted((results / name).glob("*.csv"))
-    whole = (results / file for file in ("study.json", "plan.csv", "claims.csv"))
-    folders = {"figures": figures, "tables": tables, "study": whole}
+    judged = _read_table(claims, {"experiment", "verdict", "statement"}) if claims.exists() else pd.DataFrame()
+    verdicts = [f"- {row.verdict}: {row.statement}" for row in judged.itertuples() if row.experiment == name]
     return Entry(
         name=name,
         start=end,
         end=end,
-        tags=tags
-        | {
-            "takeoff.role": "experiment",
-            "takeoff.experiment": name,
-            "mlflow.note.content": (experiment(name).__doc__ or "").strip(),
-        },
+        tags=tags | _tags(role="experiment", experiment=name) | {"mlflow.note.content": "\n".join(verdicts)},
         points=[Point(key, value, end, 0) for key, value in _effects(results / name / "effects.csv")],
-        files={f"{folder}/{f.name}": f for folder, files in folders.items() for f in files if f.exists()},
+        files={f"{folder}/{path.name}": path for folder, paths in folders.items() for path in sorted(paths)},
     )
 
 
@@ -214,29 +169,24 @@ def _effects(path: Path) -> Iterator[tuple[str, float]]:
     table = _read_table(path, {"term", "kind", "response", "estimate"})
     for row in table[table["response"] == "test_accuracy"].itertuples():
         suffix = {"main": "", "shapley": "_shapley"}.get(row.kind)
-        if suffix is not None and math.isfinite(row.estimate):
-            yield f"effect/{row.term}{suffix}", float(row.estimate)
+        if suffix is not None and math.isfinite(estimate := float(row.estimate or "nan")):
+            yield f"effect/{row.term}{suffix}", estimate
 
 
-def _read_table(path: Path, required: Iterable[str]) -> "pd.DataFrame":
-    import pandas as pd
-
-    try:
-        table = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
-    except FileNotFoundError:
-        raise TakeoffError(f"{path}: there is no such file; train this arm first") from None
-    except ValueError as error:
-        raise TakeoffError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
-    if missing := sorted(set(required) - set(table.columns)):
-        raise TakeoffError(f"{path}: lacks the columns {', '.join(missing)}")
+def _read_table(path: Path, required: Iterable[str]) -> pd.DataFrame:
+    table = read_table(path)
+    for name in required:
+        column(table, name, str(path))
     return table
 
 
 def _milliseconds(moment: Any) -> int:
-    import pandas as pd
-
     time = pd.Timestamp(moment)
     return round(1000 * (time if time.tzinfo else time.tz_localize("UTC")).timestamp())
+
+
+def _tags(**values: Any) -> dict[str, str]:
+    return {f"takeoff.{key}": _text(value) for key, value in values.items()}
 
 
 def _texts(row: Mapping[Any, Any], keys: Iterable[str]) -> dict[str, str]:

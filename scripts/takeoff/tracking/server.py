@@ -8,17 +8,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from takeoff.errors import TakeoffError
+from takeoff.common.errors import TakeoffError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
-VALID = (
-    "Valid: sqlite:///results/mlflow.db, postgresql://host/database, http://host:5000, or off for no tracking"
-)
+VALID = "Valid: sqlite:///results/mlflow.db, postgresql://host/database, http://host:5000, or off for no tracking"
 PATIENCE = 5
 """Seconds to wait for an answer from an address that may be wrong."""
+SETTINGS = {
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
+}
+"""What MLflow reads from the environment: no chatter, no usage reports, no minutes of retries."""
 GUIDE = (
     "Search for ``tags.`takeoff.role` = 'arm'`` to compare the arms: each has the means over its seeds, and a "
     "run per seed below it (role `run`). The run of an experiment (role `experiment`) has its figures and "
@@ -36,72 +43,57 @@ def without_secrets(uri: str) -> str:
     return re.sub(r"^([\w+.-]+://)(?!/).*@", r"\1", uri).split("?")[0]
 
 
+def _refused(uri: str, problem: str) -> TakeoffError:
+    return TakeoffError(f"tracking_uri={without_secrets(uri)}: {problem}. {VALID}")
+
+
 @contextmanager
 def reported(uri: str) -> Iterator[None]:
-    """Tell what MLflow or its database refuses in one line that names the address, without passwords."""
+    """Report what MLflow or its database refuses in one line that names the address, without passwords."""
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
-    except (MlflowException, SQLAlchemyError, ModuleNotFoundError) as error:
-        raise TakeoffError(
-            f"tracking_uri={without_secrets(uri)}: {_first_line(error, uri)}. {VALID}"
-        ) from None
+    except ModuleNotFoundError as error:
+        raise _refused(uri, f"needs the Python package {error.name}, which is not installed here") from None
+    except (MlflowException, SQLAlchemyError) as error:
+        raise _refused(uri, _first_line(error, uri)) from None
 
 
 def _first_line(error: Exception, uri: str) -> str:
-    if isinstance(error, ModuleNotFoundError):
-        return f"needs the Python package {error.name}, which is not installed here"
     text = (str(error).strip() or type(error).__name__).splitlines()[0].replace(uri, without_secrets(uri))
-    secrets = re.findall(r"^[\w+.-]+://[^/]*?:(.+)@", uri) + re.findall(r"\?(.+)$", uri)
-    for secret in secrets:
-        text = text.replace(secret, "…")
+    for secret in re.findall(r"^[\w+.-]+://[^/]*?:(.+)@", uri) + re.findall(r"\?(.+)$", uri):
+        text = text.replace(secret, "***")
     return text[:300].rstrip(".")
 
 
 def kind_of(uri: str) -> str:
-    """What is at an address: `sqlite`, `http` and so on.
-
-    Raises TakeoffError for an address of no known kind.
-    """
+    """What is at an address: `sqlite`, `http` and so on; TakeoffError where it is of no known kind."""
     kind = re.split(r"[+:]", uri)[0]
     if "://" not in uri or kind not in (*DATABASES, "http", "https"):
-        raise TakeoffError(f"tracking_uri={without_secrets(uri)}: MLflow keeps no runs there. {VALID}")
+        raise _refused(uri, "MLflow keeps no runs there")
     return kind
 
 
 def connect(uri: str) -> "MlflowClient":
     """A client of the database or server at `uri`, once that has answered.
 
-    Raises TakeoffError for an address of no known kind, or where nothing answers.
+    Raises TakeoffError where the address is of no known kind, or nothing answers there.
     """
-    kind = kind_of(uri)
-    if kind in ("http", "https"):
+    server = kind_of(uri) not in DATABASES
+    if server:
         _await_server(uri)
-    _settle_mlflow()
+    for key, value in SETTINGS.items():
+        os.environ.setdefault(key, value)
     from mlflow import MlflowClient
 
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     logging.getLogger("alembic").setLevel(logging.ERROR)
     with reported(uri):
-        if kind in DATABASES:
+        if not server:
             _await_database(uri)
         return MlflowClient(tracking_uri=uri)
-
-
-def _settle_mlflow() -> None:
-    """Set what MLflow reads from the environment: no chatter, no usage reports, no minutes of retries."""
-    defaults = {
-        "MLFLOW_LOGGING_LEVEL": "ERROR",
-        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-        "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
-    }
-    for key, value in defaults.items():
-        os.environ.setdefault(key, value)
 
 
 def _await_server(uri: str) -> None:
@@ -111,13 +103,10 @@ def _await_server(uri: str) -> None:
         requests.get(f"{uri.rstrip('/')}/health", timeout=PATIENCE)
     except requests.exceptions.SSLError:
         return  # MLflow has its own settings for certificates
-    except (requests.RequestException, ValueError) as error:
-        problem = (
-            f"no answer within {PATIENCE} seconds"
-            if isinstance(error, requests.Timeout)
-            else "nothing answers there"
-        )
-        raise TakeoffError(f"tracking_uri={without_secrets(uri)}: {problem}. {VALID}") from None
+    except requests.Timeout:
+        raise _refused(uri, f"no answer within {PATIENCE} seconds") from None
+    except (requests.RequestException, ValueError):
+        raise _refused(uri, "nothing answers there") from None
 
 
 def _await_database(uri: str) -> None:
@@ -128,11 +117,11 @@ def _await_database(uri: str) -> None:
     try:
         url = make_url(uri)
     except ValueError:
-        raise TakeoffError(f"tracking_uri={without_secrets(uri)}: not an address. {VALID}") from None
+        raise _refused(uri, "not an address") from None
     kind = url.get_backend_name()
     if kind == "sqlite":
         if url.database in (None, "", ":memory:"):
-            raise TakeoffError(f"tracking_uri={uri}: names no file. {VALID}")
+            raise _refused(uri, "names no file")
         Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
     arguments = {"connect_timeout": PATIENCE} if kind in ("postgresql", "mysql") else {}
     engine = create_engine(url, connect_args=arguments)
@@ -155,10 +144,7 @@ def open_experiment(client: "MlflowClient", uri: str, name: str, title: str, res
         if not uri.startswith("http"):
             beside = Path(str(make_url(uri).database)) if uri.startswith("sqlite") else results
             folder = (beside.resolve().parent / "mlartifacts").as_uri()
-        tags = {
-            "mlflow.experimentKind": "custom_model_development",
-            "mlflow.note.content": f"{title}. {GUIDE}",
-        }
+        tags = {"mlflow.experimentKind": "custom_model_development", "mlflow.note.content": f"{title}. {GUIDE}"}
         return client.create_experiment(name, artifact_location=folder, tags=tags)
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)

@@ -1,0 +1,1 @@
+"""The engine against plain loops: images per second on this machine."""

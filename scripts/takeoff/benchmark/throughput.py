@@ -1,0 +1,224 @@
+"""Images per second of the plain loops and of the engine, side by side in interleaved blocks; and their ratios."""
+
+import time
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+
+from takeoff.benchmark import plain_loops
+from takeoff.benchmark.table import MEMORY, PLAIN, Row, summarised
+from takeoff.common.machine import cores_at_hand
+from takeoff.data.card import Card
+from takeoff.data.prepared import Prepared
+from takeoff.engine import architecture
+from takeoff.engine.hardware import Hardware
+from takeoff.engine.resident import Resident, on_device
+from takeoff.engine.state import Training
+from takeoff.jobs.hardware import choose, first_line, free_gpu_memory, keep_freed_memory
+from takeoff.jobs.ways import ONE_AFTER_ANOTHER, Way
+from takeoff.speed.rates import fastest_product
+from takeoff.speed.timing import Action, interleaved
+from takeoff.study.arms import Arm, Run
+from takeoff.study.settings import Network, Recipe
+
+LEARNING_RATE = 1e-3
+"""Small, so that nothing diverges: infinite numbers can be slower than others."""
+BLOCKS, QUICK_BLOCKS = 5, 3
+"""Of every loop."""
+STEPS = {"cpu": 4, "cuda": 64}
+"""Of an epoch of the engine: so many that its start and its end take next to no time."""
+MOST_WORKERS = 8
+"""Of the DataLoader, which has some on a GPU alone: on a CPU they would take the loops' cores."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is trained."""
+
+    resolution: int
+    """Of the images, in pixels."""
+    width: float
+    batch: int
+    """Images of a step."""
+
+    @property
+    def network(self) -> Network:
+        """The study's network with all that the factors add to a step: batch norm and dropout."""
+        return Network(norm="batch", dropout=0.5, width=self.width)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of the images, grey where they are small: side, channels, classes."""
+        return self.resolution, 1 if self.resolution == 8 else 3, 10
+
+    @property
+    def images(self) -> Prepared:
+        """As many as digits has, or so many that no cache holds them all."""
+        return made_up(*self.shape, 1797 if self.resolution == 8 else 10_000)
+
+
+SETTINGS = Setting(8, 0.25, 32), Setting(32, 0.25, 128), Setting(32, 1.0, 128)
+"""A small network, whose short steps wait for Python; a quick study's; and the full width."""
+
+
+def made_up(side: int, channels: int, classes: int, count: int, held_out: float = 0.2) -> Prepared:
+    """Noise as a dataset of `count` images: speed does not depend on what they show."""
+    pixels = np.random.default_rng(0).integers(0, 256, (count, side, side, channels), dtype=np.uint8)
+    labels = np.arange(count, dtype=np.int64) % classes
+    names = [str(label) for label in range(classes)]
+    card = Card(mean=[0.5] * channels, std=[0.29] * channels, digest="made up", classes=names)
+    return Prepared(pixels, labels, pixels[:100], labels[:100], card, held_out)
+
+
+def resident(data: Prepared, device: torch.device) -> Resident:
+    """The images on a device."""
+    test = data.test_images, data.test_labels
+    return on_device((data.images, data.labels), test, data.card, data.validation_fraction, device)
+
+
+def ways(device: str, setting: Setting) -> dict[str, Way]:
+    """The ways of the engine that are measured, by their names in the table; a new way is a line here."""
+    if device == "cpu":
+        # A CPU trains runs fused where images are small, and elsewhere one after another.
+        fused = {"engine, 8 fused": Way(8, fused=True)} if setting.resolution == 8 else {}
+        return {"engine": ONE_AFTER_ANOTHER} | fused
+    return {
+        "engine": ONE_AFTER_ANOTHER,
+        "engine, graph": Way(graph=True),
+        "engine, 6 overlapped graphs": Way(6, graph=True),
+        "engine, 6 fused, graph": Way(6, fused=True, graph=True),
+        "engine, 24 fused, graph": Way(24, fused=True, graph=True),
+    }
+
+
+def engine(
+    way: Way, network: Network, recipe: Recipe, data: Resident, hardware: Hardware
+) -> Generator[list[float], None, None]:
+    """Train as many runs as the way takes at once, without end; yields each run's mean loss, an epoch at a time."""
+    if hardware.device.type == "cpu":
+        keep_freed_memory()
+    arm = Arm(name="benchmark", network=network, recipe=recipe, learning_rate=LEARNING_RATE)
+    runs = [Run(seed, LEARNING_RATE) for seed in range(way.at_once)]
+    stepper = way.stepper([Training(data, arm, run, hardware) for run in runs])
+    while True:
+        yield stepper.epoch()
+
+
+@dataclass
+class Loop:
+    """A loop in one setting, to be timed: a call is a step of a plain loop, or an epoch of the engine."""
+
+    row: Row
+    """Of the table, before it is timed."""
+    hardware: Hardware
+    losses: Generator[Any, None, None]
+    """Trains as far as it is read."""
+    images_per_call: int
+
+    @property
+    def device(self) -> torch.device:
+        """Where it trains."""
+        return self.hardware.device
+
+    def ready(self) -> None:
+        """Set what torch holds for a whole process, and use up what workers prepared meanwhile.
+
+        The engine keeps to algorithms that give the same bits each time, as a study requires. Plain loops train as
+        torch comes, the one in memory with the algorithms that cuDNN finds fastest. The engine also keeps freed memory
+        on a CPU, which nothing undoes: plain loops in its process gain from that, too.
+        """
+        plain = self.row.loop in {PLAIN, MEMORY}
+        if self.hardware.threads is not None:
+            torch.set_num_threads(self.hardware.threads)
+        torch.backends.cudnn.deterministic = not plain
+        torch.backends.cudnn.benchmark = self.row.loop == MEMORY
+        torch.backends.cudnn.allow_tf32 = True
+        if not plain:
+            self.hardware.keep_to_precision()
+        for _ in range(2 * self.row.workers):
+            self()
+
+    def __call__(self) -> Any:
+        """Train a little; the loss, or each run's."""
+        return next(self.losses)
+
+    def release(self) -> None:
+        """Let workers fill their queues, so that they do not compete with what is timed next."""
+        if self.row.workers:
+            time.sleep(0.1)
+
+    def close(self) -> None:
+        """Forget the network, give back its memory, and end the workers."""
+        self.losses.close()
+        free_gpu_memory(self.hardware)
+
+
+def loops_of(setting: Setting, device: str, threads: int) -> list[Loop]:
+    """Every loop of a setting: the plain loop in float32, the one in memory in bfloat16 wherever that is fast, the
+    engine in the precision of a study of such images.
+    """
+    images, batch = setting.images, setting.batch
+    full, half = (choose(device, precision, threads) for precision in ("float32", "auto"))
+    own = choose(device, "auto", threads, setting.resolution)
+    workers = min(MOST_WORKERS, cores_at_hand() - 1) if device == "cuda" else 0
+    note = "convolutions in TensorFloat-32, as torch comes" * (device == "cuda")
+    task = plain_loops.Task(images, setting.network, batch, own.device, LEARNING_RATE)
+
+    def row(loop: str, hardware: Hardware, **rest: Any) -> Row:
+        measured = {"resolution": setting.resolution, "device": hardware.name, **rest}
+        return Row(loop, setting.width, batch, threads, hardware.precision, **measured)
+
+    plain, memory = row(PLAIN, full, workers=workers, note=note), row(MEMORY, half)
+    loops = [
+        Loop(plain, full, plain_loops.dataloader(task, workers), batch),
+        Loop(memory, half, plain_loops.memory(task, half.half), batch),
+    ]
+    data, presented = resident(images, own.device), STEPS[device] * batch
+    one_epoch = {"epochs": 1, "epoch_images": presented, "schedule": "constant", "warmup_epochs": 0}
+    recipe = Recipe(**one_epoch, batch_size=batch, augmentation="flip-crop")
+    for name, way in ways(device, setting).items():
+        losses = engine(way, setting.network, recipe, data, own)
+        loops.append(Loop(row(name, own, runs=way.at_once), own, losses, presented * way.at_once))
+    return loops
+
+
+def measure(setting: Setting, device: str, threads: int, seconds: float, quick: bool = False) -> list[Row]:
+    """A row per loop in one setting, whose blocks (few if `quick`) take about so many seconds together; one without
+    numbers where a loop does not run here. `threads` are the CPU's: with a GPU 1, which gives it work.
+    """
+    loops, failed = [], []
+    for loop in loops_of(setting, device, threads):
+        fault = ""
+        if "graph" in loop.row.loop:  # one GPU, or its driver, captures what another does not
+            try:
+                loop.ready()
+                loop()
+            except RuntimeError as error:
+                fault = first_line(error)
+        if fault:
+            loop.close()
+            failed.append(replace(loop.row, note=f"left out: {fault}"))
+        else:
+            loops.append(loop)
+    hardware = {loop.row.precision: loop.hardware for loop in loops}
+    products = {precision: fastest_product(each, seconds / 4) for precision, each in hardware.items()}
+    actions: list[Action] = [*loops, *products.values()]
+    try:
+        blocks = interleaved(actions, seconds, QUICK_BLOCKS if quick else BLOCKS)
+    finally:
+        for loop in loops:
+            loop.close()
+    ceilings = {
+        precision: product.flops / median(spent)
+        for (precision, product), spent in zip(products.items(), blocks[len(loops) :], strict=True)
+    }
+    rates = {
+        loop.row: [loop.images_per_call / seconds for seconds in spent]
+        for loop, spent in zip(loops, blocks, strict=False)
+    }
+    flops = architecture.training_flops(architecture.layers(setting.network, *setting.shape))
+    return summarised(rates, flops, ceilings) + failed

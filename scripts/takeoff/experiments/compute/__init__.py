@@ -1,0 +1,1 @@
+"""How much computation, on what?"""

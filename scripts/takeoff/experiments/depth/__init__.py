@@ -1,0 +1,1 @@
+"""Do gradients vanish, and what cures it?"""

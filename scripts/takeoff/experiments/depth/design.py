@@ -1,0 +1,111 @@
+"""Do gradients vanish in deep networks, and what cures it: ReLU, initialisation, batch norm?"""
+
+from functools import cached_property
+from typing import Annotated
+
+from pydantic import Field
+
+from takeoff.experiments.base import Experiment
+from takeoff.study.arms import AnyArm, Arm, first_seeds, make_arm
+from takeoff.study.model import Level, Study
+from takeoff.study.settings import Activation, Count, Rates, Settings
+
+Layers = Annotated[int, Field(gt=0, le=100, strict=True)]
+NORMS = ("none", "batch")
+
+
+class Grid(Settings):
+    """What a study may set of the grid of plain networks, which `stability` has too; those that both want are trained
+    once.
+    """
+
+    depths: Annotated[tuple[Layers, ...], Field(min_length=1)] = (2, 5, 10, 20)
+    """Hidden layers."""
+    rates: Rates = (0.01, 0.1, 1.0)
+    """The grid of learning rates, wider and coarser than that of other arms: here the map is the result."""
+    tuning_seeds: Annotated[int, Field(ge=2, strict=True)] = 4
+    """Seeds that each rate is tried on, those of the study at least: what is said of shallow networks, and of rates,
+    rests on them."""
+    shallow_seeds: Count = 1
+    """Final runs of networks that are not the deepest. What is said of these comes from the tuning runs."""
+
+
+class Options(Grid):
+    """What a study may set below `depth`."""
+
+    activations: Annotated[tuple[Activation, ...], Field(min_length=1)] = ("sigmoid", "tanh", "relu")
+    """Of the hidden layers, each with Xavier's or He's initialisation as suits it."""
+    batch_everywhere: bool = True
+    """Whether every depth has batch norm too; if not, the greatest has, and ReLU at every depth."""
+    gaussian: bool = False
+    """Whether ReLU without batch norm at the greatest depth is also drawn from N(0, 0.01), as in 2012."""
+    seeds: Count | None = None
+    """How many of the study's seeds run at the greatest depth; None: all."""
+
+
+class Design(Experiment[Options]):
+    """Depth × activation × norm; the deepest networks are measured layer by layer."""
+
+    title = "Do gradients vanish with depth?"
+    Options = Options
+
+    def tables(self) -> tuple[str, ...]:
+        """Gradients and weights by layer, accuracy by depth, and what each remedy adds."""
+        return ("layers", "slopes", "change", "accuracy", "runs", "remedies")
+
+    def figures(self) -> dict[str, str]:
+        """Two by layer, one by depth, one by remedy."""
+        return {
+            "gradients": "Gradients, layer by layer",
+            "layers": "Saturated units and the change of weights, layer by layer",
+            "accuracy": "Accuracy against depth",
+            "remedies": "What batch norm, ReLU and the initialisation each add",
+        }
+
+    @property
+    def deepest(self) -> int:
+        """The greatest number of hidden layers."""
+        return max(self.options.depths)
+
+    def arms(self) -> list[AnyArm]:
+        """An arm per network."""
+        return [*self.networks]
+
+    @cached_property
+    def networks(self) -> list[Arm]:
+        """The arms, those of few layers first."""
+        study, options = self.study, self.options
+        found: list[Arm] = []
+        for depth in sorted(set(options.depths)):
+            last = depth == self.deepest
+            seeds = first_seeds(study, options.seeds if last else options.shallow_seeds)
+            kinds = [
+                {"activation": activation, "norm": norm}
+                for activation in dict.fromkeys(options.activations)
+                for norm in (NORMS if last or options.batch_everywhere or activation == "relu" else NORMS[:1])
+            ]
+            if last and options.gaussian:
+                kinds.append({"activation": "relu", "norm": "none", "initialisation": "gaussian-0.01"})
+            found += [plain_arm(study, options, depth, seeds, probed=last, **kind) for kind in kinds]
+        return found
+
+
+def plain_arm(
+    study: Study, grid: Grid, depth: int, seeds: tuple[int, ...] | None, probed: bool = False, **levels: Level
+) -> Arm:
+    """A network of `depth` fully connected hidden layers with these `levels`, its own grid of rates, and no dropout.
+
+    It has no weight decay either. Decay changes the weights of a layer that learns nothing, and how weights change is
+    what is measured.
+    """
+    plain: dict[str, Level] = {"dropout": 0, "response_norm": "none", "initialisation": "by-activation"}
+    return make_arm(
+        study,
+        plain | levels,
+        network={"family": "plain", "depth": depth},
+        recipe={"weight_decay": 0.0},
+        learning_rates=grid.rates,
+        seeds=seeds,
+        tuning_seeds=max(grid.tuning_seeds, study.tuning.seeds),
+        probed=probed,
+    )

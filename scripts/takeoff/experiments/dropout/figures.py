@@ -1,0 +1,99 @@
+"""The dropout experiment's figure: gap, test and training error by set size and steps, and what changes them."""
+
+from collections.abc import Mapping
+from math import inf
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from takeoff.experiments.base import Drawing, FixedCriterion, Tables
+from takeoff.experiments.dropout.design import Design
+from takeoff.figures.curves import draw_curves, limit_values, look, value_ticks
+from takeoff.figures.rows import Line, criterion_line, draw_rows
+from takeoff.figures.style import COLOURS, MUTED, new_figure, styled
+from takeoff.figures.words import level_words, seeds_words, signed
+
+RESPONSES = {
+    "gap": "gap (training − test\naccuracy), points",
+    "test_error": "test error, %",
+    "train_error": "training error, %",
+}
+KEPT = "arm dropout images steps n_seeds n_diverged n_collapsed"
+ENDS = ("", "_low", "_high")
+
+
+@styled
+def draw(dropout: Design, tables: Tables, criteria: Mapping[str, FixedCriterion]) -> list[Drawing]:
+    """Gap, test and training error by set size and by steps, and what dropout and more steps change at full size."""
+    cells = tables["cells"]
+    percent = {f"{name}_percent{end}": 100 * cells[name + end] for name in RESPONSES for end in ENDS}
+    kept, loss = cells[KEPT.split()], cells[[f"loss_change{end}" for end in ENDS]]
+    numbers = pd.concat([kept.assign(**percent), loss], axis="columns")
+    subtitle = seeds_words(int(numbers["n_seeds"].max()))
+    if lost := int(numbers["n_collapsed"].sum()):
+        subtitle += f" · {lost} of {int(numbers['n_seeds'].sum())} runs collapsed to chance, without a gap"
+    figure = new_figure(10.2, 8.0, f"{dropout.study.title}: does dropout reduce overfitting?", subtitle)
+    grid = figure.add_gridspec(3, 3, width_ratios=(1.5, 1.1, 1.1))
+    for place, response in enumerate(RESPONSES):
+        left = figure.add_subplot(grid[place, 0])
+        _draw_response(left, figure.add_subplot(grid[place, 1], sharey=left), numbers, response)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=6)
+    figure.axes[0].set_title("by size of the training set")
+    figure.axes[1].set_title(f"by steps, {numbers['images'].max():,} images")
+    claim = criteria.get("dropout-reduces-overfitting")
+    edge = claim.parts["gap-1x"].supports[1] if claim else 0.0
+    line = criterion_line(edge, f"below {edge:g}") if claim else Line(edge, "no change", MUTED)
+    _draw_dropout(figure.add_subplot(grid[:2, 2]), tables["differences"], line)
+    _draw_steps(figure.add_subplot(grid[2, 2]), tables["longer"], sorted(numbers["dropout"].unique()))
+    return [Drawing("sizes", figure, numbers)]
+
+
+def _draw_response(left: Axes, right: Axes, numbers: pd.DataFrame, response: str) -> None:
+    """A line per rate of dropout: over the size of the training set, and over the steps at the full size."""
+    rates, sizes, steps = (sorted(numbers[name].unique()) for name in ("dropout", "images", "steps"))
+    apart = numbers["dropout"].map(rates.index) - (len(rates) - 1) / 2
+    percent, size = f"{response}_percent", numbers["images"] * 1.02**apart
+    time = numbers["steps"].map(steps.index) + 0.05 * apart
+    table = numbers.assign(size=size, time=time).sort_values(["images", "steps"])
+    looks = {rate: look(number) for number, rate in enumerate(rates)}
+    words = {rate: level_words("dropout", rate) for rate in rates}
+    panels = {"size": (left, table["steps"] == 1), "time": (right, table["images"] == sizes[-1])}
+    for x, (axes, own) in panels.items():
+        draw_curves(axes, table[own], x, percent, "dropout", looks, words, markers=True, bars=True)
+    value_ticks(left, sizes)
+    right.set(xticks=range(len(steps)), xticklabels=[f"{times}× steps" for times in steps])
+    right.set_xlim(-0.4, len(steps) - 0.6)
+    left.set(xlabel="training images, equal steps", ylabel=RESPONSES[response])
+    left.set_xlim(sizes[0] / 1.2, sizes[-1] * 1.2)
+    # An interval may reach below 0, an error cannot.
+    limit_values(left, -inf if response == "gap" else -0.03 * left.get_ylim()[1], inf, least=4)
+
+
+def _draw_dropout(axes: Axes, differences: pd.DataFrame, line: Line) -> None:
+    """The greatest rate of dropout against the least, at the full size, by response and steps."""
+    own = differences[differences["images"] == differences["images"].max()]
+    own = own[own["dropout"] == own["dropout"].max()]
+    names = own["response"].map({"gap": "gap", "test_error": "test error"})
+    labels = names + own["steps"].map(",\n{}× steps".format)
+    _draw_changes(axes, own.assign(label=labels, colour=COLOURS[4]), line)
+    axes.set_title(f"what dropout changes, {own['dropout'].iloc[0]:g} − {own['over'].iloc[0]:g}", pad=16)
+
+
+def _draw_steps(axes: Axes, longer: pd.DataFrame, rates: list[float]) -> None:
+    """The most steps against the study's, in training error, by rate of dropout."""
+    own = longer[(longer["response"] == "train_error") & (longer["steps"] == longer["steps"].max())]
+    if own.empty:
+        axes.set_title("one number of steps only")
+        axes.set_axis_off()
+        return
+    labels = own["dropout"].map(lambda rate: level_words("dropout", rate))
+    colours = own["dropout"].map(lambda rate: look(rates.index(rate)).colour)
+    _draw_changes(axes, own.assign(label=labels, colour=colours), Line(0, "below 0: still learning", MUTED))
+    axes.set_title(f"training error, {own['steps'].iloc[0]}× − 1× steps", pad=16)
+
+
+def _draw_changes(axes: Axes, table: pd.DataFrame, line: Line) -> None:
+    """Estimates and intervals in points, of fractions."""
+    points = {name: 100 * table[name].astype(float) for name in ("estimate", "ci_low", "ci_high")}
+    rows = table.assign(**points, text=[signed(value) for value in points["estimate"]])
+    draw_rows(axes, rows, xlabel="points", lines=[line], include=(-2, 2))

@@ -1,0 +1,1 @@
+"""Which factor mattered, and do they need each other?"""

@@ -1,0 +1,169 @@
+"""The factorial's effects as forest plots: in points, in log-odds, and with tuned rates above one rate for all."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from takeoff.common.tables import level_text
+from takeoff.experiments.base import Tables
+from takeoff.experiments.factorial.design import Design
+from takeoff.figures.forest import Panel, draw_forest, headed
+from takeoff.figures.style import COLOURS, FAINT, INK
+from takeoff.figures.words import seeds_words, signed, term_words
+
+RESPONSE, ENDS = "test_accuracy", ("", "_low", "_high")
+Drawn = tuple[Figure, pd.DataFrame]
+"""A figure, and the numbers drawn in it."""
+MOST_INTERACTIONS = 15
+"""Of more interactions only the largest are drawn; the table has all of them."""
+MISHKIN: dict[frozenset[tuple[str, ...]], float] = {
+    frozenset({("activation", "tanh", "relu")}): 6.05,
+    frozenset({("norm", "none", "batch")}): 3.75,
+    frozenset({("activation", "tanh", "relu"), ("norm", "none", "batch")}): -0.95,
+}
+"""Points of test accuracy in the published 2 × 2 (Mishkin, Sergievskiy & Matas 2017): .401 tanh, .448 tanh with batch
+norm, .471 ReLU, .499 ReLU with batch norm; by the switches that a term stands for."""
+MISHKIN_NOTE = "◇ Mishkin 2017: CaffeNet, ImageNet at 128 px, one run a cell of a 2 × 2; ours: mean over other factors"
+SMALL = " ≈"
+"""Stands after the number of an effect that is shown to be smaller than the margin."""
+UNCLEAR = "#a6a6a6"
+AXES = {"points": ("test accuracy, percentage points", 2.0, 1), "log-odds": ("test accuracy, log-odds", 0.2, 2)}
+"""By unit: what stands below an axis, the least that it spans, and the decimals of its numbers."""
+
+
+def draw_effects(factorial: Design, tables: Tables) -> Drawn:
+    """Main, interaction and simple effects with intervals, and Shapley shares, in percentage points.
+
+    Beside ours stand published effects of the same switches; a mark says which main and simple effects are shown to
+    be smaller than the study's margin.
+    """
+    numbers = tables["effects"].query("response == @RESPONSE").copy()
+    small = tables["equivalence"].query("response == @RESPONSE and equivalent == 'equivalent'")
+    numbers["response"] = f"{RESPONSE}_points"
+    numbers[["estimate", "ci_low", "ci_high"]] *= 100
+    pairs = pd.MultiIndex.from_frame(numbers[["term", "kind"]])
+    numbers["published"] = [_published(factorial, *pair) for pair in pairs]
+    numbers["small"] = pairs.isin(small.set_index(["term", "kind"]).index)
+    notes = [MISHKIN_NOTE] if numbers["published"].notna().any() else []
+    if numbers.loc[numbers["kind"].eq("main") | (len(factorial.levels) < 4), "small"].any():
+        margin = 100 * factorial.study.margin
+        words = f"shown to be smaller than {margin:g} point{'s' * (margin != 1)}"
+        notes.append(f"{SMALL.strip()} {words} (two one-sided tests, p < 0.05 each, unadjusted)")
+    rows = numbers.assign(mark=np.where(numbers["small"], SMALL, ""))
+    return _forest(factorial, tables, rows, "points", "which factor mattered?", runs_words(tables), notes), numbers
+
+
+def draw_log_odds(factorial: Design, tables: Tables) -> Drawn:
+    """Main effects, interactions and Shapley shares in log-odds, which floors and ceilings bend less."""
+    numbers = tables["effects"].query(f"response == '{RESPONSE}_log_odds' and kind != 'simple'")
+    return _forest(factorial, tables, numbers, "log-odds", "and in log-odds?", runs_words(tables)), numbers
+
+
+def draw_rates(factorial: Design, tables: Tables) -> Drawn:
+    """Main effects, Shapley shares and, of up to three factors, simple effects: tuned above fixed, in points."""
+    numbers = tables["fixed"].query("response == @RESPONSE and kind != 'interaction'").copy()
+    numbers["response"] = f"{RESPONSE}_points"
+    numbers[[side + end for side in ("tuned", "fixed", "difference") for end in ENDS]] *= 100
+    names = dict(zip((f"tuned{end}" for end in ENDS), ("estimate", "ci_low", "ci_high"), strict=True))
+    rows = numbers.rename(columns=names | {f"fixed{end}": f"beside{end}" for end in ENDS})
+    rows["beside_text"] = rows["beside"].map(signed)
+    rows = rows[rows["kind"].ne("simple") | (len(factorial.levels) < 4)]
+    note = f"filled: the rate tuned for each cell · hollow: {factorial.options.fixed_rate:g} for all"
+    runs = tables["fixed_cells"].filter(regex="_runs|_collapsed").sum()
+    if runs["tuned_collapsed"] or runs["fixed_collapsed"]:
+        lost = [f"{runs[f'{side}_collapsed']} of {runs[f'{side}_runs']}" for side in ("tuned", "fixed")]
+        note += f" · collapsed: {lost[0]} runs, {lost[1]}"
+    seeds = seeds_words(int(numbers["n_seeds"].max()), fewest=int(numbers["n_seeds"].min()))
+    question = "does the learning rate decide which factor matters?"
+    return _forest(factorial, tables, rows, "points", question, seeds, [note]), numbers
+
+
+def runs_words(tables: Tables, spread: str = "intervals") -> str:
+    """How many seeds there are, how many runs diverged, and in how many arms the rate was chosen at the edge."""
+    cells = tables["cells"]
+    words = seeds_words(int(cells["n_seeds"].max()), spread, int(cells["n_seeds"].min()))
+    if diverged := int(cells["n_diverged"].sum()):
+        words += f" · {diverged} of {cells['n_seeds'].sum()} runs diverged"
+    if "at_edge" in cells and (edge := cells["at_edge"].map(str).eq("True").sum()):
+        words += f" · rate at the grid's edge in {edge} of {len(cells)} arms"
+    return words
+
+
+def _published(factorial: Design, term: str, kind: str) -> float:
+    """What Mishkin 2017 found for the very switches of a main effect or interaction, in points; NaN elsewhere."""
+    names = term.split(":") if kind in {"main", "interaction"} else []
+    switches = frozenset((name, *map(level_text, factorial.levels[name])) for name in names)
+    return MISHKIN.get(switches, float("nan"))
+
+
+def _forest(
+    factorial: Design,
+    tables: Tables,
+    effects: pd.DataFrame,
+    unit: str,
+    question: str,
+    subtitle: str,
+    notes: Sequence[str] = (),
+) -> Figure:
+    """Main effects and interactions left, simple effects right, and Shapley shares where there is room: as bars, unless
+    two stand beside each other.
+    """
+    xlabel, narrowest, decimals = AXES[unit]
+    levels, bar = factorial.levels, effects["kind"].eq("shapley") & ("beside" not in effects)
+    factors = effects["term"].str.split("@").str[0]
+    colours = factors.map(dict(zip(levels, COLOURS, strict=False))).fillna(INK)
+    if "p_adjusted" in effects and effects["p_adjusted"].notna().any():
+        subtitle += " · grey: adjusted p ≥ 0.05"
+        colours = colours.mask(effects["p_adjusted"] >= 0.05, bar.map({True: FAINT, False: UNCLEAR}))
+    labels = effects["term"].map(lambda term: term_words(term, levels))
+    text = [signed(value, decimals) for value in effects["estimate"]]
+    if "aliases" in tables:
+        labels += effects["term"].map(tables["aliases"].set_index("term")["aliases"]).map(_alias_words)
+        notes = [*_fraction_words(factorial, tables), *notes]
+    rows = effects.assign(factor=factors, label=labels, colour=colours, text=text, bar=bar)
+    main, pairs, simple, shares = (rows[rows["kind"] == kind] for kind in ("main", "interaction", "simple", "shapley"))
+    heading = "Interactions"
+    if len(pairs) > MOST_INTERACTIONS:
+        heading += f", the {MOST_INTERACTIONS} largest of {len(pairs)}"
+        pairs = pairs.loc[pairs["estimate"].abs().nlargest(MOST_INTERACTIONS).index]
+    if "aliases" in tables:
+        columns = [[Panel(headed({"Main effects": main}))], [Panel(headed({heading: pairs}))]]
+    else:
+        columns = [[Panel(headed({"Main effects": main, heading: pairs}))], [_simple(factorial, simple)]]
+        total = f", sum {signed(shares['estimate'].sum(), decimals)}" if shares["bar"].all() else ""
+        if len(levels) > 1:
+            columns[len(levels) > 3].append(Panel(headed({f"Shapley shares{total}": shares})))
+    title = f"{factorial.study.title}: {question}"
+    return draw_forest(columns, title, subtitle, xlabel=xlabel, narrowest=narrowest, notes=notes)
+
+
+def _simple(factorial: Design, simple: pd.DataFrame) -> Panel:
+    """A row for each simple effect, below its factor's name; of four factors or more a row for each factor, with a dot
+    for each of its simple effects.
+    """
+    names = {factor: term_words(factor, factorial.levels) for factor in factorial.levels}
+    if len(names) < 4:
+        blocks = {f"{words}, with": simple[simple["factor"] == name] for name, words in names.items()}
+        return Panel(headed(blocks))
+    rows = pd.DataFrame({"label": list(names.values()) if len(simple) else []})
+    points = simple.assign(row=simple["factor"].map(list(names).index) + 1, value=simple["estimate"])
+    return Panel(headed({f"Simple effects, {2 ** (len(names) - 1)} each": rows}), points)
+
+
+def _alias_words(aliases: object) -> str:
+    """The interactions of two factors that are mixed up with an effect."""
+    pairs = [word for word in str(aliases).split() if word.count(":") == 1]
+    return "".join(f" ± {pair.replace(':', '×').replace('_', ' ')}" for pair in pairs)
+
+
+def _fraction_words(factorial: Design, tables: Tables) -> list[str]:
+    """Of a fraction, two lines: how much was trained, and what its effects are mixed up with."""
+    lowest = tables["aliases"].groupby("kind")["lowest_order"].min().astype(int)
+    trained = f"{len(tables['cells'])} of the {2 ** len(factorial.levels):,} combinations are trained"
+    return [
+        f"{trained}, so no simple effects, no Shapley shares",
+        f"main effects are mixed up with interactions of {lowest['main']} or more factors, "
+        f"those of two are mixed up with interactions of {lowest['interaction']} or more (see aliases.csv)",
+    ]

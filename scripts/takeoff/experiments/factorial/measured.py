@@ -1,0 +1,151 @@
+"""What the factorial measures of its claims: that batch norm speeds training, and how it goes with dropout."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from math import inf, isnan, nan
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import special
+
+from takeoff.experiments.base import Tables
+from takeoff.experiments.chance import chance_of
+from takeoff.experiments.factorial.design import Design, Quartet
+from takeoff.statistics.chance import chance_line, near_perfect
+from takeoff.statistics.intervals import mean_interval
+from takeoff.statistics.measures import Measure, product_of
+from takeoff.study.arms import Arm
+
+SPEED, TOGETHER = "batch-norm-speeds-training", "dropout-and-batch-norm-do-not-add-up"
+RESPONSES = {"test_accuracy": ("points", 100), "test_accuracy_log_odds": ("log-odds", 1)}
+"""What the interaction of dropout and batch norm is measured on: its unit, and how many of these the table's 1 is."""
+
+
+def measure(factorial: Design, tables: Tables, card: dict[str, Any]) -> Iterator[Measure]:
+    """The parts of both claims; of a claim that the study cannot test, why."""
+    pair, quartet, test = factorial.speed_pair, factorial.quartet, chance_of(card, factorial.study)
+    if isinstance(pair, str):
+        yield Measure.missing(SPEED, pair)
+    else:
+        yield from _speed(tables["speed_up"], tables["step_seconds"], pair, chance_line(*test))
+    if isinstance(quartet, str):
+        yield Measure.missing(TOGETHER, quartet)
+    else:
+        yield from _interaction(tables["runs"], quartet, test, factorial.study.margin)
+
+
+def speed_ratios(crossings: pd.DataFrame, steps: pd.DataFrame) -> dict[str, Measure]:
+    """Plain over batch norm, from the tables `speed_up` and `step_seconds`: `epochs`, `seconds per step`, and
+    `seconds`, their product; each where it was measured.
+    """
+    found, seen = {}, crossings["ratio"].dropna()
+    if len(seen):
+        found["epochs"] = Measure.of(SPEED, "epochs", "epochs", seen, "ratio")
+    if len(steps):
+        found["seconds per step"] = Measure.of("", "", "seconds per step", steps["ratio"], "ratio")
+        if len(seen):
+            product = product_of("seconds", found["epochs"], found["seconds per step"])
+            found["seconds"] = replace(product, part="seconds")
+    return found
+
+
+def speed_table(crossings: pd.DataFrame, steps: pd.DataFrame) -> pd.DataFrame:
+    """A row for each of `speed_ratios`: its `ratio` with an unadjusted 95% interval, and which `bound` it is."""
+    above, below = (bool(crossings[f"{name}_censored"].any()) for name in ("plain", "batch_norm"))
+    bound = {(0, 0): "none", (1, 0): "lower", (0, 1): "upper", (1, 1): "unknown"}[above, below]
+    rows = []
+    for name, one in speed_ratios(crossings, steps).items():
+        half = special.stdtrit(one.freedom, 0.975) * one.error if one.freedom > 0 else nan
+        ends = [float(np.exp(value)) for value in (one.estimate, one.estimate - half, one.estimate + half)]
+        rows.append((name, *ends, "none" if name == "seconds per step" else bound))
+    return pd.DataFrame(rows, columns=["quantity", "ratio", "ci_low", "ci_high", "bound"])
+
+
+def _speed(crossings: pd.DataFrame, steps: pd.DataFrame, pair: tuple[Arm, Arm], line: float) -> Iterator[Measure]:
+    """Of the tables `speed_up` and `step_seconds`; `line` is the accuracy up to which a network guesses."""
+    threshold = float(crossings["threshold"].iloc[0]) if len(crossings) else nan
+    if isnan(threshold):
+        why = "the plain arm has no tuning runs, so that no accuracy to reach was fixed"
+        yield Measure.missing(SPEED, why)
+        return
+    if threshold <= line or crossings["ratio"].isna().any():
+        why = "the plain network does no better than guessing, so there is nothing to reach"
+        yield Measure.missing(SPEED, why)
+        return
+    lost = {name: int(crossings[f"{name}_censored"].sum()) for name in ("batch_norm", "plain")}
+    reasons = [
+        f"{lost[name]} of {len(crossings)} {name.replace('_', ' ')} runs never got there: the ratio is at {side} this"
+        for name, side in (("batch_norm", "most"), ("plain", "least"))
+        if lost[name]
+    ]
+    if not len(steps):
+        reasons.append("the seconds per step were not measured")
+    bound = (inf if lost["batch_norm"] else 0.0, inf if lost["plain"] else 0.0)
+    ratios, reason, arms = speed_ratios(crossings, steps), "; ".join(reasons), tuple(arm.name for arm in pair)
+    for part in ("epochs", "seconds"):
+        label = f"{part} to {100 * threshold:.1f}% validation accuracy, plain over batch norm"
+        one = ratios.get(part, Measure.missing(SPEED, reason, part, label, "ratio"))
+        yield replace(one, label=label, bound=bound, reason=reason, arms=arms)
+
+
+def by_norm(runs: pd.DataFrame, quartet: Quartet, response: str, scale: float = 1) -> pd.DataFrame:
+    """`scale` times what dropout does to `response` in ReLU networks `without` and `with` batch norm, the mean over
+    other factors, and their `interaction`, half the difference: a row per seed that all these arms have.
+    """
+    wide = runs.pivot(index="seed", columns="arm", values=response)
+    wide = wide[[arm for arms in quartet.values() for arm in arms]].dropna()
+    without, given = (
+        scale * (wide[quartet[norm, True]].mean(axis=1) - wide[quartet[norm, False]].mean(axis=1))
+        for norm in (False, True)
+    )
+    return pd.DataFrame({"without": without, "with": given, "interaction": (given - without) / 2})
+
+
+def interaction_table(runs: pd.DataFrame, quartet: Quartet) -> pd.DataFrame:
+    """A row per response and quantity of `by_norm`: `estimate` and 95% t interval, `n_seeds`."""
+    rows = []
+    for response, (unit, scale) in RESPONSES.items():
+        for quantity, values in by_norm(runs, quartet, response, scale).items():
+            found = mean_interval(values)[:3] if len(values) else (nan, nan, nan)
+            rows.append((response, unit, quantity, *found, len(values)))
+    columns = ["response", "unit", "quantity", "estimate", "ci_low", "ci_high", "n_seeds"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _interaction(runs: pd.DataFrame, quartet: Quartet, test: tuple[float, int], margin: float) -> Iterator[Measure]:
+    """Of the table `runs`; `test` is chance on the test images, and how many there are."""
+    arms = tuple(arm for group in quartet.values() for arm in group)
+    if not len(by_norm(runs, quartet, "test_accuracy")):
+        yield Measure.missing(TOGETHER, "no seed is in all the arms compared")
+        return
+    reason = "; ".join([*_floors_and_ceilings(runs, arms, test), *_trained_too_little(runs, quartet, margin)])
+    for response, (unit, scale) in RESPONSES.items():
+        values = scale * by_norm(runs, quartet, response)["interaction"]
+        label = f"dropout × batch norm at ReLU, {unit}"
+        one = Measure.of(TOGETHER, unit, label, values, unit, veto="any" if reason else "", reason=reason)
+        yield replace(one, arms=arms)
+
+
+def _floors_and_ceilings(runs: pd.DataFrame, arms: tuple[str, ...], test: tuple[float, int]) -> Iterator[str]:
+    """Which arms are at chance or near perfect, where differences say little."""
+    chance, images = test
+    for arm in arms:
+        accuracy = float(runs.loc[runs["arm"] == arm, "test_accuracy"].mean())
+        if accuracy <= chance_line(chance, images):
+            yield f"{arm} is at chance"
+        elif near_perfect(accuracy, images):
+            yield f"{arm} is within two standard errors of perfect"
+
+
+def _trained_too_little(runs: pd.DataFrame, quartet: Quartet, margin: float) -> Iterator[str]:
+    """Where dropout fits training images worse than the arm without it does test images."""
+    mean = runs.groupby("arm")[["train_accuracy", "test_accuracy"]].mean()
+    for norm in (False, True):
+        fits = mean.loc[quartet[norm, True], "train_accuracy"].mean()
+        without = mean.loc[quartet[norm, False], "test_accuracy"].mean()
+        if fits < without - margin:
+            yield (
+                f"with{'' if norm else 'out'} batch norm, dropout gets {100 * fits:.0f}% of the training images "
+                f"right, fewer than of the test images without it ({100 * without:.0f}%): not trained enough"
+            )

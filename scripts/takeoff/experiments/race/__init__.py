@@ -1,0 +1,1 @@
+"""How much sooner does ReLU reach a training error?"""

@@ -1,0 +1,102 @@
+"""How much sooner does ReLU reach a training error than tanh and sigmoid do? The race of Krizhevsky 2012, figure 1."""
+
+from functools import cached_property
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from takeoff.common.errors import TakeoffError
+from takeoff.experiments.base import Experiment
+from takeoff.study.arms import AnyArm, Arm, first_seeds, make_arm
+from takeoff.study.model import Level
+from takeoff.study.settings import Count, Rates, Settings
+from takeoff.study.sizes import full_size, presented
+
+ACTIVATIONS = ("relu", "tanh", "sigmoid")
+
+
+class Options(Settings):
+    """What a study may set below `race`."""
+
+    error: Annotated[float, Field(gt=0, lt=1)] = 0.25
+    """The training error to reach (a fraction); Krizhevsky 2012 took 25% of CIFAR-10."""
+    epochs: Count | None = None
+    """How long each network has for it; None: as long as the study trains."""
+    scores: Count = 1
+    """How often an epoch training error is measured: more often where it falls within few epochs. It parts an epoch's
+    steps evenly. In the runs' own curves each part is an epoch; this experiment's tables count whole ones.
+    """
+    width: Annotated[float, Field(gt=0, le=16)] = 1.0
+    """Multiplies the channels of the four-layer network."""
+    rates: Rates | None = None
+    """The grid of learning rates; None: the study's, which may be too high for a constant rate without norm."""
+    seeds: Count | None = None
+    """How many of the study's seeds run; None: all."""
+
+
+class Design(Experiment[Options]):
+    """The four-layer network with each activation: no regularisation, and a constant rate, tuned to cross soonest."""
+
+    title = "How much sooner does ReLU learn?"
+    Options = Options
+
+    def tables(self) -> tuple[str, ...]:
+        """Curves, crossings, their ratios, and the price of steps."""
+        return ("curves", "crossings", "ratios", "steps")
+
+    def figures(self) -> dict[str, str]:
+        """The race, and its ratios."""
+        return {"curves": "Training error against epochs and seconds", "ratios": "How many times as long"}
+
+    def arms(self) -> list[AnyArm]:
+        """An arm per activation."""
+        return [*self.networks.values()]
+
+    def timed(self) -> list[Arm]:
+        """The same arms: their seconds per step are reported, too."""
+        return [*self.networks.values()]
+
+    @cached_property
+    def networks(self) -> dict[str, Arm]:
+        """The arms, by activation."""
+        plain: dict[str, Level] = {"norm": "none", "dropout": 0, "response_norm": "none", "augmentation": "none"}
+        training = {"schedule": "constant", "warmup_epochs": 0, "weight_decay": 0, **self._epochs()}
+        return {
+            activation: make_arm(
+                self.study,
+                {"activation": activation, "width": self.options.width, **plain},
+                network={"family": "four-layer", "depth": None},
+                recipe=training,
+                seeds=first_seeds(self.study, self.options.seeds),
+                learning_rates=self.options.rates,
+                target=round(1 - self.options.error, 6),
+            )
+            for activation in ACTIVATIONS
+        }
+
+    @property
+    def horizon(self) -> int:
+        """The epochs that a network has."""
+        return self.options.epochs or self.study.recipe.epochs
+
+    def _epochs(self) -> dict[str, Any]:
+        """The recipe's epochs: each part of an epoch that is scored is one.
+
+        A TakeoffError says that an epoch's steps cannot be parted so, or that their number is not known.
+        """
+        scores, recipe = self.options.scores, self.study.recipe
+        if scores == 1:
+            return {"epochs": self.horizon}
+        batch, images = recipe.batch_size, recipe.epoch_images
+        try:
+            images = images or presented(self.study, full_size(self.study, f"race.scores {scores}"))
+        except TakeoffError as error:
+            raise TakeoffError(f"{error}; or recipe.epoch_images as a number, or race.scores: 1") from None
+        steps = images // batch
+        valid = [number for number in range(1, max(1, steps) + 1) if steps % number == 0]
+        if scores not in valid:
+            raise TakeoffError(
+                f"race.scores {scores}: an epoch has {steps} steps of {batch} images, which leave no equal parts; "
+                f"valid: {', '.join(map(str, valid))}"
+            )
+        return {"epochs": self.horizon * scores, "epoch_images": steps // scores * batch}

@@ -1,0 +1,65 @@
+"""What the race measures of its claims: epochs to a training error, tanh over ReLU, and seconds per step."""
+
+from math import inf
+from typing import Any
+
+import pandas as pd
+
+from takeoff.experiments.base import CHOICES, Tables
+from takeoff.experiments.race.design import Design
+from takeoff.statistics.measures import Measure
+
+NAMES = {"tanh": "tanh", "relu": "ReLU"}
+
+
+def measure(race: Design, tables: Tables, card: dict[str, Any]) -> list[Measure]:
+    """Both claims about epochs, and that about the price of steps."""
+    return [*_of_crossings(race, tables), _of_steps(tables["steps"])]
+
+
+def _of_crossings(race: Design, tables: Tables) -> list[Measure]:
+    """The same ratio twice: the published one is judged apart from `several`."""
+    crossings, scored, choices = tables["crossings"], tables["curves"]["epoch"], tables[CHOICES]
+    tanh, relu = (crossings[crossings["activation"] == name].set_index("seed") for name in NAMES)
+    lost_tanh, lost_relu = (int(own["censored"].sum()) for own in (tanh, relu))
+    # A censored crossing lies later than the horizon: tanh's makes the ratio too small, ReLU's too large.
+    bound = (inf if lost_relu else 0.0, inf if lost_tanh else 0.0)
+    error = f"{race.options.error:.0%} training error"
+    reasons = [f"to {error}"]
+    for name, lost in zip(NAMES.values(), (lost_tanh, lost_relu), strict=True):
+        reasons += [f"{name} did not reach it in {lost} of {len(tanh)} runs"] * (lost > 0)
+    if lost_tanh and lost_relu:
+        reasons[-1] += ": nothing bounds the ratio"
+    untuned = set(choices.loc[choices["untuned"].astype(bool), "arm"])
+    if never := [word for name, word in NAMES.items() if race.networks[name].name in untuned]:
+        # Its learning rate is then no better than any other, and its crossings are those of an untuned network.
+        words = "reached it at no rate of the grid while tuning, so nothing is decided"
+        reasons.append(f"{' and '.join(never)} {words}")
+    if early := int((relu["epochs"] < scored[scored > 0].min()).sum()):
+        # From the start to the first score a straight line is all there is to go by.
+        share = f"{early} of {len(relu)} runs"
+        reasons.append(f"ReLU reached it before its first score in {share}, interpolated coarsely")
+    return [
+        Measure.of(
+            claim,
+            "epochs",
+            f"epochs to {error}, tanh over ReLU",
+            tanh["epochs"] / relu["epochs"],
+            "ratio",
+            bound,
+            veto="any" if never else "",
+            reason="; ".join(reasons),
+            arms=tuple(race.networks[name].name for name in NAMES),
+        )
+        for claim in ("relu-trains-faster", "relu-six-times-faster")
+    ]
+
+
+def _of_steps(steps: pd.DataFrame) -> Measure:
+    claim, relu = "relu-steps-cheaper", steps[steps["activation"] == "relu"]
+    if relu.empty:
+        return Measure.missing(claim, "the time of steps was not measured; scripts/probe.py does it")
+    where, threads = relu.iloc[0], int(relu["threads"].iloc[0])
+    reason = f"on {where['device']}, {threads} thread{'s' * (threads > 1)}, {where['precision']}; {len(relu)} blocks"
+    label = "seconds per step, ReLU over tanh"
+    return Measure.of(claim, "seconds", label, relu["ratio"], "ratio", reason=reason, arms=())

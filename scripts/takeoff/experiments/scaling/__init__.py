@@ -1,0 +1,1 @@
+"""Do older methods plateau with data while larger networks go on?"""

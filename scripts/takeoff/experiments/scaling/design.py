@@ -1,0 +1,187 @@
+"""Do older methods plateau with data while larger networks go on? Every method at sizes over 1.5 decades."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import log
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from takeoff.common.errors import TakeoffError
+from takeoff.data.catalogue import entries
+from takeoff.experiments.base import Experiment
+from takeoff.experiments.scaling.methods import Method, network_method, pair
+from takeoff.study.arms import AnyArm, Arm, first_seeds, make_arm, make_classical
+from takeoff.study.model import Level
+from takeoff.study.settings import Count, Settings
+from takeoff.study.sizes import full_size, presented
+
+PER_CLASS = 5
+"""Images of each class that the smallest set holds, unless the sizes then span less than `DECADES`."""
+DECADES = 1.5
+"""As `statistics.scaling.DECADES`: over a shorter range a law's parameters cannot be separated."""
+WIDEST = 16
+"""The greatest width of a network."""
+MODERN: dict[str, Level] = {"activation": "relu", "norm": "batch", "dropout": 0}
+"""What every network has."""
+
+
+class Options(Settings):
+    """What a study may set below `scaling`."""
+
+    sizes: Annotated[int, Field(ge=3, le=20, strict=True)] = 6
+    """How many sizes of the training set there are, evenly spaced in their logarithms; the largest is all images."""
+    smallest_share: Annotated[float, Field(gt=0, le=0.25)] = 1 / 32
+    """The smallest size as a share of the largest; more where that leaves fewer than 5 images of a class and the
+    sizes still span 1.5 decades."""
+    draws: Count = 4
+    """How many of the study's seeds networks are trained with, the first ones; each draws its own images."""
+    classical_draws: Count = 4
+    """How many of the study's seeds older methods are fitted with, the first ones."""
+    widths: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=2)] = (0.5, 1.0, 2.0)
+    """Networks' widths, as multiples of the study's."""
+    tuned: Annotated[int, Field(ge=0, le=3, strict=True)] = 3
+    """At how many sizes networks are tuned: 1, the largest; 2, the smallest too; 3, the middle one too. The other
+    sizes take the choice of the nearest of these. 0, at none: every network takes the rate of the study's own with
+    ReLU and batch norm on all images, which saves runs and favours that one."""
+    classical_tuned: Annotated[int, Field(ge=1, le=3, strict=True)] = 3
+    """At how many sizes older methods are, likewise."""
+    methods: Annotated[tuple[Method, ...], Field(min_length=1)] = (
+        "pixels-logistic",
+        "pixels-linear-svm",
+        "hog-linear-svm",
+        "pixels-rbf-svm",
+        "hog-rbf-svm",
+        "kmeans-linear-svm",
+        "fisher-linear-svm",
+    )
+    """The older methods, as features and learner."""
+
+    @field_validator("widths", "methods")
+    @classmethod
+    def _once(cls, given: tuple[Any, ...], info: ValidationInfo) -> tuple[Any, ...]:
+        if len(set(given)) < len(given):
+            raise ValueError(f"one of the {info.field_name} stands twice in the list")
+        return tuple(sorted(given)) if info.field_name == "widths" else given
+
+
+@dataclass(frozen=True)
+class Member:
+    """An arm of the experiment, and its place in it."""
+
+    arm: AnyArm
+    method: str
+    """`hog-linear-svm`, or `network-0.5x`."""
+    kind: Literal["older", "network"]
+    size: int
+    """Images that the arm may see, validation included."""
+    width: float | None = None
+    """A network's, as a multiple of the study's."""
+
+
+class Design(Experiment[Options]):
+    """Older methods and networks of several widths, each at every size.
+
+    Networks have ReLU and batch norm. They train for as many steps at every size, so that the effect of data is not
+    that of computation. As that many would overfit a small set, the best validation epoch is kept.
+    """
+
+    title = "Do older methods plateau with data while larger networks go on?"
+    Options = Options
+
+    def tables(self) -> tuple[str, ...]:
+        """Runs, fits, gains per doubling, differences, and agreement of orders."""
+        return ("runs", "fits", "gains", "differences", "agreement", "order")
+
+    def figures(self) -> dict[str, str]:
+        """Errors, gains, differences, and agreement."""
+        return {
+            "curves": "Error by training images",
+            "gains": "What twice the data brings",
+            "differences": "Width, features and networks, by data",
+            "agreement": "Do other images order the methods alike?",
+        }
+
+    def arms(self) -> list[AnyArm]:
+        """Every method at every size, and the network whose rate the others take where none of them is tuned."""
+        chooser = self.shared_chooser
+        return [*([chooser] if chooser else []), *(member.arm for member in self.members)]
+
+    @cached_property
+    def sizes(self) -> list[int]:
+        """The sizes of the training sets, ascending, validation images included.
+
+        A TakeoffError says that the number of images is not known, or too small for so many or so small sets.
+        """
+        study, number, share = self.study, self.options.sizes, self.options.smallest_share
+        full, entry = full_size(study, "scaling"), entries().get(study.dataset.name)
+        classes = len(study.dataset.classes or ()) or (entry.classes if entry else 0)
+        smallest = int(share * full)
+        if smallest < PER_CLASS * classes <= full / 10**DECADES:
+            smallest = PER_CLASS * classes
+        enough = (size for size in range(3, full) if 1 <= size - presented(study, size) <= size - 2)
+        if smallest < (least := next(enough, full)):
+            raise TakeoffError(
+                f"scaling.smallest_share {share:g}: {smallest} of {full} images are too few to hold out "
+                f"{study.dataset.validation_fraction:.0%} and train on two; valid: {least / full:.3g} or more"
+            )
+        step = (full / smallest) ** (1 / (number - 1))
+        # Rounded down, so that a size of a half or a quarter leaves as many draws that share no image.
+        found = [int(smallest * step**place + 1e-6) for place in range(number - 1)] + [full]
+        if len(set(found)) < number:
+            raise TakeoffError(
+                f"scaling.sizes {number}: from {smallest} to {full} images two sizes are the same; valid: fewer sizes"
+            )
+        return found
+
+    @cached_property
+    def members(self) -> list[Member]:
+        """Every arm with its place: first the older methods, then the networks, those of a method together."""
+        options, found = self.options, []
+        older = [(method, options.classical_tuned) for method in options.methods]
+        for method, tuned in [*older, *((width, options.tuned) for width in options.widths)]:
+            arms = [self._arm(method, size) for size in self.sizes]
+            name, width = (method, None) if isinstance(method, str) else (network_method(method), method)
+            for arm, size, place in zip(arms, self.sizes, choosing_places(self.sizes, tuned), strict=True):
+                chooser = arms[place] if tuned else self.shared_chooser
+                choice_from = None if chooser is None or chooser is arm else chooser.name
+                chosen = arm.model_copy(update={"choice_from": choice_from})
+                found.append(Member(chosen, name, "older" if width is None else "network", size, width))
+        return found
+
+    @property
+    def shared_chooser(self) -> Arm | None:
+        """The network on all images whose learning rate every other one takes; None where they are tuned themselves.
+
+        It is the factorial's arm where that has just these levels.
+        """
+        study, options = self.study, self.options
+        return None if options.tuned else make_arm(study, MODERN, seeds=first_seeds(study, options.draws))
+
+    def _arm(self, method: Method | float, size: int) -> AnyArm:
+        """An older method, or a network of a multiple of the study's width, on `size` images."""
+        study, full = self.study, self.sizes[-1]
+        if isinstance(method, str):
+            seeds = first_seeds(study, self.options.classical_draws)
+            return make_classical(study, *pair(method), None if size == full else size, seeds)
+        width = method * study.network.width
+        if width > WIDEST:
+            raise TakeoffError(
+                f"scaling.widths: {method:g} times the study's width {study.network.width:g} is {width:g}; "
+                f"valid: up to {WIDEST / study.network.width:g}"
+            )
+        levels = MODERN | {"width": width} | ({} if size == full else {"train_samples": size})
+        recipe = {"epoch_images": presented(study, full), "keep": "best"}
+        return make_arm(study, levels, recipe=recipe, seeds=first_seeds(study, self.options.draws))
+
+
+def choosing_places(sizes: Sequence[int], tuned: int) -> list[int]:
+    """For each size, the place of the tuned one that is nearest in log size, the larger of two as near.
+
+    >>> [choosing_places([1, 2, 4, 8, 16, 32], tuned) for tuned in (1, 2, 3)]
+    [[5, 5, 5, 5, 5, 5], [0, 0, 0, 5, 5, 5], [0, 0, 3, 3, 5, 5]]
+    """
+    last = len(sizes) - 1
+    places = [last, *([0] * (tuned > 1)), *([len(sizes) // 2] * (tuned > 2))]
+    return [min(places, key=lambda place: (round(abs(log(sizes[place] / size)), 2), -place)) for size in sizes]

@@ -1,0 +1,227 @@
+"""The scaling experiment's figures: error by size, gains per doubling, differences by size, and agreement by size."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from math import inf, isfinite
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
+
+from takeoff.experiments.base import Drawing, FixedCriterion, Tables
+from takeoff.experiments.scaling.caveats import KINDS, tuned_words
+from takeoff.experiments.scaling.design import Design
+from takeoff.experiments.scaling.measured import JUDGED, best_of, law_words, lawful, left_out
+from takeoff.experiments.scaling.methods import method_words, network_method
+from takeoff.figures.curves import MARKERS, Look, draw_curves, value_ticks
+from takeoff.figures.rows import DOTTED, ZERO, Line, criterion_line, draw_rows
+from takeoff.figures.style import COLOURS, FAINT, MUTED, new_figure, styled
+from takeoff.figures.words import signed
+from takeoff.statistics.intervals import mean_interval
+
+Drawn = tuple[Figure, pd.DataFrame]
+PANELS = {"older": "older methods", "network": "networks: ReLU, batch norm, equal steps at each size"}
+PALETTE = [COLOURS[i] for i in (0, 9, 2, 3, 1, 5, 4)] + "#4d4d4d #8c1d40 #6b5900 #56337a".split()
+"""Colours in which words can be read."""
+FEW = 3
+"""Of fewer draws each is shown: a t interval of two spans the whole panel."""
+SIZE, PERCENT, LOW, HIGH = "train_samples", *(f"test_error_percent{end}" for end in ("", "_low", "_high"))
+CAFFENET = 100 * (0.471 - 0.305) / np.log2(6)
+"""Gain of accuracy, in points per doubling from 200,000 to 1.2 million images (Mishkin, Sergievskiy & Matas 2017)."""
+ROWS = {
+    "width_smallest": "widest − narrowest network\nat the smallest size",
+    "width_full": "at the full size",
+    "width_by_data": "full − smallest",
+    "hog_smallest": "HOG − pixels, SVMs\nat the smallest size",
+    "hog_full": "at the full size",
+    "hog_by_data": "smallest − full",
+    "network_minus_older": "best network − best older\nmethod at the full size",
+}
+ENDS, LOG_ODDS = ["estimate", "ci_low", "ci_high"], ["log_odds", "log_odds_low", "log_odds_high"]
+
+
+@styled
+def draw(scaling: Design, tables: Tables, criteria: Mapping[str, FixedCriterion]) -> list[Drawing]:
+    """Error by size with fits, gains per doubling, the claims' differences, and agreement by size."""
+    return [
+        Drawing("curves", *_curves(scaling, tables)),
+        Drawing("gains", *_gains(scaling, tables, criteria.get("older-methods-plateau"))),
+        Drawing("differences", *_differences(scaling, tables, criteria)),
+        Drawing("agreement", *_agreement(scaling, tables, criteria.get("order-unsettled-with-little-data"))),
+    ]
+
+
+def _looks(fits: pd.DataFrame) -> dict[str, Look]:
+    """The look of every method; the last networks, the widest, have the first colours."""
+    network = fits["kind"] == "network"
+    dashes = fits["kind"].map({"older": (0, (4, 1.5)), "network": "-"}).set_axis(fits["method"])
+    ordered = enumerate([*fits["method"][network][::-1], *fits["method"][~network]])
+    return {method: Look(PALETTE[i % len(PALETTE)], dashes[method], MARKERS[i % len(MARKERS)]) for i, method in ordered}
+
+
+def _draws_words(runs: pd.DataFrame) -> str:
+    """How many draws there are, and so which intervals."""
+    counts = runs.groupby(["method", SIZE])["seed"].count()
+    draws = " to ".join(str(number) for number in sorted({counts.min(), counts.max()}))
+    return f"{draws} draws, 95% Student t intervals" if counts.max() > 1 else "1 draw, so no intervals"
+
+
+def _curves(scaling: Design, tables: Tables) -> Drawn:
+    """A panel for older methods and one for networks, on the same axes, each before the other's in grey."""
+    runs, fits, numbers = tables["runs"], tables["fits"], _numbers(tables)
+    looks, sizes, laws = _looks(fits), runs[SIZE].unique(), fits.set_index("method")
+    few = runs.merge(numbers.loc[numbers["n_draws"] < FEW, ["method", SIZE]])
+    chance, worst = 100 * (1 - fits["chance"].iloc[0]), numbers[PERCENT].max()
+    highest = max(worst, chance) if worst > chance / 1.5 else worst
+    limits = 0.75 * numbers[PERCENT].min(), min(1.35 * highest, 100)
+    lines = "lines: err = α·m^−β + γ where it can be fitted, else straight between sizes"
+    singly = f"; fewer than {FEW} draws are small points" * (2 in numbers["n_draws"].to_numpy())
+    title = f"{scaling.study.title}: does error go on falling with data?"
+    figure = new_figure(11.2, 6, title, f"{_draws_words(runs)}{singly} · {lines}")
+    figure.supxlabel("\n".join(tuned_words(runs, kind) for kind in KINDS), size=8, color=MUTED)
+    panels = figure.subplots(1, 2, sharey=True)
+    # A method's points stand a little beside the others', with intervals where they are of many draws.
+    place = numbers.groupby("method", sort=False).ngroup()
+    points = numbers.assign(**{SIZE: numbers[SIZE] * 1.02 ** (place - place.mean())})
+    points[[LOW, HIGH]] = points[[LOW, HIGH]].where(points["n_draws"] >= FEW)
+    fitted = numbers["method"].map(laws.apply(lawful, axis=1))
+    on_lines = numbers[["method", SIZE]].assign(**{PERCENT: numbers["law_percent"].where(fitted, numbers[PERCENT])})
+    for axes, (kind, title) in zip(panels, PANELS.items(), strict=True):
+        own, single = numbers["kind"] == kind, few[few["kind"] == kind]
+        for _, curve in numbers[~own].groupby("method"):
+            axes.plot(curve[SIZE], curve[PERCENT], color=FAINT, lw=0.9, zorder=1)
+        ends = numbers[own & (numbers[SIZE] == sizes.max())].sort_values(PERCENT, ascending=False)["method"]
+        draw_curves(axes, on_lines, SIZE, PERCENT, "method", {method: looks[method] for method in ends})
+        unlined = {method: replace(looks[method], dashes="") for method in ends}
+        how: dict[str, Any] = {"markers": True, "bars": True, "within": (limits[0], inf)}
+        how["words"] = {method: f"{method_words(method)}\n{law_words(laws.loc[method])}" for method in ends}
+        draw_curves(axes, points, SIZE, PERCENT, "method", unlined, **how)
+        colours = [looks[method].colour for method in single["method"]]
+        axes.scatter(single[SIZE], 100 * single["test_error"], s=6, color=colours, alpha=0.7, lw=0)
+        axes.hlines(chance, sizes.min(), sizes.max(), color=MUTED, lw=1, ls=DOTTED, zorder=1)
+        axes.annotate("chance", (sizes.min(), chance), size=8, color=MUTED, va="bottom")
+        axes.set(title=title, xlabel="training images, validation included", yscale="log", ylim=limits)
+        value_ticks(axes, sizes)
+        axes.tick_params(axis="x", labelrotation=40)
+        how = {"bbox_to_anchor": (1, 0.5), "labelcolor": "linecolor", "fontsize": 8}
+        legend = axes.legend(loc="center left", **how)
+        legend.texts[[*ends].index(best_of(tables, kind))].set_weight("bold")
+    panels[0].set_ylabel("test error, %")
+    panels[0].yaxis.set(major_locator=LogLocator(subs=(1, 2, 3, 5, 7)), minor_locator=NullLocator())
+    panels[0].yaxis.set_major_formatter("{x:g}")
+    return figure, numbers
+
+
+def _numbers(tables: Tables) -> pd.DataFrame:
+    """A row per method and size: mean test error in percent with its t interval, and what the law says."""
+    laws, rows = tables["fits"].set_index("method"), []
+    for (method, size), part in tables["runs"].groupby(["method", SIZE], sort=False):
+        interval, law = mean_interval(100 * part["test_error"])[:3], laws.loc[method]
+        percent = 100 * (law["alpha"] * size ** -law["beta"] + law["gamma"])
+        rows.append((method, part["kind"].iloc[0], size, len(part), *interval, percent))
+    return pd.DataFrame(rows, columns=["method", "kind", SIZE, "n_draws", PERCENT, LOW, HIGH, "law_percent"])
+
+
+def _gains(scaling: Design, tables: Tables, criterion: FixedCriterion | None) -> Drawn:
+    """A row per method: its gain per doubling over the last two, single draws small, the margin as a band."""
+    numbers = _intervals(tables["gains"], "method", "gain", 100)
+    numbers = numbers.merge(tables["fits"][["method", "kind", "best"]], on="method")
+    numbers = numbers.sort_values(["kind", "estimate"], ascending=[False, True], ignore_index=True)
+    numbers["margin"] = 100 * scaling.study.margin
+    looks, names = _looks(tables["fits"]), numbers["method"]
+    judged = names.isin([best_of(tables, "older"), network_method(scaling.options.widths[-1])])
+    words = {"label": names.map(method_words), "text": numbers["estimate"].map(signed)}
+    colours = [looks[method].colour for method in names]
+    rows = numbers.assign(**words, colour=colours, hollow=~judged, bold=judged)
+    published = {"label": "published: CaffeNet, 200,000\nto 1.2 million images", "text": signed(CAFFENET)}
+    rows = pd.concat([rows, pd.DataFrame([published | {"published": CAFFENET}])])
+    title = f"{scaling.study.title}: what do twice as many images bring?"
+    subtitle = f"points of test error per doubling, over the last two · {_draws_words(tables['runs'])}"
+    figure = new_figure(8.2, 1.4 + 0.36 * len(rows), title, subtitle)
+    axes, xlabel, ends = figure.subplots(), "points per doubling; filled: of the claim", [0.0]
+    if criterion is not None:
+        low, high = ends = [*criterion.parts["older"].supports]
+        axes.axvspan(low, high, color=FAINT, alpha=0.5, lw=0, zorder=0)
+        xlabel += f"; grey: within the margin of {high:g}"
+    singles = tables["gains"].assign(value=100 * tables["gains"]["gain"])
+    _draw_rows(axes, rows, singles, "method", xlabel=xlabel, lines=[ZERO], include=ends)
+    return figure, numbers
+
+
+def _differences(scaling: Design, tables: Tables, criteria: Mapping[str, FixedCriterion]) -> Drawn:
+    """Gains from width and from HOG at both ends of the sizes, their differences, and best network less best older: in
+    points, and in log-odds.
+    """
+    table = tables["differences"]
+    points, odds = (_intervals(table, "quantity", *scale) for scale in (("value", 100), ("log_odds", 1)))
+    odds = odds.drop(columns="n_seeds").set_axis(["quantity", *LOG_ODDS], axis=1)
+    numbers = points.merge(odds, on="quantity")
+    numbers = numbers.sort_values("quantity", key=lambda names: names.map([*ROWS].index), ignore_index=True)
+    best = [method_words(best_of(tables, kind)) for kind in ("network", "older")]
+    title = f"{scaling.study.title}: what matters more with data, and what less?"
+    words = f"test accuracy, paired over seeds · {_draws_words(tables['runs'])}"
+    subtitle = f"{words} · best on validation: {' − '.join(best)}"
+    figure = new_figure(10.4, 1.65 + 0.47 * len(numbers), title, subtitle)
+    judged = numbers["quantity"].isin(JUDGED)
+    colours, labels = np.where(judged, COLOURS[0], MUTED), numbers["quantity"].map(ROWS)
+    rows = numbers.assign(label=labels, colour=colours, bold=judged, hollow=~judged)
+    fixed = {criteria[claim].parts[part].supports[0] for claim, part in JUDGED.values() if claim in criteria}
+    lines = [criterion_line(low, f"above {low:g}") for low in fixed] or [ZERO]
+    left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
+    singles, xlabel = table.assign(value=100 * table["value"]), "points; filled, with a tint: of a claim"
+    rows["text"] = rows["estimate"].map(signed)
+    _draw_rows(left, rows, singles, "quantity", xlabel=xlabel, lines=lines)
+    singles, xlabel = table.assign(value=table["log_odds"]), "log-odds, which chance and perfection bend less"
+    rows[ENDS] = rows[LOG_ODDS]
+    rows["text"] = [signed(value, 2) for value in rows["estimate"]]
+    _draw_rows(right, rows.assign(label="", hollow=True), singles, "quantity", xlabel=xlabel, lines=[ZERO])
+    for row in np.flatnonzero(judged):
+        for axes in (left, right):
+            axes.axhspan(row - 0.5, row + 0.5, color="#f3f6fa", lw=0, zorder=0)
+    return figure, numbers
+
+
+def _draw_rows(axes: Axes, rows: pd.DataFrame, singles: pd.DataFrame, by: str, **how: Any) -> None:
+    """Rows with the single values below each: those of `singles` with the same value of `by`."""
+    places = dict(zip(rows[by], range(len(rows)), strict=True))
+    draw_rows(axes, rows, points=singles.assign(row=singles[by].map(places)), **how)
+
+
+def _agreement(scaling: Design, tables: Tables, criterion: FixedCriterion | None) -> Drawn:
+    """Mean rank correlation between disjoint draws, a row per size, and the two sizes that the claim compares."""
+    numbers, order = tables["agreement"], tables["order"].iloc[0]
+    title = f"{scaling.study.title}: do other images put the methods in the same order?"
+    subtitle = "mean rank correlation of test errors between draws that share no training image"
+    if left := sorted(map(method_words, left_out(numbers))):
+        subtitle += f" · left out for want of draws: {', '.join(left)}"
+    xlabel, lines = "0: random order, 1: the same order; filled: compared by the claim", [ZERO]
+    judged = numbers[SIZE].isin([order["smallest"], order["largest"]]) & isfinite(order["difference"])
+    if isfinite(order["difference"]):
+        xlabel += f"\ndifference {signed(order['difference'], 2)}"
+        if isfinite(order["ci_low"]):
+            xlabel += f" [{signed(order['ci_low'], 2)}, {signed(order['ci_high'], 2)}]"
+        if criterion is not None:
+            edge = order["largest_agreement"] + criterion.parts["difference"].supports[1]
+            lines.append(Line(edge, f"claimed: at {int(order['smallest']):,} images below this", side="left"))
+    elif isinstance(order["note"], str):
+        xlabel += f"\n{order['note']}"
+    counts = zip(numbers[SIZE].tolist(), numbers["n_draws"].tolist(), strict=True)
+    labels = [f"{size:,.0f} images, {n:.0f} draw{'s' * (n != 1)}" for size, n in counts]
+    rows = numbers.assign(label=labels, estimate=numbers["agreement"], colour=COLOURS[0], hollow=~judged, bold=judged)
+    rows["note"] = np.where(numbers["agreement"].isna(), "too few draws or methods to compare", "")
+    rows["text"] = [signed(value, 2) for value in numbers["agreement"]]
+    figure = new_figure(7.4, 1.6 + 0.36 * len(rows), title, subtitle)
+    draw_rows(figure.subplots(), rows, xlabel=xlabel, lines=lines, include=(0, 1))
+    return figure, numbers
+
+
+def _intervals(table: pd.DataFrame, by: str, value: str, factor: float) -> pd.DataFrame:
+    """The mean of `value`, times `factor`, and its t interval, per `by`."""
+    rows = [
+        (name, len(part), *mean_interval(factor * part[value], size=factor)[:3])
+        for name, part in table.groupby(by, sort=False)
+    ]
+    return pd.DataFrame(rows, columns=[by, "n_seeds", *ENDS])

@@ -1,0 +1,1 @@
+"""Does batch norm allow larger learning rates and deeper networks?"""

@@ -1,0 +1,1 @@
+"""Is any one of data, computation and algorithms enough?"""

@@ -1,0 +1,1 @@
+"""What every figure is composed of: style, rows, curves, maps, words."""

@@ -1,0 +1,219 @@
+"""Rows: a label, a point with its interval, the number beside it; lines across them for what it is compared with."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import seaborn.objects as so
+from matplotlib.axes import Axes
+from matplotlib.ticker import NullLocator
+
+from takeoff.figures.style import COLOURS, INK, MUTED, PUBLISHED, text_width
+from takeoff.figures.words import times_words
+from takeoff.statistics.criterion import Criterion
+
+TICKS = "0.01 0.02 0.05 0.1 0.2 0.5 0.7 0.8 0.9 1 1.1 1.2 1.5 2 3 4 6 9 15 30 60 100 200 500 1000".split()
+"""Of a logarithmic axis of ratios; the first ones to find room stand."""
+FIRST = ["1", "2", "6"]
+FOR, AGAINST = COLOURS[0], COLOURS[3]
+"""What speaks for a claim, and what against it."""
+NUMBERS = ["estimate", "ci_low", "ci_high", "published", "beside", "beside_low", "beside_high"]
+FLAGS = ["heading", "bold", "hollow", "bar"]
+WORDS = ["text", "note", "mark", "beside_text"]
+DEFAULTS = {"colour": INK, "open": 0} | dict.fromkeys(FLAGS, False) | dict.fromkeys(WORDS, "")
+DASHED, DOTTED, SOLID = (0, (4, 3)), (0, (1, 1.5)), (0, ())
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line across the rows, with its words on top."""
+
+    at: float
+    words: str
+    colour: str = INK
+    dashes: tuple[float, tuple[float, ...]] = DASHED
+    side: Literal["left", "right"] | None = None
+    """Where its words stand; None: where they meet those of no other line."""
+
+
+ZERO = Line(0, "", MUTED, SOLID)
+
+
+def criterion_line(at: float, words: str) -> Line:
+    """The line of a claim's criterion."""
+    return Line(at, f"criterion: {words}")
+
+
+def ratio_lines(criterion: Criterion | None, published: float | None) -> list[Line]:
+    """The lines of a ratio that is to lie above one end, and of its published value; those that there are."""
+    lines = []
+    if criterion is not None:
+        lines.append(criterion_line(criterion.supports[0], f"{criterion.supports[0]:g}×"))
+    if published is not None:
+        lines.append(Line(published, f"published: {published:.2g}×", PUBLISHED, DOTTED))
+    return lines
+
+
+def draw_rows(
+    axes: Axes,
+    rows: pd.DataFrame,
+    *,
+    xlabel: str,
+    log: bool = False,
+    lines: Sequence[Line] = (),
+    shade: tuple[float, float] | None = None,
+    include: Sequence[float] = (),
+    points: pd.DataFrame | None = None,
+) -> None:
+    """Draw a row each, the first on top, on an axis of the quantity and unit `xlabel`; with `log` it is of ratios.
+
+    `rows` have `label`, `estimate`, `ci_low` and `ci_high` (NaN: no interval; infinite: open), and `text`, the number
+    as it is written right of the axes. They may have `colour`; `hollow` (the estimate is only a bound); `open` (the
+    side, −1 or 1, on which an arrow says that the value may lie farther; 0: none); `note` (words in place of a point);
+    `heading` (a label alone); `bold` (the label is); `published` (a diamond); `bar` (a bar from 0, for what adds up);
+    `mark` (after the number); and of a second estimate, hollow below the first, `beside`, `beside_low`, `beside_high`
+    and `beside_text`.
+
+    `lines` cross all rows. `shade` is a range, such as what counts as the published value. The axis reaches the values
+    `include`. `points` are single values, small, below their row's estimate, or a little larger in its place: `row`
+    (its place from the top, from 0), `value`, and `colour` where it is not the row's.
+    """
+    table = _complete(rows)
+    singles = [] if points is None else points["value"].tolist()
+    limits = _limits(table, log, [*(line.at for line in lines), *(shade or ()), *include, *singles])
+    shown = _parted(table[~table["heading"] & (table["note"] == "")])
+    inside = shown.assign(low=shown["ci_low"].clip(*limits), high=shown["ci_high"].clip(*limits))
+    for hollow, own in inside[~inside["bar"]].groupby("hollow", sort=False):
+        # A scale of None takes the colours as the table has them.
+        plot = so.Plot(own, y="row", x="estimate", xmin="low", xmax="high", color="colour", edgecolor="colour")
+        plot = plot.add(so.Range(linewidth=1.8), data=own.dropna(subset=["low", "high"]), orient="y")
+        dot = so.Dot(edgewidth=1.3, pointsize=6, **({"color": "white"} if hollow else {}))
+        plot = plot.add(dot, orient="y", xmin=None, xmax=None)  # a point may have no interval
+        plot.scale(color=None, edgecolor=None).on(axes).plot()
+        axes.collections[-1].set_zorder(3)  # a hollow point hides its interval
+    bars = inside[inside["bar"]]
+    axes.barh(bars["row"], bars["estimate"], 0.62, color=bars["colour"], alpha=0.8, zorder=1)
+    axes.hlines(bars["row"], bars["low"], bars["high"], color=INK, lw=1.3, zorder=3)
+    if points is not None:
+        below = points["row"].isin(shown.dropna(subset="estimate")["row"])
+        places, sizes = points["row"] + 0.25 * below, np.where(below, 10, 24)
+        colours = points.get("colour", points["row"].map(table["colour"]))
+        axes.scatter(points["value"], places, s=sizes, color=colours, alpha=0.8, lw=0)
+    if log:
+        axes.set_xscale("log")  # afterwards: seaborn would take the logarithm of an interval's ends twice
+    published = table.dropna(subset="published")
+    axes.scatter(published["published"], published.index, marker="D", s=34, fc="none", ec=PUBLISHED, lw=1.3, zorder=4)
+    width = max((text_width(text, 8.5, "normal") for text in shown["text"]), default=0)
+    for _, row in pd.concat([shown, table[table["note"] != ""]]).iterrows():
+        _write(axes, row, limits, 72 * width)
+    if shade:
+        axes.axvspan(*shade, color=PUBLISHED, alpha=0.07, lw=0, zorder=0)
+    _draw_lines(axes, lines)
+    _finish(axes, table, limits, xlabel, log)
+
+
+def ratio_rows(table: pd.DataFrame, unknown: str) -> pd.DataFrame:
+    """Ratios as `draw_rows` takes them: `ratio`, and `bound`: none, lower, upper, or unknown, which is a note."""
+    bound = table["bound"]
+    return table.assign(
+        estimate=table["ratio"],
+        hollow=bound.isin(["lower", "upper"]),
+        open=bound.map({"lower": 1, "upper": -1}).fillna(0),
+        note=bound.map({"unknown": unknown}).fillna(""),
+        text=[times_words(*pair) for pair in zip(table["ratio"], bound, strict=True)],
+    )
+
+
+def _complete(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with every column, numbered from 0."""
+    table = rows.reset_index(drop=True)
+    table = table.assign(**{name: table.get(name, np.nan) for name in NUMBERS}, row=table.index.astype(float))
+    for name, value in DEFAULTS.items():
+        table[name] = table[name].fillna(value) if name in table else value
+    return table.astype(dict.fromkeys(NUMBERS, float) | dict.fromkeys(FLAGS, bool))
+
+
+def _parted(table: pd.DataFrame) -> pd.DataFrame:
+    """A row per estimate: the two of one row stand a little apart, in smaller type."""
+    two = table["beside"].notna()
+    first = table.assign(row=table["row"] - 0.2 * two, size=np.where(two, 7.5, 8.5))
+    second = {"estimate": table["beside"], "ci_low": table["beside_low"], "ci_high": table["beside_high"]}
+    second |= {"text": table["beside_text"], "mark": "", "hollow": True, "published": np.nan}
+    return pd.concat([first, first.assign(row=table["row"] + 0.2, **second)[two]], ignore_index=True)
+
+
+def _limits(table: pd.DataFrame, log: bool, others: Sequence[float]) -> tuple[float, float]:
+    """The axis' ends: whatever is finite, with a margin."""
+    values = table.loc[~table["heading"], NUMBERS].to_numpy().ravel()
+    values = np.append(values[np.isfinite(values) & ((values > 0) | (not log))], others)
+    low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
+    if log:
+        margin = max((high / low) ** 0.1, 1.06)
+        return low / margin, high * margin
+    margin = 0.05 * (high - low) or 1.0
+    return low - margin, high + margin
+
+
+def _write(axes: Axes, row: pd.Series, limits: tuple[float, float], width: float) -> None:
+    """The row's note, or its arrow and number, which ends so many points right of the axes."""
+    y = row["row"]
+    if row["note"]:
+        axes.annotate(row["note"], (0.01, y), xycoords=("axes fraction", "data")).set(
+            size=8, color=MUTED, va="center", style="italic", backgroundcolor="white"
+        )
+        return
+    if side := int(row["open"]):
+        end = limits[side > 0]
+        axes.plot([row["estimate"], end], [y, y], color=row["colour"], lw=1.8, zorder=1.5)
+        axes.plot(end, y, ">" if side > 0 else "<", color=row["colour"], ms=6, zorder=4, clip_on=False)
+    for text, align in ((row["text"], "right"), (row["mark"], "left")):
+        if text:
+            axes.annotate(
+                text, (1, y), (8 + width, 0), xycoords=("axes fraction", "data"), textcoords="offset points"
+            ).set(size=row["size"], va="center", ha=align)
+
+
+def _draw_lines(axes: Axes, lines: Sequence[Line]) -> None:
+    """Each with its words on top, right of it, but left of it where another one follows."""
+    ordered = sorted(lines, key=lambda line: line.at)
+    for number, line in enumerate(ordered):
+        axes.axvline(line.at, color=line.colour, lw=1.1, ls=line.dashes, zorder=1)
+        side = "center" if len(ordered) == 1 else ("right" if number < len(ordered) - 1 else "left")
+        side = {"left": "right", "right": "left"}.get(line.side or "", side)
+        axes.annotate(
+            line.words, (line.at, 1), (0, 3), xycoords=("data", "axes fraction"), textcoords="offset points"
+        ).set(size=8, color=line.colour, ha=side, va="bottom")
+
+
+def _finish(axes: Axes, table: pd.DataFrame, limits: tuple[float, float], xlabel: str, log: bool) -> None:
+    axes.set_xlim(*limits)
+    axes.set_ylim(len(table) - 0.5, -0.5)
+    axes.set_yticks(range(len(table)), list(table["label"]))
+    for tick, bold in zip(axes.get_yticklabels(), table["heading"] | table["bold"], strict=True):
+        tick.set_fontweight("bold" if bold else "normal")
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="y", visible=False)
+    axes.spines["left"].set_visible(False)
+    axes.set(xlabel=xlabel, ylabel="")
+    if log:
+        ratio_ticks(axes, limits)
+
+
+def shade_criterion(axes: Axes, criterion: Criterion, scale: float = 1.0) -> None:
+    """Shade where a claim says that its quantity lies, and where it would be wrong; the axis shows `scale` times it."""
+    for region, colour in [(criterion.supports, FOR), *((region, AGAINST) for region in criterion.against)]:
+        ends = np.clip(np.multiply(region, scale), *axes.get_xlim())
+        axes.axvspan(*ends, color=colour, alpha=0.09, lw=0, zorder=0)
+
+
+def ratio_ticks(axes: Axes, limits: tuple[float, float]) -> None:
+    """Ticks of a logarithmic axis of ratios, as many as have room: `0.5×`, `1×`, `2×`."""
+    low, high = limits
+    ticks: list[float] = []
+    for tick in map(float, FIRST + TICKS):
+        room = all(abs(np.log(tick / other)) > 0.09 * np.log(high / low) for other in ticks)
+        ticks += [tick] * bool(low <= tick <= high and room)
+    axes.set_xticks(ticks, [f"{tick:g}×" for tick in ticks])
+    axes.xaxis.set_minor_locator(NullLocator())

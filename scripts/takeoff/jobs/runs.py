@@ -1,0 +1,72 @@
+"""What jobs keep on disk, of networks and older methods alike: finished runs, a file each under a key of everything
+that the run depends on, and choices. All are written whole. And what a log says of both.
+"""
+
+import json
+import time
+from base64 import urlsafe_b64decode
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic_core import to_json
+
+from takeoff.common.errors import TakeoffError
+from takeoff.common.files import load_json, write_text
+from takeoff.study.choices import Choice
+
+Made = TypeVar("Made", bound=Choice)
+Row = dict[str, Any]
+BITS = ("test_correct", "test_top5_correct")
+"""What of a run's row is bytes."""
+
+
+def save_record(path: Path, record: Row) -> None:
+    """Write a record. What is no number (a loss that diverged) is null, bytes are base64."""
+    write_text(path, to_json(record, inf_nan_mode="null", bytes_mode="base64").decode() + "\n")
+
+
+def load_record(path: Path, *keys: str) -> Row | None:
+    """A record with these keys, or None where there is none or it is damaged: then it is made anew."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        row = record.get("run", {})
+        row |= {key: urlsafe_b64decode(row[key]) for key in BITS if key in row}
+        return {key: record[key] for key in keys}
+    except (FileNotFoundError, AttributeError, KeyError, TypeError, ValueError):
+        return None
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def line(arm: str, seed: int, *words: str) -> str:
+    """What a log says of a run that ended."""
+    return "  ".join([time.strftime("%H:%M:%S"), arm, f"seed {seed}", *words])
+
+
+def remark(choice: Choice) -> str:
+    """What the reader of a log should know of a choice."""
+    if choice.choice_from is not None:
+        return f" (as {choice.choice_from})"
+    if not choice.grid:
+        return " (the grid's only one)"
+    tie = f" (untuned: the whole grid within {choice.spread:.3f})" if choice.untuned else ""
+    return tie + (" (at the grid's edge)" if choice.at_edge else "")
+
+
+def choice_of(folder: Path, file: str, kind: type[Made]) -> Made:
+    """The choice in a `file` of another arm's `folder`, made for itself, without its runs.
+
+    A `TakeoffError` says where the file is not there, or damaged.
+    """
+    path, arm = folder / file, folder.name
+    if not path.is_file():
+        raise TakeoffError(f"{path}: there is no such file; tune {arm} first")
+    try:
+        return replace(kind(**load_json(path)), runs=[], choice_from=arm)
+    except (TakeoffError, TypeError):
+        raise TakeoffError(f"{path}: damaged; remove it, and tune {arm} again") from None

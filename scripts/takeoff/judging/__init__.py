@@ -1,0 +1,1 @@
+"""From what was measured, and the claims' criteria, to verdicts."""

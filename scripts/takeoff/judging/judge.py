@@ -1,0 +1,197 @@
+"""Judging: every claim against what a study measured; the rule is in `statistics.verdicts`."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from takeoff.common.errors import TakeoffError, choices
+from takeoff.data.card import Card
+from takeoff.judging.claims import Claim, Claims, criterion_sentence, fixed_criteria
+from takeoff.statistics import criteria
+from takeoff.statistics.intervals import sign_test
+from takeoff.statistics.measures import Measure, read_measures
+from takeoff.statistics.verdicts import Judgement, Part, Verdict, judge_claim, judge_parts
+from takeoff.study.model import Study
+
+FEW = 6
+"""Fewer values than these, and the reason says how many."""
+CHANGED = "its criterion, or a number that it rests on, was changed after this study was first planned"
+COLUMNS = (
+    "claim source statement quantity estimate ci_low ci_high criterion verdict published experiment figure reason"
+).split()
+PART_COLUMNS = [*criteria.COLUMNS, "family", "veto"]
+
+Outcome = Verdict | Literal["not tested"]
+
+
+@dataclass(frozen=True)
+class JudgedClaim:
+    """A claim, and what the study says of it."""
+
+    claim: Claim
+    criterion: str
+    """In words, with the study's numbers."""
+    verdict: Outcome
+    judgements: tuple[Judgement, ...] = ()
+    """Of its parts; none where the claim was not tested."""
+    deciding: int = 0
+    """Which of them is shown: the first where all hold, else the one that decides."""
+    reason: str = ""
+    """What a reader must know of the verdict, or why the claim was not tested."""
+    brief: str = ""
+    """The reason in a few words, for the figure; empty: `reason` is short enough."""
+    changed: bool = False
+    """Whether its criterion was changed after the study was planned."""
+
+    @property
+    def shown(self) -> Judgement | None:
+        """The judgement that stands for the claim; None where it was not tested."""
+        return self.judgements[self.deciding] if self.judgements else None
+
+
+def judge_study(
+    study: Study, claims: Claims, now: Mapping[str, Mapping[str, Any]], results: Path, card: Card, source: str
+) -> list[JudgedClaim]:
+    """Every claim there is, in the order of the claims' file, which is `source`.
+
+    `now` are the study's criteria, as `claims.criteria` gives them today. The folder `results` has
+    `<experiment>/measured.csv`, and `criteria.json`, written when the study was planned; `card` is the dataset's. A
+    TakeoffError says that one of these is missing or wrong, or that a measure and the claims' file do not fit.
+    """
+    wanted, images = study.dataset.train_samples, card.images("train")
+    images = images if isinstance(wanted, str) else min(wanted, images)
+    path = results / "criteria.json"
+    if not path.is_file():
+        raise TakeoffError(f"{path}: there is no such file; `scripts/plan.py --criteria-out` writes it")
+    fixed = fixed_criteria(path)
+    measured = _measured(study, claims, results, source)
+    untested = {
+        name: _untested(study, claims, claim, measured.get(name, []), images) for name, claim in claims.claims.items()
+    }
+    tested = [claim for name, claim in claims.claims.items() if untested[name] is None]
+    parts = [part for claim in tested for part in _parts(claim, measured[claim.name], study.margin, source)]
+    families = [claims.claims[part.measure.claim].parts[part.measure.part].family for part in parts]
+    judgements = judge_parts(parts, families=families)
+    judged = []
+    for name, claim in claims.claims.items():
+        sentence, why = criterion_sentence(claim, study.margin), untested[name]
+        if why is not None:
+            judged.append(JudgedClaim(claim, sentence, "not tested", reason=why[0], brief=why[1]))
+            continue
+        own = tuple(judgement for judgement in judgements if judgement.part.measure.claim == name)
+        verdict, deciding = judge_claim(own)
+        # The published figure decides nothing.
+        changed = fixed.get(name, {}) | {"published_value": None} != {**now[name], "published_value": None}
+        reasons = [CHANGED * changed, measured[name][0].reason, *_reasons(own, verdict, deciding)]
+        reason = "; ".join(filter(None, reasons))
+        judged.append(JudgedClaim(claim, sentence, verdict, own, deciding, reason, changed=changed))
+    return judged
+
+
+def claims_table(judged: Sequence[JudgedClaim]) -> pd.DataFrame:
+    """`claims.csv`: a row per claim; estimate and interval in units that `claims_parts.csv` names."""
+    rows = []
+    for one in judged:
+        claim, shown = one.claim, one.shown
+        numbers = (np.nan,) * 3 if shown is None else (shown.estimate, shown.low, shown.high)
+        found = (*numbers, one.criterion, one.verdict, claim.published, claim.experiment, claim.figure)
+        rows.append((claim.name, claim.source, claim.statement, claim.quantity, *found, one.reason))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def parts_table(judged: Sequence[JudgedClaim]) -> pd.DataFrame:
+    """`claims_parts.csv`: a row per part of each tested claim, with the columns `PART_COLUMNS`."""
+    pairs = [(one.claim, judgement) for one in judged for judgement in one.judgements]
+    table = criteria.judgements_table(judgement for _, judgement in pairs)
+    families = [claim.parts[judgement.part.measure.part].family for claim, judgement in pairs]
+    return table.assign(family=families, veto=[judgement.part.measure.veto for _, judgement in pairs])
+
+
+def _measured(study: Study, claims: Claims, results: Path, source: str) -> dict[str, list[Measure]]:
+    """What each experiment that is switched on measured, by claim."""
+    found: dict[str, list[Measure]] = {}
+    for experiment in study.experiments:
+        own = [claim.name for claim in claims.of(experiment)]
+        path = results / experiment / "measured.csv"
+        for one in read_measures(path) if own or path.exists() else ():
+            if one.claim not in own:
+                raise TakeoffError(
+                    f"{path}: {one.claim}: no such claim of {experiment} in {source}; {choices(one.claim, own)}"
+                )
+            found.setdefault(one.claim, []).append(one)
+        for name in own:
+            if name not in found:
+                raise TakeoffError(
+                    f"{path}: no row on the claim {name}; valid: a Measure of that name from {experiment}"
+                )
+    return found
+
+
+def _parts(claim: Claim, measures: Sequence[Measure], margin: float, source: str) -> list[Part]:
+    """The measures of a claim, each with its criterion; both are to have the same parts."""
+    names = [one.part for one in measures]
+    for name in names:
+        if name not in claim.parts:
+            valid = choices(name, claim.parts)
+            raise TakeoffError(f"{source}: no criterion for {claim.name}.{name}; {valid}")
+    for name in claim.parts:
+        if name not in names:
+            raise TakeoffError(f"{source}: {claim.name}.{name}: nothing was measured, but for other parts")
+    return [Part(one, claim.parts[one.part].criterion(margin)) for one in measures]
+
+
+def _untested(
+    study: Study, claims: Claims, claim: Claim, measured: Sequence[Measure], images: int
+) -> tuple[str, str] | None:
+    """Why a claim is not tested, whole and in a few words; None where it is."""
+    name = claim.experiment
+    if name not in study.experiments:
+        off = f"experiment {name} is not switched on in this study"
+        return f"{off}: add `{name}: {{}}` below `experiments` in its file", f"{name} is not switched on"
+    scope = claims.scopes.get(claim.scope)
+    if scope is not None and images < scope.train_samples:
+        return (
+            f"out of scope: {claim.scope} means {scope.train_samples:,} training images or more, and this study has "
+            f"{images:,}; the study {scope.study} would test it",
+            f"needs {scope.train_samples:,} training images, here {images:,}",
+        )
+    if not any(one.part for one in measured):
+        return measured[0].reason, ""
+    return None
+
+
+def _reasons(judgements: tuple[Judgement, ...], verdict: Verdict, deciding: int) -> Iterator[str]:
+    """What the rule adds to an experiment's own reason: the part shown, and why it is undecided."""
+    shown = judgements[deciding]
+    measure = shown.part.measure
+    if len(judgements) > 1:
+        held = sum(judgement.verdict == "supported" for judgement in judgements)
+        yield f"{held} of {len(judgements)} parts hold; shown: {measure.label}"
+    if verdict == "undecided":
+        yield undecided_words(shown)
+    if measure.n is not None and 0 < measure.freedom < FEW - 1:
+        yield f"it rests on {measure.n} values"
+
+
+def undecided_words(judgement: Judgement) -> str:
+    """Why a part is undecided, in a few words."""
+    measure = judgement.part.measure
+    if np.isnan(judgement.estimate):
+        return "it could not be measured"
+    if not measure.testable:
+        return "too few seeds for an interval"
+    if measure.veto == "any":
+        return "no verdict may rest on it"
+    if not judgement.part.against or measure.veto == "contradicted":
+        low, high = judgement.part.criterion.supports
+        if judgement.high < low or judgement.low > high:
+            return "the interval lies against the claim, but cannot contradict it here"
+    if not np.isfinite(measure.bound).all():
+        return "only a bound is known"
+    if measure.error == 0 and sign_test(measure.freedom + 1) >= judgement.level:
+        return f"all {measure.freedom + 1:g} values are equal: no spread, and too few for a sign test"
+    return "the interval does not lie on one side of the criterion"

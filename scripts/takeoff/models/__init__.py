@@ -1,1 +1,0 @@
-"""The AlexNet family: layers, counts, and the networks built from them."""

@@ -1,1 +1,0 @@
-"""The commands that make tables of any runs: their arguments, and what they do."""

@@ -1,0 +1,142 @@
+"""Planned arms: each whole, with nothing left to look up, one file each: `arms/<arm>/arm.json`."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from takeoff.common.errors import TakeoffError, choices
+from takeoff.common.files import load_json, write_json
+from takeoff.study.arms import AnyArm, Arm, ClassicalArm, distinct, seeds_of, tuning_seeds_of
+from takeoff.study.loading import check
+from takeoff.study.model import Study
+from takeoff.study.settings import Count, Resolution, Settings
+
+ARM = "arm.json"
+FILES = (ARM, "learning_rate.json", "tuning.json", "runs.parquet", "curves.parquet", "probe.parquet")
+"""What may lie in an arm's folder."""
+
+
+class Images(Settings):
+    """The images that an arm learns from and is tested on."""
+
+    dataset: str
+    """The dataset's name."""
+    resolution: Resolution
+    """Their side, in pixels."""
+    test_samples: Count | Literal["all"]
+    """How many test images are read."""
+    validation_fraction: float
+    """The share of the arm's training images held out."""
+
+
+class PlannedArm(Arm):
+    """A network's arm, whole."""
+
+    kind: Literal["network"] = "network"
+    images: Images
+    seeds: tuple[int, ...]
+    """Of its final runs."""
+    learning_rates: tuple[float, ...]
+    """The grid that its learning rate is chosen from."""
+    tuning_seeds: tuple[int, ...]  # type: ignore[assignment]
+    """The seeds that every rate of the grid is tried on."""
+    experiments: tuple[str, ...]
+    """The experiments that want it."""
+
+
+class PlannedClassicalArm(ClassicalArm):
+    """An older method's arm, whole."""
+
+    kind: Literal["classical"] = "classical"
+    images: Images
+    seeds: tuple[int, ...]
+    """Of its final fits."""
+    tuning_seeds: tuple[int, ...]
+    """The seeds that every setting of its grid is tried on."""
+    experiments: tuple[str, ...]
+    """The experiments that want it."""
+
+
+AnyPlannedArm = PlannedArm | PlannedClassicalArm
+Planned = TypeVar("Planned", PlannedArm, PlannedClassicalArm)
+_KINDS: dict[object, type[AnyPlannedArm]] = {"network": PlannedArm, "classical": PlannedClassicalArm}
+
+
+def planned_arms(study: Study, wanted: Mapping[str, Iterable[AnyArm]]) -> list[AnyPlannedArm]:
+    """Every arm that an experiment wants, once and whole: the study gives what an arm leaves open.
+
+    Raises ValueError where two arms of one name differ.
+    """
+    experiments: dict[str, dict[str, None]] = {}
+    for name, arms in wanted.items():
+        for arm in arms:
+            experiments.setdefault(arm.name, {})[name] = None
+    everything = distinct(arm for arms in wanted.values() for arm in arms)
+    return [_whole(study, arm, tuple(experiments[arm.name])) for arm in everything]
+
+
+def images_of(study: Study) -> Images:
+    """The images of every arm of a study."""
+    settings = study.dataset.model_dump(include=set(Images.model_fields))
+    return Images(dataset=study.dataset.name, **settings)
+
+
+def _whole(study: Study, arm: AnyArm, experiments: tuple[str, ...]) -> AnyPlannedArm:
+    common = arm.model_dump() | {
+        "images": images_of(study),
+        "seeds": tuple(seeds_of(study, arm)),
+        "experiments": experiments,
+    }
+    if not isinstance(arm, Arm):
+        return PlannedClassicalArm(**common | {"tuning_seeds": tuple(study.tuning_seeds)})
+    grid = arm.learning_rates or tuple(study.tuning.learning_rates)
+    seeds = tuple(tuning_seeds_of(study, arm))
+    return PlannedArm(**common | {"learning_rates": grid, "tuning_seeds": seeds})
+
+
+def arm_path(results: Path, name: str) -> Path:
+    """Where an arm of the study with these results is written down."""
+    return results / "arms" / name / ARM
+
+
+def written(path: Path) -> dict[str, Any]:
+    """What an arm's file says; nothing where it is missing or damaged."""
+    try:
+        return load_json(path)
+    except TakeoffError:
+        return {}
+
+
+def write_arm(path: Path, arm: AnyPlannedArm) -> None:
+    """Write an arm unless the file says the same already."""
+    content = arm.model_dump(mode="json")
+    if written(path) != content:
+        write_json(path, content)
+
+
+def read_arm(path: Path) -> AnyPlannedArm:
+    """The arm in `arm.json`; TakeoffError where there is no such file, or it is no arm's."""
+    if not path.is_file():
+        raise TakeoffError(f"{path}: there is no such file; plan.py --arms-out writes it")
+    content = load_json(path)
+    kind = content.get("kind")
+    if not isinstance(kind, str) or kind not in _KINDS:
+        raise TakeoffError(f"{path}: kind: {kind!r} is not valid; {choices(kind, _KINDS)}")
+    return check(_KINDS[kind], content, path)
+
+
+def arms_at(paths: Iterable[Path], kind: type[Planned]) -> list[tuple[Path, Planned]]:
+    """The folder of each arm and the arm, those that take another's choice last; a path may be a file in it.
+
+    Raises TakeoffError where a folder has no `arm.json`, or that of another kind of arm.
+    """
+    # An arm's name may well end in something like a suffix (`dropout0.5`).
+    folders = [path.parent if path.name in FILES else path for path in paths]
+    found = []
+    for folder in dict.fromkeys(folders):
+        arm = read_arm(folder / ARM)
+        if not isinstance(arm, kind):
+            own = kind.model_fields["kind"].default
+            raise TakeoffError(f"{folder / ARM}: kind: {arm.kind!r} is not valid here; valid: {own!r}")
+        found.append((folder, arm))
+    return sorted(found, key=lambda pair: pair[1].choice_from is not None)

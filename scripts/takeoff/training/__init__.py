@@ -1,1 +1,0 @@
-"""The engine: resident images, runs, rates, and the tables of an arm."""

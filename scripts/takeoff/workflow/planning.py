@@ -1,0 +1,126 @@
+"""What a study will train, counted before it does: every run with its parameters, images, FLOPs and time."""
+
+import csv
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from takeoff.common.files import atomic_path
+from takeoff.data.splits import sizes
+from takeoff.engine import architecture
+from takeoff.study.model import Budget
+from takeoff.study.planned import AnyPlannedArm, PlannedArm
+from takeoff.workflow.images import Shape
+
+EFFICIENCY = 0.7
+"""The share of a matrix product's rate that training reaches on a CPU."""
+STEP_SECONDS, FUSED_STEP_SECONDS = 0.004, 0.001
+"""What a step of a run costs besides: alone and, as with images of 8 px, beside others in one network. Measured on the
+default study and on CIFAR-10 at width 0.125, good to a factor of two."""
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One training, or one fit of an older method: which, how large, how long."""
+
+    arm: str
+    experiments: str
+    purpose: str
+    """`tune`, `final`, or `fit`, which is an older method's and counts in no budget."""
+    seed: int
+    learning_rate: float | None
+    parameters: int | None
+    train_samples: int
+    epochs: int | None
+    steps: int | None
+    images: int | None
+    flops: int | None
+    expected_seconds: float | None
+
+
+def plan_runs(arms: Iterable[AnyPlannedArm], shape: Shape, flops_per_second: float) -> list[PlannedRun]:
+    """Every run of the arms, tuning first, arm by arm; FLOPs per second are of a matrix product on one thread.
+
+    Raises TakeoffError where an arm wants more images than there are, or too few to hold any out.
+    """
+    return [run for arm in arms for run in _runs_of(arm, shape, flops_per_second)]
+
+
+def expected_seconds(arm: AnyPlannedArm, shape: Shape, flops_per_second: float) -> float:
+    """About what all runs of an arm of networks take on one thread."""
+    return sum(run.expected_seconds or 0 for run in _runs_of(arm, shape, flops_per_second))
+
+
+def _runs_of(arm: AnyPlannedArm, shape: Shape, flops_per_second: float) -> Iterator[PlannedRun]:
+    samples, held_out = sizes(shape.train, arm.train_samples, arm.images.validation_fraction)
+    experiments = "+".join(arm.experiments)
+    if not isinstance(arm, PlannedArm):
+        uncounted = (None,) * 5
+        yield from (PlannedRun(arm.name, experiments, "fit", s, None, None, samples, *uncounted) for s in arm.seeds)
+        return
+    layers = architecture.layers(arm.network, arm.images.resolution, shape.channels, shape.classes)
+    batch = min(arm.recipe.batch_size, samples - held_out)
+    presented = arm.recipe.epoch_images
+    per_epoch = (samples - held_out) // batch if presented is None else presented // arm.recipe.batch_size
+    steps = max(1, per_epoch) * arm.recipe.epochs
+    trained = steps * batch * architecture.training_flops(layers)
+    per_step = FUSED_STEP_SECONDS if arm.images.resolution == 8 else STEP_SECONDS
+
+    counts = (architecture.parameters(layers), samples, arm.recipe.epochs, steps, steps * batch)
+
+    def run(purpose: str, seed: int, rate: float | None) -> PlannedRun:
+        # A run whose end alone chooses a learning rate is scored at both its ends alone.
+        watched = purpose == "final" or arm.target is not None or arm.recipe.keep == "best"
+        scored = 2 * held_out * (arm.recipe.epochs + 1 if watched else 2)
+        flops = trained + scored * architecture.forward_flops(layers)
+        expected = round(steps * per_step + flops / (EFFICIENCY * flops_per_second), 3)
+        return PlannedRun(arm.name, experiments, purpose, seed, rate, *counts, flops, expected)
+
+    grid = arm.learning_rates
+    if arm.tuned and len(grid) > 1:
+        yield from (run("tune", seed, rate) for rate in grid for seed in arm.tuning_seeds)
+    fixed = arm.learning_rate or (grid[0] if arm.tuned and len(grid) == 1 else None)
+    yield from (run("final", seed, fixed) for seed in arm.seeds)
+
+
+def matrix_rate(side: int = 768, seconds: float = 0.3) -> float:
+    """Floating-point operations per second of a float32 matrix product here, per core in use: a short measurement."""
+    import numpy as np
+
+    a = np.random.default_rng(0).standard_normal((side, side), dtype=np.float32)
+    a @ a
+    began, products = time.process_time(), 0
+    while (spent := time.process_time() - began) < seconds:
+        a @ a
+        products += 1
+    return products * 2 * side**3 / spent
+
+
+def over_budget(runs: list[PlannedRun], budget: Budget) -> str | None:
+    """What of the budget the runs exceed, in words, or None."""
+    hours, trained = core_hours(runs), trainings(runs)
+    excess = []
+    if trained > budget.runs:
+        excess.append(f"{trained} runs, budget.runs is {budget.runs}")
+    if hours > budget.core_hours:
+        excess.append(f"about {hours:.2f} core-hours, budget.core_hours is {budget.core_hours:g}")
+    return "; ".join(excess) or None
+
+
+def core_hours(runs: list[PlannedRun]) -> float:
+    """The processor time that training is expected to take."""
+    return sum(run.expected_seconds or 0 for run in runs) / 3600
+
+
+def trainings(runs: list[PlannedRun]) -> int:
+    """How many of the runs train a network."""
+    return sum(run.purpose != "fit" for run in runs)
+
+
+def write_plan(path: Path, runs: list[PlannedRun]) -> None:
+    """Write `plan.csv`, a row per run."""
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(PlannedRun.__dataclass_fields__)
+        writer.writerows(tuple(vars(run).values()) for run in runs)

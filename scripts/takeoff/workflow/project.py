@@ -1,0 +1,139 @@
+"""A study on this machine: what the workflow's rules are made from."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from takeoff.common.errors import TakeoffError
+from takeoff.experiments.base import Experiment
+from takeoff.experiments.registry import EXPERIMENTS, enabled, timed_arms, wanted
+from takeoff.judging.claims import claims_file, criteria, fixed_criteria, load_claims
+from takeoff.study.configuration import Configuration
+from takeoff.study.loading import check, load_study, study_path
+from takeoff.study.model import Study
+from takeoff.study.planned import ARM, AnyPlannedArm, PlannedArm, PlannedClassicalArm, planned_arms
+from takeoff.workflow.digests import changed
+from takeoff.workflow.images import ImageSource, check_counts
+from takeoff.workflow.packing import ARMS, estimate, packs_of
+
+RESERVED = ("data", "benchmark", "mlartifacts", "reference")
+"""Folders of the results that belong to no study."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A configuration and the study that it names."""
+
+    configuration: Configuration
+    study: Study
+    source: Path
+    """The study's file."""
+
+    @property
+    def folder(self) -> Path:
+        """Where the study's results go; its file's name is the study's."""
+        return Path(self.configuration.results) / self.source.stem
+
+    @property
+    def images(self) -> ImageSource:
+        """Where the study's images come from."""
+        folder = Path(self.configuration.results) / "data"
+        return ImageSource(self.study.dataset, self.configuration.archives, folder)
+
+    @cached_property
+    def experiments(self) -> dict[str, Experiment[Any]]:
+        """Those that the study switches on."""
+        return enabled(self.study, str(self.source))
+
+    @cached_property
+    def arms(self) -> dict[str, AnyPlannedArm]:
+        """Every arm, once and whole, by its name."""
+        return {arm.name: arm for arm in planned_arms(self.study, wanted(self.experiments))}
+
+    @cached_property
+    def packs(self) -> list[list[AnyPlannedArm]]:
+        """The networks' arms, in the groups that share a job."""
+        return self._packs([arm for arm in self.arms.values() if isinstance(arm, PlannedArm)])
+
+    @cached_property
+    def classical_packs(self) -> list[list[AnyPlannedArm]]:
+        """The older methods' arms, likewise; those with the same features together, which are computed once."""
+        arms = [arm for arm in self.arms.values() if isinstance(arm, PlannedClassicalArm)]
+        arms.sort(key=lambda arm: arm.method)
+        return self._packs(arms, ARMS)
+
+    def _packs(self, arms: Sequence[AnyPlannedArm], least: int = 1) -> list[list[AnyPlannedArm]]:
+        seconds = estimate(self.images.shape, self.configuration.device)
+        return packs_of(arms, self.configuration.arms_per_job, seconds, least)
+
+    @cached_property
+    def unwritten(self) -> frozenset[str]:
+        """The arms whose files planning has to write: those that are new, or that changed."""
+        paths = dict(zip(self.arms, map(Path, self.files(self.arms.values())), strict=True))
+        return frozenset(name for name, arm in self.arms.items() if changed(paths[name], arm))
+
+    @cached_property
+    def criteria_stand(self) -> bool:
+        """Whether every criterion of the study's claims is written down."""
+        options = {name: one.options for name, one in self.experiments.items()}
+        own = criteria(load_claims(claims_file(), EXPERIMENTS), self.study, options)
+        return own.keys() <= fixed_criteria(self.folder / "criteria.json").keys()
+
+    def choosers(self, pack: Sequence[AnyPlannedArm]) -> list[AnyPlannedArm]:
+        """The arms whose choices a pack takes."""
+        return [self.arms[name] for name in dict.fromkeys(a.choice_from for a in pack if a.choice_from)]
+
+    def priority(self, pack: Sequence[AnyPlannedArm]) -> int:
+        """Of a pack's job: 2 where another pack waits for a choice that it makes, else 1."""
+        return 1 + any(arm.name in self._choosers for arm in pack)
+
+    @cached_property
+    def _choosers(self) -> set[str]:
+        return {arm.choice_from for arm in self.arms.values() if arm.choice_from}
+
+    @cached_property
+    def timed(self) -> list[AnyPlannedArm]:
+        """The arms whose steps are timed against each other."""
+        return [self.arms[arm.name] for arm in timed_arms(self.experiments.values())]
+
+    def files(self, arms: Iterable[AnyPlannedArm], name: str = ARM) -> list[str]:
+        """The file of that name of each arm."""
+        folder = (self.folder / "arms").as_posix()
+        return [f"{folder}/{arm.name}/{name}" for arm in arms]
+
+    @property
+    def tracking_uri(self) -> str:
+        """Where runs are logged; empty for nowhere."""
+        given = self.configuration.tracking_uri
+        if given is None:
+            return f"sqlite:///{self.configuration.results}/mlflow.db"
+        return "" if given == "off" else given.strip()
+
+
+def load_project(config: dict[str, Any]) -> Project:
+    """The project that config.yaml, with the command line's changes, names, checked before a job starts.
+
+    Raises TakeoffError where a key, a value, a level, a dataset or a path is wrong.
+    """
+    configuration = check(Configuration, config, "config/config.yaml (or --config)")
+    source = study_path(configuration.study)
+    if source.stem in RESERVED:
+        raise TakeoffError(f"study={configuration.study}: results/{source.stem} is taken; name the file otherwise")
+    project = Project(configuration, load_study(source), source)
+    if any(place.exists() and not place.is_dir() for place in (project.folder, *project.folder.parents)):
+        raise TakeoffError(
+            f"results={configuration.results}: there is a file of that name; valid: a folder, or a new name"
+        )
+    # Of the user's own copy, `prepare` counts the images.
+    check_counts(project.study, str(source), None if project.images.given else project.images.shape)
+    project.images.check(str(source))
+    try:
+        missing = project._choosers - project.arms.keys()
+        project.criteria_stand  # noqa: B018 (claims and criteria that are wrong are refused before a job starts)
+    except ValueError as error:
+        raise TakeoffError(f"{source}: {error}") from None
+    if missing:
+        raise TakeoffError(f"{source}: experiments: none that is switched on has the arm {min(missing)}")
+    return project

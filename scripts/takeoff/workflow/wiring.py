@@ -1,0 +1,56 @@
+"""How the workflow's rules call the commands: shell lines, folders, and the Python they run in."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from shlex import quote
+from typing import Any
+
+from takeoff.common.places import CLONED, SCRIPTS
+
+
+def verb(name: str) -> Callable[..., str]:
+    """A param: how a command is called. It is no part of what a job depends on, so that a clone may move."""
+    path, here = SCRIPTS / f"{name}.py", Path.cwd()
+    script = (path.relative_to(here) if path.is_relative_to(here) else path).as_posix()
+    call = f"python {quote(script)}" if CLONED else f"takeoff {name}"
+    # Snakemake compares no param that is a function of threads.
+    return lambda wildcards, threads: call
+
+
+def command(arguments: str) -> str:
+    """The shell line of a rule with a param `verb`: output goes to its log, and errors to the terminal too."""
+    return f"{{params.verb}} {arguments} > {{log:q}} 2> >(tee -a {{log:q}} >&2)"
+
+
+def unwatched(value: object) -> Callable[..., object]:
+    """A param that no result depends on: a job does not run again where it changed."""
+    return lambda wildcards, threads: value
+
+
+def option(name: str, value: object) -> str:
+    """An option of a command and its value, quoted; nothing where there is no value."""
+    return f"--{name} {quote(str(value))}" if value else ""
+
+
+def folder_of(key: str | None = None) -> Callable[..., str]:
+    """A param: the folder of the rule's first output or, by name, of one of its inputs."""
+    if key is None:
+        return lambda wildcards, output: Path(output[0]).parent.as_posix()
+    # A list of files is in one folder.
+    return lambda wildcards, input: _first(input[key]).parent.as_posix()  # noqa: A006 (Snakemake's own name)
+
+
+def _first(files: Any) -> Path:
+    return Path(files if isinstance(files, str) else files[0])
+
+
+def run_in_this_python() -> None:
+    """Let jobs find the Python that runs the workflow, whether or not its environment is activated."""
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+
+
+def log_to(uri: str) -> None:
+    """Say where MLflow is to jobs here; their command lines, which logs and reports show, hold no password."""
+    os.environ["MLFLOW_TRACKING_URI"] = uri
