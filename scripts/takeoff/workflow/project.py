@@ -79,7 +79,8 @@ class Project:
         """Whether every criterion of the study's claims is written down."""
         options = {name: one.options for name, one in self.experiments.items()}
         own = criteria(load_claims(claims_file(), EXPERIMENTS), self.study, options)
-        return own.keys() <= fixed_criteria(self.folder / "criteria.json").keys()
+        path = self.folder / "criteria.json"
+        return own.keys() <= fixed_criteria(path).keys() and path.exists()
 
     def choosers(self, pack: Sequence[AnyPlannedArm]) -> list[AnyPlannedArm]:
         """The arms whose choices a pack takes."""
