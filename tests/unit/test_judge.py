@@ -405,6 +405,7 @@ def test_measures_of_an_experiment_without_claims(place):
             changed("both", parts={"gap": SIDES | {"contradicts": [{"below": 1}]}}),
             r"claims\.both\.parts\.gap: \(-inf, 1\) both supports and contradicts",
         ),
+        (changed("both", experiment="rase"), r"claims\.both\.experiment: rase: .*did you mean race"),
         (changed("both", rests_on=["errer"]), r"claims\.both\.rests_on: race has no option errer.*error"),
     ],
 )

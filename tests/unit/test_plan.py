@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 from conftest import REPOSITORY, SCRIPTS, Command
+from takeoff.common.errors import TakeoffError
 from takeoff.engine import architecture
 from takeoff.experiments.registry import EXPERIMENTS
 from takeoff.study.configuration import Configuration
 from takeoff.study.loading import load_study
 from takeoff.study.settings import Network
 from takeoff.workflow import packing
-from takeoff.workflow.project import Project
+from takeoff.workflow.project import Project, load_project
 
 
 def test_the_plan_lists_every_run(command: Command, write_study: Callable[..., Path], tmp_path: Path) -> None:
@@ -135,6 +136,32 @@ def test_criteria_written_down_once_stay(command: Command, write_study: Callable
     assert criteria["batch-norm-speeds-training"]["margin"] == 0.01
     assert criteria["relu-trains-faster"]["margin"] == 0.05
     assert criteria["relu-trains-faster"]["options"]["error"] == 0.3
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("config/claims.yaml", "claims: {}", r"^config/claims\.yaml: claims"),
+        ("results/small/criteria.json", '{"relu-trains-faster": "above 2"}', r"criteria\.json: relu-trains-faster"),
+        ("results/small/criteria.json", "{", r"criteria\.json: not valid JSON"),
+    ],
+)
+def test_claims_and_criteria_that_are_wrong_are_refused_before_a_job_starts(
+    write_study: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    name: str,
+    content: str,
+    message: str,
+) -> None:
+    """Of a claims' file, the working directory's own, which is read in place of ours."""
+    study = write_study()
+    monkeypatch.chdir(tmp_path)
+    load_project({"study": str(study)})
+    (tmp_path / name).parent.mkdir(parents=True)
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    with pytest.raises(TakeoffError, match=message):
+        load_project({"study": str(study)})
 
 
 def test_of_very_many_arms_more_share_a_job(write_study: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -147,7 +147,8 @@ def load_claims(path: Path | None = None, experiments: Iterable[str] | None = No
     claims, known = check(Claims, read_yaml(path), path), list(experiments or ())
     for name, claim in claims.claims.items():
         if known and claim.experiment not in known:
-            raise TakeoffError(f"{path}: claims.{name}.experiment: {choices(claim.experiment, known)}")
+            words = f"{claim.experiment}: no such experiment; {choices(claim.experiment, known)}"
+            raise TakeoffError(f"{path}: claims.{name}.experiment: {words}")
     return claims
 
 
