@@ -111,7 +111,8 @@ def test_each_arm_has_a_file_rewritten_where_it_changed(
     assert set(first) == {"relu", "relu+batch"}
     arm, _ = first["relu"]
     assert (arm["network"]["width"], arm["recipe"]["epochs"]) == (0.0625, 2)
-    assert (arm["learning_rates"], arm["tuning_seeds"]) == ([0.01, 0.1], [1_000_000, 1_000_001])
+    assert (arm["learning_rates"], arm["weight_decays"], arm["network"]["stem_stride"]) == ([0.01, 0.1], [0.0005], 1)
+    assert arm["blocks"] == [{"number": 0, "seeds": [0, 1], "tuning_seeds": [1_000_000, 1_000_001]}]
     assert (arm["seeds"], arm["experiments"]) == ([0, 1], ["factorial"])
     assert plan() == first
     race = {"factorial": {"threshold": 0.5}, "race": {"width": 0.25}}

@@ -60,7 +60,7 @@ def time_steps(arms: Sequence[PlannedArm], data: Resident, hardware: Hardware, s
     sizes = [architecture.parameters(architecture.layers(arm.network, *data.shape)) for arm in arms]
     stepping = []
     for arm in arms:
-        run = Run(arm.tuning_seeds[0], arm.learning_rate or min(arm.learning_rates), final=False)
+        run = Run(arm.blocks[0].tuning_seeds[0], arm.learning_rate or min(arm.learning_rates), final=False)
         stepping.append(Stepping(data, arm, run, hardware, keep=sum(sizes) <= MOST_PARAMETERS))
     return measured(stepping, seconds)
 

@@ -24,6 +24,8 @@ class Choice:
     """Every tuning run: what was tried, on which seed, and what it ended with."""
     choice_from: str | None = None
     """The arm whose choice this is, where it is not the arm's own."""
+    block: int = 0
+    """The block of final seeds that it is for."""
 
 
 def tied_within(accuracy: float, images: int) -> float:

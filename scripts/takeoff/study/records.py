@@ -33,7 +33,7 @@ RUNS = pa.schema(
         *[pa.field(factor, _kind(factor)) for factor in FACTORS],
         *_columns(TEXT, "family"),
         *_columns(WHOLE, "depth epochs"),
-        *_columns(NUMBER, "learning_rate"),
+        *_columns(NUMBER, "learning_rate weight_decay"),
         *_columns(WHOLE, "parameters"),
         *_columns(NUMBER, "train_loss train_accuracy validation_loss validation_accuracy"),
         *_columns(NUMBER, "test_loss test_accuracy test_top5_accuracy"),

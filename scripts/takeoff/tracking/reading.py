@@ -135,10 +135,10 @@ def _mean_curve(curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def _tuning_tags(folder: Path) -> dict[str, str]:
-    """What tuning says about the arm's learning rate."""
+    """Whether some block's learning rate lies at its grid's edge, or had no reason."""
     path = folder / "learning_rate.json"
-    rate = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return _tags(**{f"rate_{key}": rate[key] for key in ("at_edge", "untuned") if rate.get(key) is not None})
+    made = json.loads(path.read_text(encoding="utf-8"))["choices"] if path.exists() else []
+    return _tags(**{f"rate_{key}": any(one[key] for one in made) for key in ("at_edge", "untuned") if made})
 
 
 def _experiment_entry(name: str, results: Path, tags: dict[str, str], end: int) -> Entry:
