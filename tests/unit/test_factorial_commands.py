@@ -1,14 +1,12 @@
-"""The factorial experiment by its commands, from made-up runs to figures, and what planning it imports."""
+"""The factorial experiment by its commands, from made-up runs to figures."""
 
 import json
-import subprocess
-import sys
 
 import pandas as pd
-from conftest import SCRIPTS
 from takeoff.experiments.factorial.design import Design, Options
 from takeoff.judging.claims import criteria, load_claims
-from unit.factorial_runs import CARD, make_results, make_study
+from unit.factorial_runs import make_results, make_study
+from unit.measured import CARD
 
 
 def write_results(folder, study):
@@ -58,10 +56,3 @@ def test_commands_from_runs_to_figures(tmp_path, command):
         assert done.stderr.startswith("error: ")
         assert done.stderr.count("\n") == 1
         assert message in done.stderr
-
-
-def test_planning_imports_nothing_heavy():
-    heavy = ("pandas", "matplotlib", "torch")
-    code = f"import sys, takeoff.experiments.factorial.design; sys.exit(any(m in sys.modules for m in {heavy}))"
-    environment = {"PYTHONPATH": str(SCRIPTS)}
-    assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
