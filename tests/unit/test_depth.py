@@ -57,35 +57,23 @@ def probes(study: Study, arms: list, factor: dict[str, float]) -> pd.DataFrame:
             base = factor[arm.network.activation] * (1 + 0.001 * seed)
             # So that no ratio of two activations is the same in every seed.
             change = 2 * base ** (last - 1 - layer) * (1 + 0.001 * seed * layer) ** len(arm.network.activation)
-            rows.append(
-                {
-                    "arm": arm.name,
-                    "seed": seed,
-                    "run_key": "",
-                    "moment": moment,
-                    "layer": layer,
-                    "hidden": layer < last,
-                    "gradient_norm": 3 * base ** (last - layer),
-                    "saturated": 0.5,
-                    "dead": 0.0,
-                    "weight_change": change if moment == "end" else math.nan,
-                }
-            )
+            row = {
+                "arm": arm.name,
+                "seed": seed,
+                "run_key": "",
+                "moment": moment,
+                "layer": layer,
+                "hidden": layer < last,
+            }
+            row |= {"gradient_norm": 3 * base ** (last - layer), "saturated": 0.5, "dead": 0.0}
+            rows.append(row | {"weight_change": change if moment == "end" else math.nan})
     return pd.DataFrame(rows)
 
 
 def runs(study: Study, arms: list, accuracy: dict[str, float]) -> pd.DataFrame:
+    trained = {"learning_rate": 0.1, "at_edge": False, "untuned": False, "test_accuracy": 0.1, "diverged": False}
     return pd.DataFrame(
-        {
-            "arm": arm.name,
-            "seed": seed,
-            "learning_rate": 0.1,
-            "at_edge": False,
-            "untuned": False,
-            "train_accuracy": accuracy[arm.network.activation] + 0.001 * seed,
-            "test_accuracy": 0.1,
-            "diverged": False,
-        }
+        {"arm": arm.name, "seed": seed, "train_accuracy": accuracy[arm.network.activation] + 0.001 * seed} | trained
         for arm, seed in product(arms, study.seed_list)
     )
 

@@ -14,6 +14,7 @@ from takeoff.experiments.registry import EXPERIMENTS, enabled
 from takeoff.judging.claims import criteria, load_claims
 from takeoff.judging.judge import judge_study
 from takeoff.study.loading import load_study
+from unit.measured import FACTORS
 
 SMALL = {
     "factorial": {"threshold": 0.3, "fixed_rate": 0.1, "fixed_seeds": 2},
@@ -25,11 +26,6 @@ SMALL = {
     "moment": {},
     "compute": {},
     "synergy": {"plain": ["tanh"], "seeds": 3},
-}
-FACTORS = {
-    "activation": {"baseline": "tanh", "treatment": "relu"},
-    "norm": {"baseline": "none", "treatment": "batch"},
-    "dropout": {"baseline": 0, "treatment": 0.5},
 }
 
 
