@@ -57,15 +57,8 @@ def probes(study: Study, arms: list, factor: dict[str, float]) -> pd.DataFrame:
             base = factor[arm.network.activation] * (1 + 0.001 * seed)
             # So that no ratio of two activations is the same in every seed.
             change = 2 * base ** (last - 1 - layer) * (1 + 0.001 * seed * layer) ** len(arm.network.activation)
-            row = {
-                "arm": arm.name,
-                "seed": seed,
-                "run_key": "",
-                "moment": moment,
-                "layer": layer,
-                "hidden": layer < last,
-            }
-            row |= {"gradient_norm": 3 * base ** (last - layer), "saturated": 0.5, "dead": 0.0}
+            row = {"arm": arm.name, "seed": seed, "run_key": "", "moment": moment, "layer": layer}
+            row |= {"hidden": layer < last, "gradient_norm": 3 * base ** (last - layer), "saturated": 0.5, "dead": 0.0}
             rows.append(row | {"weight_change": change if moment == "end" else math.nan})
     return pd.DataFrame(rows)
 
