@@ -2,6 +2,7 @@
 
 import gc
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -24,7 +25,29 @@ REPOSITORY = Path(__file__).parent.parent
 SCRIPTS = REPOSITORY / "scripts"
 ARCHIVES = os.environ.get("TAKEOFF_ARCHIVES")
 
-Command = Callable[..., subprocess.CompletedProcess[str]]
+Done = subprocess.CompletedProcess[str]
+
+
+class Command:
+    """The commands in scripts/, run as a user does."""
+
+    def __call__(self, name: str, *arguments: object, cwd: Path = REPOSITORY) -> Done:
+        """What a command came to, whatever that is."""
+        line = [sys.executable, str(SCRIPTS / f"{name}.py"), *map(str, arguments)]
+        return subprocess.run(line, cwd=cwd, capture_output=True, text=True, timeout=1800, check=False)
+
+    def done(self, name: str, *arguments: object) -> Done:
+        """What a command came to that does what it is told."""
+        done = self(name, *arguments)
+        assert done.returncode == 0, done.stderr
+        return done
+
+    def refused(self, name: str, *arguments: object, cwd: Path = REPOSITORY) -> str:
+        """The one line with which a command refuses what its user can put right."""
+        done = self(name, *arguments, cwd=cwd)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+        assert done.stderr.startswith("error: ")
+        return done.stderr
 
 
 @pytest.hookimpl(wrapper=True)
@@ -47,11 +70,16 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 @pytest.fixture(scope="session")
 def command() -> Command:
-    """Run one of the commands in scripts/ as a user does."""
+    return Command()
 
-    def run(name: str, *arguments: object, cwd: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
-        line = [sys.executable, str(SCRIPTS / f"{name}.py"), *map(str, arguments)]
-        return subprocess.run(line, cwd=cwd, capture_output=True, text=True, timeout=1800, check=False)
+
+@pytest.fixture
+def run_here(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Run a command's `main` in this process, which has imported already what that takes long to import."""
+
+    def run(name: str, *arguments: object) -> None:
+        monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+        runpy.run_path(str(SCRIPTS / f"{name}.py"))["main"]()
 
     return run
 
@@ -114,8 +142,7 @@ def plan_arms() -> Callable[[Path, Path], None]:
 def digits(tmp_path_factory: pytest.TempPathFactory, command: Command) -> Path:
     """Scikit-learn's digits, prepared by the command."""
     folder = tmp_path_factory.mktemp("digits") / "8px"
-    done = command("prepare", "--dataset", "digits", "--resolution", 8, "--out", folder)
-    assert done.returncode == 0, done.stderr
+    command.done("prepare", "--dataset", "digits", "--resolution", 8, "--out", folder)
     return folder
 
 

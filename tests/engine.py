@@ -1,6 +1,8 @@
 """What tests of the engine share: networks of every kind, images of noise, training, and whether two records agree."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,6 +40,19 @@ def on(device: torch.device, images: Resident) -> Resident:
     """The images on another device."""
     there = {key: own.to(device) for key, own in vars(images).items() if isinstance(own, torch.Tensor)}
     return replace(images, **there)
+
+
+def watched(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
+    """The images of every batch from now on, of its first run."""
+    seen: list[list[int]] = []
+    usual = Resident.batch
+
+    def batch(self: Resident, chosen: Sequence[torch.Tensor], *how: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        seen.append(chosen[0].tolist())
+        return usual(self, chosen, *how)
+
+    monkeypatch.setattr(Resident, "batch", batch)
+    return seen
 
 
 def train(images: Resident, arm: Arm, run: Run, hardware: Hardware, checkpoints: Checkpoints | None = None):

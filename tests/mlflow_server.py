@@ -13,12 +13,17 @@ from pathlib import Path
 import requests
 
 
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
 @contextmanager
 def mlflow_server(folder: Path, database: Path | None = None) -> Iterator[str]:
     """The address of a server whose database (`database`, or a new one) and artifacts lie in `folder`."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
+    port = free_port()
     uri = f"http://127.0.0.1:{port}"
     store = f"sqlite:///{database or folder / 'server.db'}"
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
@@ -28,7 +33,7 @@ def mlflow_server(folder: Path, database: Path | None = None) -> Iterator[str]:
     with log.open("w") as output:
         server = subprocess.Popen(command, env=env, stdout=output, stderr=output, start_new_session=True, cwd=folder)
     try:
-        _await_health(uri, server, log)
+        await_answer(f"{uri}/health", server, log)
         yield uri
     finally:
         os.killpg(server.pid, signal.SIGTERM)
@@ -39,12 +44,13 @@ def mlflow_server(folder: Path, database: Path | None = None) -> Iterator[str]:
             server.wait()
 
 
-def _await_health(uri: str, server: subprocess.Popen, log: Path) -> None:
+def await_answer(address: str, server: subprocess.Popen, log: Path) -> None:
+    """Wait until a server that was started answers."""
     deadline = time.monotonic() + 180
     while time.monotonic() < deadline and server.poll() is None:
         try:
-            if requests.get(f"{uri}/health", timeout=2).ok:
+            if requests.get(address, timeout=2).ok:
                 return
         except requests.RequestException:
             time.sleep(0.1)
-    raise AssertionError(f"the MLflow server did not start:\n{log.read_text()[-2000:]}")
+    raise AssertionError(f"{address} does not answer:\n{log.read_text()[-2000:]}")

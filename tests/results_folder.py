@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
+from conftest import REPOSITORY
 from takeoff.study.arms import make_arm
 from takeoff.study.loading import load_study, read_yaml
 from takeoff.study.planned import AnyPlannedArm, arm_path, planned_arms, write_arm
 from takeoff.study.settings import FACTORS
 
-REPOSITORY = Path(__file__).parents[1]
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 FACTORS_OF_TEST = {"activation": {"baseline": "tanh", "treatment": "relu"}}
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="9" height="9"/></svg>\n'

@@ -23,8 +23,12 @@ def run_snakemake(
     config: tuple[str, ...] = (),
     snakefile: Path = REPOSITORY / "Snakefile",
     environment: Mapping[str, str] | None = None,
+    fails: bool = False,
 ) -> Done:
-    """Run the workflow in `folder`, where its results and its state go; `environment` changes that of the test."""
+    """Run the workflow in `folder`, where its results and its state go; `environment` changes that of the test.
+
+    It must succeed, or fail where it is to.
+    """
     folder.mkdir(exist_ok=True)
     line = [str(BIN / "snakemake"), "-s", str(snakefile), "--directory", str(folder), *arguments]
     if config:
@@ -32,7 +36,9 @@ def run_snakemake(
     changed = os.environ | dict(environment or {})
     # Whole workflows are slow enough, and are not to hide what no test of a part of them covers.
     changed.pop("COVERAGE_PROCESS_CONFIG", None)
-    return subprocess.run(line, capture_output=True, text=True, env=changed, timeout=1800, check=False)
+    done = subprocess.run(line, capture_output=True, text=True, env=changed, timeout=1800, check=False)
+    assert (done.returncode != 0) == fails, done.stderr
+    return done
 
 
 def jobs(done: Done) -> set[str]:

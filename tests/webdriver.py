@@ -1,7 +1,6 @@
 """Headless Chromium for tests, over the WebDriver protocol: no more of it than opening, asking and waiting."""
 
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 import requests
+from mlflow_server import await_answer, free_port
 
 SWITCHES = """headless no-sandbox disable-gpu disable-quic no-first-run disable-background-networking
 disable-component-update disable-sync window-size=1700,1000""".split()
@@ -49,14 +49,12 @@ def chromium(folder: Path) -> Iterator[Browser]:
     program, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if not program or not driver:
         pytest.skip("needs chromium and chromedriver (Debian: apt install chromium chromium-driver)")
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
+    port = free_port()
     log = (folder / "chromedriver.log").open("w")
     process = subprocess.Popen([driver, f"--port={port}"], stdout=log, stderr=log)
     base = f"http://127.0.0.1:{port}"
     try:
-        _await_driver(base, process)
+        await_answer(f"{base}/status", process, folder / "chromedriver.log")
         switches = [f"--{switch}" for switch in (*SWITCHES, f"user-data-dir={folder / 'profile'}")]
         options = {"goog:chromeOptions": {"args": switches, "binary": program}}
         answer = requests.post(f"{base}/session", json={"capabilities": {"alwaysMatch": options}}, timeout=60)
@@ -67,14 +65,3 @@ def chromium(folder: Path) -> Iterator[Browser]:
         process.terminate()
         process.wait(timeout=20)
         log.close()
-
-
-def _await_driver(base: str, process: subprocess.Popen) -> None:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            if requests.get(f"{base}/status", timeout=2).ok:
-                return
-        except requests.RequestException:
-            time.sleep(0.1)
-    raise AssertionError("chromedriver did not start")

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from conftest import REPOSITORY, small_study
 from slurm import NODES, Job, Slurm, slurm, wait_for, why_not
-from snakemake_command import clone
+from snakemake_command import clone, run_snakemake
 
 pytestmark = pytest.mark.slow
 
@@ -140,12 +140,8 @@ def test_the_study_is_whole(finished: Finished) -> None:
 def test_the_numbers_are_those_of_one_machine(home: Path, finished: Finished, tmp_path: Path) -> None:
     """Both arms here share one job, and nothing interrupts it."""
     new_study(tmp_path)
-    line = [
-        Path(sys.executable).with_name("snakemake"), "-s", home / "Snakefile", "--directory", tmp_path,
-        "--cores", "2", "--until", "train_0", "--config", f"study={tmp_path / 'small.yaml'}", "device=cpu",
-    ]  # fmt: skip
-    done = subprocess.run(line, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
+    config = (f"study={tmp_path / 'small.yaml'}", "device=cpu")
+    run_snakemake(tmp_path, "--cores", "2", "--until", "train_0", config=config, snakefile=home / "Snakefile")
     here = Finished(tmp_path, [], {})
     for table in ("runs", "curves"):
         expected, result = (each.table(table).drop(columns=MEASURED_ANEW, errors="ignore") for each in (here, finished))
@@ -228,11 +224,6 @@ def test_a_job_runs_though_the_workflow_changed_while_it_waited(cluster: Slurm, 
 
 def test_the_profile_of_one_machine_is_taken(tmp_path: Path) -> None:
     new_study(tmp_path)
-    line = [
-        Path(sys.executable).with_name("snakemake"), "-s", REPOSITORY / "Snakefile", "--directory", tmp_path,
-        "--workflow-profile", REPOSITORY / "workflow" / "profiles" / "gpu", "--dry-run",
-        "--config", f"study={tmp_path / 'small.yaml'}", "device=cuda",
-    ]  # fmt: skip
-    done = subprocess.run(line, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
+    profile = ("--workflow-profile", str(REPOSITORY / "workflow" / "profiles" / "gpu"), "--dry-run")
+    done = run_snakemake(tmp_path, *profile, config=(f"study={tmp_path / 'small.yaml'}", "device=cuda"))
     assert "gpu=1" in done.stdout

@@ -125,20 +125,15 @@ BATCHES = {"waits": _waiting, "copies": _copying}
 
 def arm_of(levels: dict) -> Arm:
     """An arm of the default study, with a network and levels of factors."""
-    levels = dict(levels)
-    recipe = {"epochs": 2, "batch_size": BATCH, "augmentation": levels.pop("augmentation", "none")}
     study = load_study(ROOT / "config" / "studies" / "digits.yaml")
-    return make_arm(study, levels, network=levels.pop("network", None), recipe=recipe)
+    own = {key: level for key, level in levels.items() if key != "network"}
+    return make_arm(study, own, network=levels.get("network"), recipe={"epochs": 2, "batch_size": BATCH})
 
 
 def moved(images: Resident, fake: FakeTensorMode) -> Resident:
     """The images on the GPU."""
-    return Resident(
-        **{
-            key: fake.from_tensor(value).to(GPU.device) if isinstance(value, Tensor) else value
-            for key, value in vars(images).items()
-        }
-    )
+    there = {key: fake.from_tensor(own).to(GPU.device) for key, own in vars(images).items() if isinstance(own, Tensor)}
+    return replace(images, **there)
 
 
 def built(fake: FakeTensorMode, *arguments: object) -> nn.Sequential:

@@ -62,6 +62,13 @@ def write_zip(path: Path, members: dict[str, bytes]) -> Path:
     return path
 
 
+def write(path: Path, members: dict[str, bytes]) -> Path:
+    """The members as the kind of archive that the name says, or as a folder."""
+    if path.suffix in ("", ".zip"):
+        return (write_zip if path.suffix else write_folder)(path, members)
+    return write_tar(path, members, {".tar": "w", ".xz": "w:xz"}.get(path.suffix, "w:gz"))
+
+
 def write_folder(path: Path, members: dict[str, bytes]) -> Path:
     """A folder of the members."""
     for name, data in members.items():

@@ -1,17 +1,10 @@
 """Made-up studies and runs of the scaling experiment, whose answers are known."""
 
-import json
-
 import numpy as np
-import pandas as pd
-from takeoff.common.tables import write_csv
-from takeoff.experiments.analysis import read_back
-from takeoff.experiments.base import Results
 from takeoff.experiments.scaling.design import Design, Options
-from takeoff.judging.claims import load_claims
-from takeoff.statistics.verdicts import Part, judge_parts
 from takeoff.study.arms import seeds_of
-from takeoff.study.loading import load_study
+from unit import measured
+from unit.measured import made_up, results
 
 FULL, IMAGES = 48_000, 10_000
 CARD = {"images": {"train": FULL, "test": IMAGES}, "images_per_class": {"train": [4800] * 10, "test": [1000] * 10}}
@@ -31,20 +24,9 @@ LAWS = {
 
 
 def make_study(folder, seeds=6, **dataset):
-    """A study of `FULL` images, read from a JSON file in `folder`."""
-    content = {
-        "title": "Made up",
-        "dataset": {"name": "made-up", "resolution": 32, "train_samples": FULL} | dataset,
-        "recipe": {"epochs": 4, "batch_size": 64},
-        "tuning": {"learning_rates": [0.01, 0.1]},
-        "seeds": seeds,
-        "factors": {"activation": {"baseline": "tanh", "treatment": "relu"}},
-        "experiments": {"scaling": {}},
-        "budget": {"runs": 9999, "core_hours": 9},
-    }
-    path = folder / "study.json"
-    path.write_text(json.dumps(content))
-    return load_study(path)
+    """A study of `FULL` images."""
+    dataset = {"name": "made-up", "resolution": 32, "train_samples": FULL} | dataset
+    return made_up(folder, dataset=dataset, recipe={"epochs": 4, "batch_size": 64}, seeds=seeds)
 
 
 def law(member, seed, rng, noise):
@@ -61,36 +43,20 @@ def make_results(study, noise=0.0, options=None, error_of=law):
             row = {"arm": member.arm.name, "seed": seed, "diverged": False, "flops": 1e9, "learning_rate": 0.1}
             accuracies = {"test_accuracy": 1 - error, "validation_accuracy": 1 - error}
             rows.append(row | accuracies | {"at_edge": False, "untuned": False, "seconds": 1.0})
-    empty = pd.DataFrame()
-    return Results(pd.DataFrame(rows), empty, CARD, empty, empty)
+    return results(CARD, runs=rows)
 
 
 def analysed(study, folder, options=None, **how):
     """The tables as they are read back from their files."""
     design = Design(study, options or Options())
-    tables = design.analyse(make_results(study, options=design.options, **how))
-    assert tuple(tables) == design.tables()
-    for name, table in tables.items():
-        write_csv(table, folder / f"{name}.csv")
-    return {name: read_back(folder / f"{name}.csv") for name in tables}
+    return measured.analysed(design, make_results(study, options=design.options, **how), folder)
 
 
 def judged(study, tables, options=None):
     """What is measured of each claim, by its name and its parts', and the verdict of each part alone."""
-    claims = load_claims().of("scaling")
-    found = {claim.name: {} for claim in claims}
-    for one in Design(study, options or Options()).measure(tables, CARD):
-        found[one.claim][one.part] = one
-    verdicts = {}
-    for claim in claims:
-        measured, parts = found[claim.name], claim.parts
-        assert list(measured) in ([""], list(parts))
-        verdicts[claim.name] = [
-            judge_parts([Part(one, parts[name].criterion(study.margin))])[0].verdict
-            for name, one in measured.items()
-            if name
-        ]
-    return found, verdicts
+    found = measured.measured(Design(study, options or Options()), tables, CARD)
+    verdicts = {claim: [measured.verdict([one]) for one in own if one.part] for claim, own in found.items()}
+    return {claim: {one.part: one for one in own} for claim, own in found.items()}, verdicts
 
 
 def reasons_of(measured):

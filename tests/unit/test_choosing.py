@@ -28,7 +28,7 @@ def rates(monkeypatch: pytest.MonkeyPatch, rate: Callable[[Way], float]) -> list
 
     monkeypatch.setattr(choosing, "timed", measure)
     monkeypatch.setattr(choosing, "reference", lambda data, arm, runs, hardware: [torch.ones(2)] * len(runs))
-    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    monkeypatch.setattr(choosing, "free_gpu_memory", lambda hardware: None)
     return asked
 
 

@@ -7,18 +7,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import REPOSITORY
+from scipy import stats
 from takeoff.common.errors import TakeoffError
-from takeoff.experiments.base import Results
 from takeoff.experiments.compute.design import Design, Options
 from takeoff.experiments.compute.tables import Trainings, duration_words, machine_words, times_table, trainings
 from takeoff.figures.style import save
 from takeoff.statistics.draws import best_of
-from unit.measured import FACTORS, fixed, made_up, measured, reread, verdict
+from unit import measured
+from unit.measured import FACTORS, drawn, fixed, made_up, results, verdict
 
-CARD = {"images": {"train": 800}, "images_per_class": {"train": [80] * 10, "test": [50] * 10}}
 THREAD, THREADS, GPU = ("cpu", 1, "float32"), ("cpu", 2, "float32"), ("NVIDIA Made-up", 1, "bfloat16")
 ARMS = 4
-REPOSITORY = Path(__file__).parents[2]
 
 
 def speed(*settings, blocks=6, noise=0.0):
@@ -60,21 +60,17 @@ def results_of(study, table, accuracies=None):
     tuning = pd.DataFrame([{"arm": name, "diverged": False} for name in names for _ in range(4)])
     values = np.linspace(0.2, 0.9, len(runs) + len(tuning)) if accuracies is None else accuracies
     runs["validation_accuracy"], tuning["validation_accuracy"] = values[: len(runs)], values[len(runs) :]
-    return Results(runs, pd.DataFrame(), CARD, tuning, pd.DataFrame(), table)
+    return results(runs=runs, tuning=tuning, speed=table)
 
 
 def analysed(study, table, folder, **more):
     """The tables as they are read back."""
-    compute = Design(study, Options())
-    tables = compute.analyse(results_of(study, table, **more))
-    assert set(tables) == set(compute.tables())
-    return reread(tables, folder)
+    return measured.analysed(Design(study, Options()), results_of(study, table, **more), folder)
 
 
 def measure(study, tables):
     """The one measure of each claim."""
-    found = measured("compute", Design(study, Options()), tables, CARD)
-    return {claim: one for claim, (one,) in found.items()}
+    return {claim: one for claim, (one,) in measured.measured(Design(study, Options()), tables).items()}
 
 
 # Tables ------------------------------------------------------------------------------------------------
@@ -83,21 +79,15 @@ def measure(study, tables):
 def test_rates_ceilings_and_shares(study, tmp_path: Path) -> None:
     table = pd.concat([left_out("cpu", 1, "bfloat16"), speed((*THREAD, 2e10, 8e10), (*THREADS, 3e10, 1.2e11))])
     rates = analysed(study, table, tmp_path)["rates"].set_index("machine")
-    one = rates.loc["CPU, 1 thread, float32"]
-    assert one["flops_per_second"] == one["flops_per_second_low"] == pytest.approx(2e10)
-    assert one["ceiling"] == pytest.approx(8e10)
-    assert one["share"] == pytest.approx(0.25)
-    assert [one[f"over_{name}_mflops"] for name in ("0_1", "1", "10")] == pytest.approx([2e5, 2e4, 2e3])
-    assert one["n_blocks"] == 6
+    expected = {"flops_per_second": 2e10, "flops_per_second_low": 2e10, "ceiling": 8e10, "share": 0.25, "n_blocks": 6}
+    expected |= {"over_0_1_mflops": 2e5, "over_1_mflops": 2e4, "over_10_mflops": 2e3}
+    assert rates.loc["CPU, 1 thread, float32", list(expected)].to_dict() == pytest.approx(expected)
     absent = rates.loc["CPU, 1 thread, bfloat16"]
-    assert absent["n_blocks"] == 0
     assert np.isnan(absent["flops_per_second"])
-    assert absent["note"] == "left out: why"
+    assert (absent["n_blocks"], absent["note"]) == (0, "left out: why")
 
 
 def test_the_interval_is_student_t_over_blocks(study, tmp_path: Path) -> None:
-    from scipy import stats
-
     table = speed((*THREAD, 2e10, 8e10), noise=0.1)
     tables = analysed(study, table, tmp_path)
     blocks = tables["blocks"]["flops_per_second"]
@@ -111,11 +101,9 @@ def test_the_interval_is_student_t_over_blocks(study, tmp_path: Path) -> None:
 
 def test_times_count_final_and_tuning_runs(study, tmp_path: Path) -> None:
     times = analysed(study, speed((*THREAD, 1e10, 2e10)), tmp_path)["times"].set_index("machine")
-    assert set(times["n_runs"]) == {ARMS * 7}
-    assert set(times["flops"]) == {ARMS * 7 * 1e9}
+    assert set(zip(times["n_runs"], times["flops"], strict=True)) == {(ARMS * 7, ARMS * 7 * 1e9)}
     seconds = {"0.1 MFLOP/s": 2.8e5, "1 MFLOP/s (1980s)": 28e3, "10 MFLOP/s": 2800, "CPU, 1 thread, float32": 2.8}
-    for machine, expected in seconds.items():
-        assert times.loc[machine, "seconds"] == pytest.approx(expected)
+    assert times.loc[list(seconds), "seconds"].to_dict() == pytest.approx(seconds)
     assert times.loc["CPU, 1 thread, float32", "runs_per_day"] == pytest.approx(864_000)
     assert times.loc["0.1 MFLOP/s", "duration"] == "3.2 days"
 
@@ -243,17 +231,15 @@ def test_every_figure_is_drawn_with_its_numbers(study, tmp_path: Path, case: str
     else:
         table, accuracies = speed((*THREAD, 1e10, 2e10), blocks=1), np.full(ARMS * 7, 0.1)
     tables = analysed(study, table, tmp_path, accuracies=accuracies)
-    compute = Design(study, Options())
-    for criteria in (fixed("compute"), {}):
-        drawn = list(compute.draw(tables, criteria))
-        assert [drawing.name for drawing in drawn] == list(compute.figures())
-        for name, figure, numbers in drawn:
-            assert len(numbers)
-            save(figure, numbers, tmp_path / name)
-            assert "Made up" in (tmp_path / f"{name}.svg").read_text()
-            caption = REPOSITORY / "workflow" / "report" / f"compute-{name}.rst"
-            assert 1 <= len(caption.read_text().splitlines()) <= 6
-        assert ("criterion:" in (tmp_path / "rates.svg").read_text()) == bool(criteria)
+    for name, figure, numbers in drawn(Design(study, Options()), tables).values():
+        save(figure, numbers, tmp_path / name)
+        assert "Made up" in (tmp_path / f"{name}.svg").read_text()
+        caption = REPOSITORY / "workflow" / "report" / f"compute-{name}.rst"
+        assert 1 <= len(caption.read_text().splitlines()) <= 6
+    assert "criterion:" in (tmp_path / "rates.svg").read_text()
+    (rates,) = (one for one in Design(study, Options()).draw(tables, {}) if one.name == "rates")
+    save(rates.figure, rates.numbers, tmp_path / "rates")
+    assert "criterion:" not in (tmp_path / "rates.svg").read_text()
 
 
 def test_the_arms_are_the_factorials_and_the_machine_is_measured(study) -> None:
@@ -263,19 +249,7 @@ def test_the_arms_are_the_factorials_and_the_machine_is_measured(study) -> None:
 
 
 def test_a_machine_slower_than_its_noise_has_no_upper_bound_of_time() -> None:
-    rates = pd.DataFrame(
-        [
-            {
-                "machine": "m",
-                "n_blocks": 2,
-                "device": "cpu",
-                "threads": 1,
-                "precision": "float32",
-                "flops_per_second": 1e9,
-                "flops_per_second_low": -1e9,
-                "flops_per_second_high": 3e9,
-            }
-        ]
-    )
-    row = times_table(rates, Trainings(1, 1e9, np.array([0.5]))).iloc[-1]
+    rate = {"machine": "m", "n_blocks": 2, "device": "cpu", "threads": 1, "precision": "float32"}
+    rate |= {"flops_per_second": 1e9, "flops_per_second_low": -1e9, "flops_per_second_high": 3e9}
+    row = times_table(pd.DataFrame([rate]), Trainings(1, 1e9, np.array([0.5]))).iloc[-1]
     assert (row["seconds"], row["seconds_high"]) == (1.0, inf)

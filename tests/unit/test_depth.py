@@ -16,9 +16,8 @@ from takeoff.experiments.stability.design import Design as Stability
 from takeoff.study.arms import distinct, tuning_seeds_of
 from takeoff.study.loading import load_study
 from takeoff.study.model import Study
-from unit.measured import fixed, measured, reread, verdict
+from unit.measured import analysed, drawn, measured, results, verdict
 
-CARD = {"images_per_class": {"train": [130] * 10, "test": [50] * 10}, "images": {"train": 1300, "test": 500}}
 RATES = (0.01, 0.1, 1.0)
 DEEP = 10
 
@@ -58,45 +57,24 @@ def probes(study: Study, arms: list, factor: dict[str, float]) -> pd.DataFrame:
             base = factor[arm.network.activation] * (1 + 0.001 * seed)
             # So that no ratio of two activations is the same in every seed.
             change = 2 * base ** (last - 1 - layer) * (1 + 0.001 * seed * layer) ** len(arm.network.activation)
-            rows.append(
-                {
-                    "arm": arm.name,
-                    "seed": seed,
-                    "run_key": "",
-                    "moment": moment,
-                    "layer": layer,
-                    "hidden": layer < last,
-                    "gradient_norm": 3 * base ** (last - layer),
-                    "saturated": 0.5,
-                    "dead": 0.0,
-                    "weight_change": change if moment == "end" else math.nan,
-                }
-            )
+            row = {"arm": arm.name, "seed": seed, "run_key": "", "moment": moment, "layer": layer}
+            row |= {"hidden": layer < last, "gradient_norm": 3 * base ** (last - layer), "saturated": 0.5, "dead": 0.0}
+            rows.append(row | {"weight_change": change if moment == "end" else math.nan})
     return pd.DataFrame(rows)
 
 
 def runs(study: Study, arms: list, accuracy: dict[str, float]) -> pd.DataFrame:
+    trained = {"learning_rate": 0.1, "at_edge": False, "untuned": False, "test_accuracy": 0.1, "diverged": False}
     return pd.DataFrame(
-        {
-            "arm": arm.name,
-            "seed": seed,
-            "learning_rate": 0.1,
-            "at_edge": False,
-            "untuned": False,
-            "train_accuracy": accuracy[arm.network.activation] + 0.001 * seed,
-            "test_accuracy": 0.1,
-            "diverged": False,
-        }
+        {"arm": arm.name, "seed": seed, "train_accuracy": accuracy[arm.network.activation] + 0.001 * seed} | trained
         for arm, seed in product(arms, study.seed_list)
     )
 
 
-def results(depth: Depth, accuracy: dict[str, float]) -> Results:
+def results_of(depth: Depth, accuracy: dict[str, float]) -> Results:
     study, arms = depth.study, depth.networks
-    return Results(
+    return results(
         runs=runs(study, arms, accuracy),
-        curves=pd.DataFrame(),
-        card=CARD,
         tuning=tuning(study, arms, lambda network, rate, seed: accuracy[network.activation] - rate / 100),
         probes=probes(study, [arm for arm in arms if arm.probed], {"sigmoid": 0.3, "tanh": 0.9, "relu": 1.01}),
     )
@@ -131,7 +109,7 @@ def test_stability_trains_nothing_that_depth_does_not(study: Study, depth: Depth
 
 
 def test_slopes_are_those_of_geometric_sequences(depth: Depth) -> None:
-    tables = depth.analyse(results(depth, ACCURACY))
+    tables = depth.analyse(results_of(depth, ACCURACY))
     for row in tables["slopes"].itertuples():
         base = {"sigmoid": 0.3, "tanh": 0.9, "relu": 1.01}[row.activation] * (1 + 0.001 * row.seed)
         assert row.slope == pytest.approx(math.log(base))
@@ -144,7 +122,7 @@ def test_slopes_are_those_of_geometric_sequences(depth: Depth) -> None:
 
 
 def test_no_gradient_and_no_change_have_a_logarithm_too(depth: Depth) -> None:
-    found = results(depth, ACCURACY)
+    found = results_of(depth, ACCURACY)
     still = replace(found, probes=found.probes.assign(gradient_norm=0.0, weight_change=0.0))
     tables = depth.analyse(still)
     assert tables["slopes"]["slope"].abs().max() < 1e-9
@@ -162,8 +140,8 @@ def test_no_gradient_and_no_change_have_a_logarithm_too(depth: Depth) -> None:
     ],
 )
 def test_depths_claims_follow_the_tables(depth: Depth, tmp_path: Path, accuracy: dict[str, float], learns: str) -> None:
-    tables = reread(depth.analyse(results(depth, accuracy)), tmp_path)
-    found = measured("depth", depth, tables, CARD)
+    tables = analysed(depth, results_of(depth, accuracy), tmp_path)
+    found = measured(depth, tables)
     assert {claim: verdict(own) for claim, own in found.items()} == {
         "sigmoid-gradients-shrink": "supported",
         "early-sigmoid-layers-learn-slowly": "supported",
@@ -181,8 +159,10 @@ def test_depths_claims_follow_the_tables(depth: Depth, tmp_path: Path, accuracy:
     gain = remedies.loc[("ReLU for sigmoid", "relu", "none"), "gain"]
     assert gain == pytest.approx(accuracy["relu"] - accuracy["sigmoid"])
     assert remedies.loc[("batch norm", "relu", "batch"), "gain"] == 0
-    for criteria in (fixed("depth"), {}):
-        assert [drawing.name for drawing in depth.draw(tables, criteria)] == list(depth.figures())
+
+
+def test_every_figure_is_drawn(depth: Depth) -> None:
+    drawn(depth, depth.analyse(results_of(depth, ACCURACY)))
 
 
 @pytest.mark.parametrize(
@@ -198,22 +178,22 @@ def test_depths_claims_follow_the_tables(depth: Depth, tmp_path: Path, accuracy:
 def test_a_layer_that_stands_still_leaves_a_bound(
     depth: Depth, tmp_path: Path, activation: str, layer: str, own: tuple, both: tuple
 ) -> None:
-    tables = reread(depth.analyse(results(depth, ACCURACY)), tmp_path)
+    tables = analysed(depth, results_of(depth, ACCURACY), tmp_path)
     change = tables["change"]
     plain = change["activation"].eq(activation) & change["norm"].eq("none")
     change[f"{layer}_still"] = plain & change["initialisation"].eq("by-activation")
-    slowly = measured("depth", depth, tables, CARD)["early-sigmoid-layers-learn-slowly"]
+    slowly = measured(depth, tables)["early-sigmoid-layers-learn-slowly"]
     assert [one.bound for one in slowly] == [own, both]
     assert verdict(slowly) == ("undecided" if math.inf in (own[1], both[1]) else "supported")
 
 
 def test_claims_without_both_activations_say_so(study: Study, tmp_path: Path) -> None:
     depth = Depth(study, Depth.Options(depths=(5, DEEP), activations=("tanh", "relu")))
-    tables = reread(depth.analyse(results(depth, ACCURACY)), tmp_path)
-    for own in measured("depth", depth, tables, CARD).values():
+    tables = analysed(depth, results_of(depth, ACCURACY), tmp_path)
+    for own in measured(depth, tables).values():
         assert [one.part for one in own] == [""]
         assert "depth.activations" in own[0].reason
-    assert [drawing.name for drawing in depth.draw(tables, fixed("depth"))] == list(depth.figures())
+    drawn(depth, tables)
 
 
 # Stability -------------------------------------------------------------------------------------------
@@ -228,10 +208,9 @@ def limits_of(study: Study, tmp_path: Path, none: Callable, batch: Callable) -> 
         return 0.9 if trains else 0.1
 
     runs = tuning(study, stability.networks, accuracy)
-    found = Results(pd.DataFrame(), pd.DataFrame(), CARD, runs, pd.DataFrame())
-    tables = reread(stability.analyse(found), tmp_path)
-    assert [drawing.name for drawing in stability.draw(tables, fixed("stability"))] == list(stability.figures())
-    return tables["map"], measured("stability", stability, tables, CARD)["batch-norm-allows-more"]
+    tables = analysed(stability, results(tuning=runs), tmp_path)
+    drawn(stability, tables)
+    return tables["map"], measured(stability, tables)["batch-norm-allows-more"]
 
 
 def test_a_limit_lies_between_points_of_the_grid(study: Study, tmp_path: Path) -> None:
@@ -268,13 +247,11 @@ def test_cells_that_were_not_tried_stay_empty(study: Study) -> None:
     stability = Stability(study, Stability.Options(depths=(5, DEEP)))
     runs = tuning(study, stability.networks, lambda network, rate, seed: 0.9)
     runs = runs[(runs["learning_rate"] < 1) | runs["arm"].str.startswith("relu+plain5")]
-    found = Results(pd.DataFrame(), pd.DataFrame(), CARD, runs, pd.DataFrame())
-    drawing = next(iter(stability.draw(stability.analyse(found), {})))
+    drawing = next(iter(drawn(stability, stability.analyse(results(tuning=runs))).values()))
     assert [len(axes.texts) for axes in drawing.figure.axes[:2]] == [5, 4]
 
 
 def test_a_line_below_chance_is_refused(study: Study) -> None:
     stability = Stability(study, Stability.Options(trains=0.11))
-    found = Results(pd.DataFrame(), pd.DataFrame(), CARD, pd.DataFrame(), pd.DataFrame())
     with pytest.raises(TakeoffError, match=r"stability\.trains 0\.11 is no better than guessing"):
-        stability.analyse(found)
+        stability.analyse(results())

@@ -1,19 +1,14 @@
 """The dropout experiment: shared arms and choosers, tables of known runs, and the parts of its claim."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from pydantic import ValidationError
 from takeoff.common.errors import TakeoffError
-from takeoff.experiments.base import Results
 from takeoff.experiments.dropout.design import Design, Options
 from takeoff.experiments.factorial.design import Design as Factorial
 from takeoff.statistics.intervals import mean_interval
 from takeoff.study.arms import distinct
-from unit.measured import fixed, judged, made_up, measured, reread, verdict
-
-CARD = {"images_per_class": {"train": [80] * 10, "test": [50] * 10}}
-
+from unit.measured import analysed, drawn, judged, lose, made_up, measured, results, verdict
 
 DATASET = {"name": "digits", "resolution": 8, "train_samples": 1000}
 
@@ -38,7 +33,7 @@ def make_results(study, change, options=None):
             runs.append(run | {"learning_rate": 0.1, "at_edge": False, "untuned": False})
             for epoch, loss in enumerate((2.3, 1.0, 0.5, 0.4, 0.3 + 0.05 * rate)):
                 curves.append({"arm": arm.name, "seed": seed, "epoch": epoch, "train_loss": loss})
-    return Results(pd.DataFrame(runs), pd.DataFrame(curves), CARD, pd.DataFrame(), pd.DataFrame())
+    return results(runs=runs, curves=curves)
 
 
 def helps(rate, steps):
@@ -50,7 +45,7 @@ def analyse(study, results):
 
 
 def measure(study, tables, options=None):
-    return measured("dropout", Design(study, options or Options()), tables, CARD)["dropout-reduces-overfitting"]
+    return measured(Design(study, options or Options()), tables)["dropout-reduces-overfitting"]
 
 
 def test_full_size_arms_are_the_factorials_and_the_rest_take_their_learning_rates(study):
@@ -108,8 +103,7 @@ def test_sizes_come_from_the_catalogue_or_must_be_given(tmp_path):
 
 
 def test_tables_of_known_runs(study, tmp_path):
-    tables = analyse(study, make_results(study, helps))
-    assert list(tables) == list(Design(study, Options()).tables())
+    tables = analysed(Design(study, Options()), make_results(study, helps), tmp_path)
     effects = tables["differences"]
     row = effects.query("response == 'gap' and images == 1000 and steps == 2").iloc[0]
     assert row["estimate"] == pytest.approx(-0.1, abs=0.005)
@@ -125,8 +119,8 @@ def test_tables_of_known_runs(study, tmp_path):
     assert cells.loc[small, ["images", "steps", "n_seeds"]].tolist() == [300, 1, 4]
 
 
-def test_verdicts_need_gap_and_error_at_one_and_two_times_the_steps(study, tmp_path):
-    measures = measure(study, reread(analyse(study, make_results(study, helps)), tmp_path))
+def test_verdicts_need_gap_and_error_at_one_and_two_times_the_steps(study):
+    measures = measure(study, analyse(study, make_results(study, helps)))
     assert [one.label for one in measures] == [
         "gap, dropout 0.5 − 0, 1× steps",
         "test error, dropout 0.5 − 0, 1× steps",
@@ -174,17 +168,12 @@ def test_without_twice_the_steps_the_claim_is_not_tested(study):
     (one,) = measure(study, tables, options)
     assert one.part == ""
     assert "dropout.steps" in one.reason
-    (drawing,) = Design(study, options).draw(tables, fixed("dropout"))
+    (drawing,) = drawn(Design(study, options), tables).values()
     assert len(drawing.numbers) == 7
 
 
 def test_a_collapsed_run_has_no_gap_and_is_reported(study):
-    results = make_results(study, helps)
-    runs = results.runs.copy()
-    lost = (runs["arm"] == "relu+dropout0.5") & (runs["seed"] == 0)
-    runs.loc[lost, ["train_accuracy", "test_accuracy"]] = np.nan
-    runs.loc[lost, "diverged"] = True
-    tables = analyse(study, Results(runs, results.curves, CARD, pd.DataFrame(), pd.DataFrame()))
+    tables = analyse(study, lose(make_results(study, helps), "relu+dropout0.5", 0))
     run = tables["runs"].query("arm == 'relu+dropout0.5' and seed == 0").iloc[0]
     assert (run["gap"], run["test_error"], run["collapsed"]) == (0, 0.9, True)
     assert all("1 of 16 runs collapsed" in one.reason for one in measure(study, tables))
@@ -192,7 +181,5 @@ def test_a_collapsed_run_has_no_gap_and_is_reported(study):
 
 def test_the_figure_has_its_numbers(study):
     tables = analyse(study, make_results(study, helps))
-    for criteria in (fixed("dropout"), {}):
-        (drawing,) = Design(study, Options()).draw(tables, criteria)
-        assert [drawing.name] == list(Design(study, Options()).figures())
-        assert len(drawing.numbers) == 9
+    (drawing,) = drawn(Design(study, Options()), tables).values()
+    assert len(drawing.numbers) == 9

@@ -114,9 +114,9 @@ def imports(tree: ast.AST, nested: bool = True) -> Iterator[str]:
 
 
 @cache
-def tree(path: Path) -> ast.Module:
-    """A file's syntax."""
-    return ast.parse(path.read_text(encoding="utf-8"))
+def imported(path: Path, nested: bool = True) -> list[str]:
+    """The modules that a file imports."""
+    return list(imports(ast.parse(path.read_text(encoding="utf-8")), nested))
 
 
 def module_path(module: str) -> Path | None:
@@ -137,7 +137,7 @@ def modules_of(path: Path, nested: bool = True, beside: bool = True) -> set[Path
         if path in found:
             continue
         found.add(path)
-        names = [name for name in imports(tree(path), nested) if name.split(".")[0] == "takeoff"]
+        names = [name for name in imported(path, nested) if name.split(".")[0] == "takeoff"]
         left += filter(None, map(module_path, names))
         if path == PACKAGE / "experiments" / "registry.py":
             left += [PACKAGE / "experiments" / name / "design.py" for name in EXPERIMENTS]
@@ -150,7 +150,7 @@ def packages_of(path: Path, nested: bool = True, beside: bool = True) -> set[str
     """The installed packages that a file needs, itself and through the modules that it imports."""
     found = set()
     for module in modules_of(path, nested, beside):
-        names = {name.partition(".")[0] for name in imports(tree(module), nested)}
+        names = {name.partition(".")[0] for name in imported(module, nested)}
         found |= {DISTRIBUTIONS.get(name, name) for name in names - {"takeoff", *sys.stdlib_module_names}}
     return found
 
@@ -165,7 +165,7 @@ def test_imports_go_one_way(part: str) -> None:
     wrong = [
         f"{path.relative_to(PACKAGE)} imports {name}"
         for path in sorted((PACKAGE / part).rglob("*.py"))
-        for name in imports(tree(path))
+        for name in imported(path)
         if name.startswith("takeoff.") and name.split(".")[1] not in allowed
     ]
     assert wrong == []
@@ -174,11 +174,9 @@ def test_imports_go_one_way(part: str) -> None:
 def test_no_two_modules_import_each_other() -> None:
     """At their top level, directly or through others."""
     files = sorted(PACKAGE.rglob("*.py"))
-    graph = {
-        path: {inner for name in imports(tree(path), nested=False) if (inner := module_path(name))} for path in files
-    }
+    graph = {path: {inner for name in imported(path, nested=False) if (inner := module_path(name))} for path in files}
     # An __init__.py imports nothing; what remains after all that import nothing are taken away is a cycle.
-    while free := [path for path, imported in graph.items() if not imported - {path} & graph.keys()]:
+    while free := [path for path, others in graph.items() if not others - {path} & graph.keys()]:
         for path in free:
             del graph[path]
     assert [path.relative_to(PACKAGE).as_posix() for path in graph] == []
@@ -187,12 +185,25 @@ def test_no_two_modules_import_each_other() -> None:
 @pytest.mark.parametrize("part", ["study", "data", "statistics", "classical", "experiments", "judging", "tracking"])
 def test_parts_without_torch(part: str) -> None:
     for path in sorted((PACKAGE / part).rglob("*.py")):
-        assert "torch" not in {name.partition(".")[0] for name in imports(tree(path))}, path
+        assert "torch" not in {name.partition(".")[0] for name in imported(path)}, path
 
 
 def test_planning_imports_neither_torch_nor_pandas() -> None:
     for path in (SCRIPTS / "plan.py", PACKAGE / "workflow" / "project.py", PACKAGE / "workflow" / "wiring.py"):
         assert not packages_of(path, nested=False, beside=False) & {"torch", "pandas", "matplotlib", "scipy"}
+
+
+@pytest.mark.parametrize(
+    ("modules", "heavy"),
+    [
+        ("takeoff.data.catalogue", {"torch", "numpy", "PIL", "requests"}),
+        ("fit_classical, takeoff.classical.jobs", {"torch"}),
+    ],
+)
+def test_what_is_quick_to_import_loads_nothing_heavy(modules: str, heavy: set[str]) -> None:
+    code = f"import sys, {modules}; sys.exit(str({heavy} & set(sys.modules) or 0))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=SCRIPTS, capture_output=True, text=True, check=False)
+    assert done.stderr == "0\n"
 
 
 def test_what_is_imported_is_declared() -> None:

@@ -6,12 +6,13 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import pytest
-from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.multitest import multipletests
 from takeoff.common.errors import TakeoffError
 from takeoff.experiments.factorial.design import Design, Options
 from takeoff.experiments.factorial.tables import RESPONSES
+from takeoff.statistics.contrasts import interaction_weights
 from takeoff.statistics.effects import COLUMNS
+from takeoff.statistics.intervals import pooled_interval
 from unit.factorial_runs import EPOCHS, analyse, diverge, make_results, make_study, one
 
 
@@ -147,18 +148,15 @@ def test_what_does_not_fit_is_one_clear_error(study):
             analyse(study, replace(results, **wrong))
 
 
-def test_pooled_intervals_are_those_of_the_linear_model(study):
+def test_pooled_intervals_are_those_of_every_cell_and_seed(study):
     results = make_results(study)
-    pooled = analyse(study, results)["pooled"]
-    runs = results.runs
-    signs = {name: 2.0 * (runs[name] == factor.treatment).to_numpy() - 1 for name, factor in study.factors.items()}
-    terms = [term for order in range(4) for term in combinations(signs, order)]
-    columns = np.column_stack([np.prod([np.ones(len(runs)), *(signs[f] for f in term)], axis=0) for term in terms])
-    fit = OLS(runs["test_accuracy"].to_numpy(), columns).fit()
-    for term, (low, high) in list(zip(terms, 2 * fit.conf_int(0.05), strict=True))[1:]:
-        row = pooled.query("response == 'test_accuracy' and kind in ('main', 'interaction')")
-        row = one(row, term=":".join(term))
-        assert (row.ci_low, row.ci_high) == pytest.approx((low, high))
+    pooled = analyse(study, results)["pooled"].query("response == 'test_accuracy' and kind in ('main', 'interaction')")
+    names = [arm.name for arm in Design(study, Options()).arms()]
+    cells = results.runs.pivot(index="seed", columns="arm", values="test_accuracy")[names].to_numpy()
+    for term in [term for order in (1, 2, 3) for term in combinations(range(3), order)]:
+        row = one(pooled, term=":".join(list(study.factors)[place] for place in term))
+        expected = pooled_interval(cells, interaction_weights(3, term))
+        assert (row.ci_low, row.ci_high) == pytest.approx((expected.low, expected.high))
 
 
 def test_small_effects_are_shown_to_be_small(study):

@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 from takeoff.experiments.factorial.design import Design, Options
 from takeoff.judging.claims import load_claims
-from takeoff.statistics.verdicts import Part, judge_claim, judge_parts
-from unit.factorial_runs import CARD, EPOCHS, analyse, make_results, make_study, one, truth
+from unit.factorial_runs import EPOCHS, analyse, make_results, make_study, one, truth
+from unit.measured import measured as measured_of
+from unit.measured import verdict
 
 
 @pytest.fixture
@@ -25,17 +26,8 @@ def measured(study, results):
     """The measures of both claims, by part in the claims' own order, and the tables."""
     factorial = Design(study, Options())
     tables = factorial.analyse(results)
-    measures = list(factorial.measure(tables, CARD))
-    by_claim = [[one for one in measures if one.claim == claim] for claim in (SPEED, TOGETHER)]
-    for claim, own in zip((SPEED, TOGETHER), by_claim, strict=True):
-        assert [one.part for one in own] in (list(CLAIMS[claim].parts), [""])
-        assert all(not part.part or part.unit == CLAIMS[claim].parts[part.part].unit for part in own)
-    return *by_claim, tables
-
-
-def verdict(measures):
-    parts = [Part(one, CLAIMS[one.claim].parts[one.part].criterion(0.01)) for one in measures]
-    return judge_claim(judge_parts(parts))[0]
+    found = measured_of(factorial, tables)
+    return found[SPEED], found[TOGETHER], tables
 
 
 def test_batch_norms_speed_up_in_epochs_and_seconds(study):

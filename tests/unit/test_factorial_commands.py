@@ -1,14 +1,12 @@
-"""The factorial experiment by its commands, from made-up runs to figures, and what planning it imports."""
+"""The factorial experiment by its commands, from made-up runs to figures."""
 
 import json
-import subprocess
-import sys
 
 import pandas as pd
-from conftest import SCRIPTS
 from takeoff.experiments.factorial.design import Design, Options
 from takeoff.judging.claims import criteria, load_claims
-from unit.factorial_runs import CARD, make_results, make_study
+from unit.factorial_runs import make_results, make_study
+from unit.measured import CARD
 
 
 def write_results(folder, study):
@@ -32,8 +30,7 @@ def test_commands_from_runs_to_figures(tmp_path, command):
     write_results(tmp_path, study)
     common = ["--study", tmp_path / "study.json"]
     out = ["--data", tmp_path, "--results", tmp_path, "--out", tmp_path / "factorial"]
-    done = command("analyse", "experiment", "factorial", *common, *out)
-    assert done.returncode == 0, done.stderr
+    command.done("analyse", "experiment", "factorial", *common, *out)
     factorial = Design(study, Options())
     written = sorted(p.stem for p in (tmp_path / "factorial").iterdir())
     assert written == sorted([*factorial.tables(), "choices", "measured"])
@@ -41,27 +38,16 @@ def test_commands_from_runs_to_figures(tmp_path, command):
     assert cells["at_edge"].tolist() == [False, True] * 4
     figures = tmp_path / "figures"
     drawing = ["draw", "factorial", *common, "--results", tmp_path, "--out", figures]
-    done = command(*drawing)
-    assert done.returncode == 0, done.stderr
+    command.done(*drawing)
     expected = [f"factorial-{name}.{kind}" for name in factorial.figures() for kind in ("svg", "png", "csv")]
     assert sorted(p.name for p in figures.iterdir()) == sorted(expected)
 
     (tmp_path / "arms" / "relu" / "curves.parquet").write_text("cut")
     (tmp_path / "factorial" / "cells.csv").unlink()
     (tmp_path / "arms" / "tanh" / "learning_rate.json").write_text("{")
-    for done, message in (
-        (command("analyse", "experiment", "factorial", *common, *out), "learning_rate.json: not valid JSON"),
-        (command("analyse", "experiment", "race", *common, *out), "experiments: race is not switched on"),
-        (command(*drawing), "cells.csv"),
+    for message, line in (
+        ("learning_rate.json: not valid JSON", ("analyse", "experiment", "factorial", *common, *out)),
+        ("experiments: race is not switched on", ("analyse", "experiment", "race", *common, *out)),
+        ("cells.csv", drawing),
     ):
-        assert done.returncode == 1
-        assert done.stderr.startswith("error: ")
-        assert done.stderr.count("\n") == 1
-        assert message in done.stderr
-
-
-def test_planning_imports_nothing_heavy():
-    heavy = ("pandas", "matplotlib", "torch")
-    code = f"import sys, takeoff.experiments.factorial.design; sys.exit(any(m in sys.modules for m in {heavy}))"
-    environment = {"PYTHONPATH": str(SCRIPTS)}
-    assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
+        assert message in command.refused(*line)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 from takeoff.experiments.factorial.design import Design, Options
-from unit.factorial_runs import CARD, analyse, make_results, make_study, one
+from unit.factorial_runs import analyse, make_results, make_study, one
+from unit.measured import CARD
 
 FIXED = Options(fixed_rate=0.03, fixed_seeds=3)
 

@@ -2,9 +2,6 @@
 
 import errno
 import hashlib
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from takeoff.common.errors import TakeoffError
@@ -16,7 +13,6 @@ from unit.data_server import serve
 BODY = hashlib.shake_256(b"takeoff").digest(300_000)
 SUMS = Sums(sha256=hashlib.sha256(BODY).hexdigest())
 HURRIED = Patience(stall=0.3, tries=3, pause=0.01)
-COMMAND = Path(__file__).parents[2] / "scripts" / "fetch.py"
 
 
 @pytest.fixture(autouse=True)
@@ -71,20 +67,21 @@ def test_a_part_of_an_earlier_run_is_resumed(site, out):
     assert site.requests == [("/good", f"bytes={kept}-")]
 
 
-def test_a_finished_part_needs_no_request(site, out):
+@pytest.mark.parametrize(
+    ("part", "kind", "ranges"),
+    [
+        pytest.param(BODY, "good", [], id="finished"),
+        pytest.param(BODY[::-1][:5000], "good", ["bytes=5000-", None], id="of another file"),
+        pytest.param(BODY + b"more", "good", [f"bytes={len(BODY) + 4}-", None], id="too long"),
+        pytest.param(BODY[:5000], "other-range", ["bytes=5000-", None], id="of a server that sends another range"),
+    ],
+)
+def test_what_there_is_of_a_file_is_used_where_it_can_be(site, out, part, kind, ranges):
     out.parent.mkdir()
-    out.with_name("archive.tgz.part").write_bytes(BODY)
-    get(site, out, "good")
+    out.with_name("archive.tgz.part").write_bytes(part)
+    get(site, out, kind)
     assert out.read_bytes() == BODY
-    assert site.requests == []
-
-
-@pytest.mark.parametrize("found", [BODY[::-1][:5000], BODY + b"more"], ids=["other bytes", "too long"])
-def test_a_part_of_another_file_is_not_trusted(site, out, found):
-    out.parent.mkdir()
-    out.with_name("archive.tgz.part").write_bytes(found)
-    get(site, out, "good")
-    assert out.read_bytes() == BODY
+    assert site.requests == [(f"/{kind}", wanted) for wanted in ranges]
 
 
 def test_without_a_checksum_a_part_is_not_resumed(site, out):
@@ -93,14 +90,6 @@ def test_without_a_checksum_a_part_is_not_resumed(site, out):
     get(site, out, "good", sums=Sums())
     assert out.read_bytes() == BODY
     assert site.requests == [("/good", None)]
-
-
-def test_a_server_that_sends_another_range_must_send_everything(site, out):
-    out.parent.mkdir()
-    out.with_name("archive.tgz.part").write_bytes(BODY[:5000])
-    get(site, out, "other-range")
-    assert out.read_bytes() == BODY
-    assert site.requests == [("/other-range", "bytes=5000-"), ("/other-range", None)]
 
 
 def test_mirrors_are_tried_in_turn(site, out):
@@ -182,21 +171,16 @@ def test_a_disk_that_fills_up(site, out, monkeypatch):
         get(site, out, "good")
 
 
-def run(*arguments):
-    return subprocess.run([sys.executable, COMMAND, *arguments], capture_output=True, text=True, check=False)
-
-
-def test_the_command_fetches(site, out):
-    done = run("--url", f"{site.address}/404", f"{site.address}/good", "--sha256", SUMS.sha256, "--out", out)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")  # quiet where nobody watches
+def test_the_command_fetches(command, site, out):
+    addresses = (f"{site.address}/404", f"{site.address}/good")
+    done = command.done("fetch", "--url", *addresses, "--sha256", SUMS.sha256, "--out", out)
+    assert (done.stdout, done.stderr) == ("", "")  # quiet where nobody watches
     assert out.read_bytes() == BODY
 
 
-def test_an_own_address_of_a_catalogue_dataset_is_held_to_its_checksum(site, out):
-    done = run("--dataset", "cifar10", "--url", f"{site.address}/good", "--out", out)
-    assert done.returncode == 1
-    assert "expected 6d958be074577803" in done.stderr
-    assert done.stderr.count("\n") == 1
+def test_an_own_address_of_a_catalogue_dataset_is_held_to_its_checksum(command, site, out):
+    given = ("--dataset", "cifar10", "--url", f"{site.address}/good", "--out", out)
+    assert "expected 6d958be074577803" in command.refused("fetch", *given)
     assert left(out) == []
 
 
@@ -209,8 +193,5 @@ def test_an_own_address_of_a_catalogue_dataset_is_held_to_its_checksum(site, out
         ([], "give --dataset or --url"),
     ],
 )
-def test_the_command_says_what_would_be_valid(out, arguments, said):
-    done = run(*arguments, "--out", out)
-    assert done.returncode == 1
-    assert said in done.stderr
-    assert done.stderr.count("\n") == 1
+def test_the_command_says_what_would_be_valid(command, out, arguments, said):
+    assert said in command.refused("fetch", *arguments, "--out", out)

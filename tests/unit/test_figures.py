@@ -12,6 +12,7 @@ from takeoff.experiments.factorial.design import Design, Options
 from takeoff.figures.style import PUBLISHED, new_figure, save, text_width
 from takeoff.figures.words import level_words, switch_words
 from unit.factorial_runs import LEVELS, diverge, fixed_criteria, make_results, make_study
+from unit.measured import reread
 
 
 def drawn_of(factorial, tables, criteria):
@@ -32,10 +33,8 @@ def drawn(request, tmp_path_factory):
     results = make_results(study, options=options)
     if seeds > 1:
         results = diverge(results, "relu" if k < 4 else results.runs["arm"].iloc[-1], 1)
-    factorial, tables = Design(study, options), {}
-    for name, table in factorial.analyse(results).items():
-        table.to_csv(folder / f"{name}.csv", index=False)
-        tables[name] = pd.read_csv(folder / f"{name}.csv", keep_default_na=False, na_values=[""])
+    factorial = Design(study, options)
+    tables = reread(factorial.analyse(results), folder)
     figures = drawn_of(factorial, tables, fixed_criteria(study, options))
     assert list(figures) == list(factorial.figures())
     return study, tables, figures

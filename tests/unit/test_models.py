@@ -16,7 +16,19 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 CPU = torch.device("cpu")
+FAMILIES: dict[str, dict[str, Any]] = {
+    "alexnet": {},
+    "alexnet-local": {"response_norm": "local"},
+    "four-layer": {"family": "four-layer", "response_norm": "local"},
+    "plain": {"family": "plain", "depth": 3},
+}
 ALEXNET = Network(activation="relu", norm="none", dropout=0.5, pooling="overlapping")
+
+
+def assert_same_gradients(found, expected, upstream=None, **near: float) -> None:
+    """What both, each with what it was made from, send back."""
+    both = [torch.autograd.grad(made, list(given), upstream) for made, given in (found, expected)]
+    torch.testing.assert_close(*both, **near)
 
 
 def layers_of(model: nn.Sequential) -> list[nn.Module]:
@@ -45,18 +57,9 @@ def test_alexnet_takes_0_71_billion_products() -> None:
 @pytest.mark.parametrize("resolution", [8, 16, 32, 64, 128, 224])
 @pytest.mark.parametrize("norm", ["none", "batch"])
 @pytest.mark.parametrize("pooling", ["plain", "overlapping"])
-@pytest.mark.parametrize(
-    "family",
-    [
-        {},
-        {"response_norm": "local"},
-        {"family": "four-layer", "response_norm": "local"},
-        {"family": "plain", "depth": 3},
-    ],
-    ids=["alexnet", "alexnet-local", "four-layer", "plain"],
-)
-def test_counts_agree_with_torch(resolution: int, norm: str, pooling: str, family: dict[str, Any]) -> None:
-    network = Network(norm=norm, pooling=pooling, dropout=0.5, width=0.0625, **family)  # type: ignore[arg-type]
+@pytest.mark.parametrize("family", FAMILIES)
+def test_counts_agree_with_torch(resolution: int, norm: str, pooling: str, family: str) -> None:
+    network = Network(norm=norm, pooling=pooling, dropout=0.5, width=0.0625, **FAMILIES[family])  # type: ignore[arg-type]
     layers = architecture.layers(network, resolution, 3, 10)
     model = build(network, resolution, 3, 10, seed=0, device=CPU)
     images = torch.randn(2, 3, resolution, resolution)
@@ -85,10 +88,7 @@ def test_convolutions_of_small_maps_are_torchs(runs: int, bias: bool) -> None:
     with torch.autocast("cpu", torch.bfloat16):
         assert small_map_convolution(inputs, weight, biases, runs).dtype == torch.bfloat16
     upstream = torch.randn(expected.shape, generator=draw)
-    for mine, theirs in zip(
-        torch.autograd.grad(found, given, upstream), torch.autograd.grad(expected, given, upstream), strict=True
-    ):
-        torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=1e-5)
+    assert_same_gradients((found, given), (expected, given), upstream, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid", "gelu"])
@@ -108,12 +108,7 @@ def test_pooling_before_the_activation_changes_nothing(activation: Activation, n
     images = torch.randn(4, 3, 32, 32, dtype=torch.float64)
     mine, theirs = model(images), reordered(images)
     torch.testing.assert_close(mine, theirs)
-    for own, expected in zip(
-        torch.autograd.grad(mine.square().sum(), list(model.parameters())),
-        torch.autograd.grad(theirs.square().sum(), list(reordered.parameters())),
-        strict=True,
-    ):
-        torch.testing.assert_close(own, expected)
+    assert_same_gradients((mine.square().sum(), model.parameters()), (theirs.square().sum(), reordered.parameters()))
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -132,10 +127,9 @@ def test_batched_layers_are_each_runs_own(bias: bool, autocast: bool) -> None:
     near = {"rtol": 0.02, "atol": 0.05} if autocast else {"rtol": 1e-5, "atol": 1e-5}
     torch.testing.assert_close(found, expected, **near)
     upstream = torch.randn(expected.shape, generator=draw).to(expected.dtype)
-    mine, theirs = (torch.autograd.grad(made, given, upstream) for made in (found, expected))
-    for tensor, own, other in zip(given, mine, theirs, strict=True):
-        assert own.stride() == tensor.stride()
-        torch.testing.assert_close(own, other, **near)
+    sent = torch.autograd.grad(found, given, upstream, retain_graph=True)
+    assert [own.stride() for own in sent] == [tensor.stride() for tensor in given]
+    assert_same_gradients((found, given), (expected, given), upstream, **near)
 
 
 @pytest.mark.parametrize("runs", [1, 3])
@@ -175,18 +169,23 @@ def test_a_stems_stride_shrinks_every_map(resolution: int, stride: int) -> None:
     assert half / architecture.forward_flops(architecture.layers(Network(width=0.125, stem_stride=2), 32, 3, 10)) > 3
 
 
-def test_the_four_layer_network_is_cuda_convnets() -> None:
-    layers = architecture.layers(Network(family="four-layer"), 32, 3, 10)
-    shapes = [(c.inputs, c.outputs, c.kernel, c.side) for c in layers if isinstance(c, architecture.Convolution)]
-    assert shapes == [(3, 32, 5, 32), (32, 32, 5, 16), (32, 64, 5, 8)]
-    assert isinstance(layers[-1], architecture.Linear)
-    assert layers[-1].inputs == 64 * 4 * 4
-
-
-def test_a_plain_network_has_equal_hidden_layers() -> None:
-    layers = architecture.layers(Network(family="plain", depth=7, width=0.125), 8, 1, 10)
-    widths = [(layer.inputs, layer.outputs) for layer in layers if isinstance(layer, architecture.Linear)]
-    assert widths == [(64, 64), *[(64, 64)] * 6, (64, 10)]
+@pytest.mark.parametrize(
+    ("network", "resolution", "channels", "units"),
+    [
+        (Network(width=0.25), 32, 3, [16, 48, 96, 64, 64, 256, 256, 10]),
+        (Network(family="plain", depth=7, width=0.125), 8, 1, [64] * 7 + [10]),
+        (Network(family="four-layer"), 32, 3, [32, 32, 64, 10]),  # cuda-convnet's
+    ],
+)
+def test_layers_have_the_units_of_the_papers_times_the_width(
+    network: Network, resolution: int, channels: int, units: list[int]
+) -> None:
+    layers = architecture.layers(network, resolution, channels, 10)
+    weighted = [c for c in layers if isinstance(c, architecture.Convolution | architecture.Linear)]
+    assert [layer.outputs for layer in weighted] == units
+    if network.family == "four-layer":
+        assert [(c.kernel, c.side) for c in weighted[:-1]] == [(5, 32), (5, 16), (5, 8)]
+        assert weighted[-1].inputs == 64 * 4 * 4
 
 
 @pytest.mark.parametrize("wrong", [{"family": "plain"}, {"depth": 3}, {"family": "plain", "depth": 0}])
@@ -281,12 +280,3 @@ def test_dropout_keeps_the_mean_and_follows_its_own_stream() -> None:
     assert torch.equal(SeededDropout(0.3, 1, 0, CPU).train()(ones), dropped)
     assert not torch.equal(SeededDropout(0.3, 2, 0, CPU).train()(ones), dropped)
     assert torch.equal(dropout.eval()(ones), ones)
-
-
-def test_width_multiplies_hidden_units() -> None:
-    units = [
-        layer.outputs
-        for layer in architecture.layers(Network(width=0.25), 32, 3, 10)
-        if isinstance(layer, architecture.Convolution | architecture.Linear)
-    ]
-    assert units == [16, 48, 96, 64, 64, 256, 256, 10]

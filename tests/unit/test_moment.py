@@ -1,17 +1,15 @@
 """The moment experiment's errors, ratio and verdict, from made-up runs whose answers are known."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats
 from takeoff.common.errors import TakeoffError
-from takeoff.experiments.base import Results
 from takeoff.experiments.factorial.design import Design as Factorial
 from takeoff.experiments.moment.design import Design, Options
 from takeoff.statistics.clustered import crossed_mean, log_ratio
 from takeoff.statistics.intervals import mean_interval
 from takeoff.study.arms import ClassicalArm, distinct, seeds_of
-from unit.measured import fixed, made_up, measured, reread, verdict
+from unit.measured import analysed, drawn, fixed, lose, made_up, measured, results, verdict
 
 CLAIM = "network-nearly-halved-the-error"
 IMAGES = 1003
@@ -49,20 +47,12 @@ def make_results(study, errors=None, classes=10, spread=0.3, validation=None):
                 row[f"{name}_correct"] = np.packbits(~hits).tobytes()
             row["validation_accuracy"] = (validation or {}).get(method, row["test_accuracy"])
             rows.append(row)
-    empty = pd.DataFrame()
-    return Results(pd.DataFrame(rows), empty, card(classes), empty, empty)
-
-
-def analysed(study, folder, results):
-    """The tables as they are read back from their files."""
-    tables = Design(study, Options()).analyse(results)
-    assert tuple(tables) == Design(study, Options()).tables()
-    return reread(tables, folder)
+    return results(card(classes), runs=rows)
 
 
 def judged(study, tables, classes=10):
     """The measure, and the claim's verdict where it could be measured."""
-    (measure,) = measured("moment", Design(study, Options()), tables, card(classes))[CLAIM]
+    (measure,) = measured(Design(study, Options()), tables, card(classes))[CLAIM]
     return measure, verdict([measure]) if measure.part else "not tested"
 
 
@@ -86,7 +76,7 @@ def test_arms_are_the_factorials_and_the_full_sized_older_ones(study):
 
 
 def test_errors_and_ratio_of_known_bits(study, tmp_path):
-    tables = analysed(study, tmp_path, make_results(study))
+    tables = analysed(Design(study, Options()), make_results(study), tmp_path)
     methods = tables["methods"].set_index(["method", "response"])
     for method, (top1, top5) in ERRORS.items():
         assert methods.loc[(method, "top1"), "error"] == pytest.approx(round(top1 * IMAGES) / IMAGES)
@@ -102,14 +92,14 @@ def test_errors_and_ratio_of_known_bits(study, tmp_path):
 
 def test_methods_are_chosen_on_validation(study, tmp_path):
     better = {"network-2012": 0.99, "hog-rbf-svm": 0.98}
-    tables = analysed(study, tmp_path, make_results(study, validation=better))
+    tables = analysed(Design(study, Options()), make_results(study, validation=better), tmp_path)
     row = tables["ratio"].iloc[0]
     assert (row["network"], row["rival"]) == ("network-2012", "hog-rbf-svm")
 
 
 @pytest.mark.parametrize(("classes", "response"), [(10, "top1"), (11, "top5"), (100, "top5")])
 def test_top5_is_judged_of_more_than_ten_classes(study, tmp_path, classes, response):
-    tables = analysed(study, tmp_path, make_results(study, classes=classes))
+    tables = analysed(Design(study, Options()), make_results(study, classes=classes), tmp_path)
     ratio = tables["ratio"]
     assert ratio.loc[ratio["judged"], "response"].tolist() == [response]
     measure, _ = judged(study, tables, classes)
@@ -122,7 +112,9 @@ def test_top5_is_judged_of_more_than_ten_classes(study, tmp_path, classes, respo
 )
 def test_the_verdict_follows_the_ratio(study, tmp_path, error, expected):
     errors = ERRORS | {"network-modern": (error, 0.03)}
-    tables = analysed(study, tmp_path, make_results(study, errors, validation={"network-modern": 0.99}))
+    tables = analysed(
+        Design(study, Options()), make_results(study, errors, validation={"network-modern": 0.99}), tmp_path
+    )
     row = tables["ratio"].iloc[0]
     measure, found = judged(study, tables)
     assert found == expected
@@ -133,7 +125,7 @@ def test_the_verdict_follows_the_ratio(study, tmp_path, error, expected):
 
 
 def test_guessing_decides_nothing(study, tmp_path):
-    tables = analysed(study, tmp_path, make_results(study, dict.fromkeys(ERRORS, (0.9, 0.5))))
+    tables = analysed(Design(study, Options()), make_results(study, dict.fromkeys(ERRORS, (0.9, 0.5))), tmp_path)
     measure, found = judged(study, tables)
     assert (found, measure.veto) == ("undecided", "any")
     assert measure.testable  # the interval stays
@@ -142,17 +134,13 @@ def test_guessing_decides_nothing(study, tmp_path):
 
 def test_no_error_is_no_ratio(study, tmp_path):
     errors = ERRORS | {"network-modern": (0.0, 0.0)}
-    measure, _ = judged(study, analysed(study, tmp_path, make_results(study, errors)))
+    measure, _ = judged(study, analysed(Design(study, Options()), make_results(study, errors), tmp_path))
     assert measure.part == ""
     assert "made no error" in measure.reason
 
 
 def test_a_diverged_run_counts_as_guesses(study, tmp_path):
-    results = make_results(study)
-    lost = (results.runs["arm"] == "relu+batch") & (results.runs["seed"] == 0)
-    results.runs.loc[lost, "diverged"] = True
-    results.runs.loc[lost, ["test_accuracy", "test_correct", "test_top5_correct", "validation_accuracy"]] = None
-    runs = analysed(study, tmp_path, results)["runs"]
+    runs = analysed(Design(study, Options()), lose(make_results(study), "relu+batch", 0), tmp_path)["runs"]
     row = runs[(runs["method"] == "network-modern") & (runs["seed"] == 0)].iloc[0]
     assert row["top1_error"] == pytest.approx(1 - 101 / IMAGES)
     assert row["top5_error"] == pytest.approx(1 - 505 / IMAGES)
@@ -168,11 +156,11 @@ def test_a_diverged_run_counts_as_guesses(study, tmp_path):
     ],
 )
 def test_a_record_that_does_not_fit_is_refused(study, change, words):
-    results = make_results(study)
+    whole = make_results(study)
     for name, value in change.items():
-        results.runs.at[3, name] = value
+        whole.runs.at[3, name] = value
     with pytest.raises(TakeoffError, match=words):
-        Design(study, Options()).analyse(results)
+        Design(study, Options()).analyse(whole)
 
 
 def test_a_mean_whose_images_do_not_differ_has_students_interval():
@@ -185,16 +173,6 @@ def test_a_mean_whose_images_do_not_differ_has_students_interval():
     assert found.freedom == pytest.approx(49)
     assert crossed_mean(np.ones((3, 5))).interval() == (1, 1)
     assert np.isnan(crossed_mean(by_image[None]).interval()).all()
-
-
-def test_a_ratios_error_is_the_jackknifes_over_images():
-    """With one and the same answers in every seed only images are random: the delta method nears the jackknife."""
-    rng = np.random.default_rng(1)
-    one, two = (np.tile((rng.random(400) < share).astype(float), (3, 1)) for share in (0.2, 0.4))
-    found = log_ratio(one, two)
-    left_out = [np.log(np.delete(one[0], image).mean() / np.delete(two[0], image).mean()) for image in range(400)]
-    assert found.value == pytest.approx(np.log(one.mean() / two.mean()))
-    assert found.error == pytest.approx(np.std(left_out) * np.sqrt(399), rel=0.01)
 
 
 @pytest.mark.parametrize("by_seed", [0.0, 0.1])
@@ -218,11 +196,8 @@ def test_intervals_of_the_ratio_hold_the_truth(by_seed):
 @pytest.mark.parametrize(("seeds", "classes"), [(6, 100), (1, 10)])
 def test_every_figure_is_drawn(tmp_path, seeds, classes):
     study = made_up(tmp_path, seeds=seeds)
-    tables = analysed(study, tmp_path, make_results(study, classes=classes))
-    moment = Design(study, Options())
-    for criteria in (fixed("moment"), {}):
-        drawn = {drawing.name: drawing.numbers for drawing in moment.draw(tables, criteria)}
-        assert list(drawn) == list(moment.figures())
-    errors = drawn["errors"].set_index(["method", "response"])["error_percent"]
+    tables = analysed(Design(study, Options()), make_results(study, classes=classes), tmp_path)
+    figures = drawn(Design(study, Options()), tables)
+    errors = figures["errors"].numbers.set_index(["method", "response"])["error_percent"]
     assert errors["fisher-linear-svm", "top1"] == pytest.approx(30, abs=0.1)
-    assert drawn["ratio"]["ratio"].tolist() == tables["ratio"]["ratio"].tolist()
+    assert figures["ratio"].numbers["ratio"].tolist() == tables["ratio"]["ratio"].tolist()

@@ -22,10 +22,8 @@ from takeoff.workflow.project import Project, load_project
 
 
 def test_the_plan_lists_every_run(command: Command, write_study: Callable[..., Path], tmp_path: Path) -> None:
-    done = command(
-        "plan", "--study", write_study(), "--out", tmp_path / "plan.csv", "--study-out", tmp_path / "study.json"
-    )
-    assert done.returncode == 0, done.stderr
+    out = ("--out", tmp_path / "plan.csv", "--study-out", tmp_path / "study.json")
+    done = command.done("plan", "--study", write_study(), *out)
     assert "2 arms, 12 runs" in done.stdout
     rows = list(csv.DictReader((tmp_path / "plan.csv").open()))
     assert [(r["arm"], r["purpose"]) for r in rows] == [
@@ -42,8 +40,7 @@ def test_the_plan_lists_every_run(command: Command, write_study: Callable[..., P
     scored = 2 * 259 * 2 * architecture.forward_flops(layers)  # a tuning run: at its start and its end
     assert int(first["flops"]) == trained + scored
     assert float(first["expected_seconds"]) > 0
-    again = command("plan", "--study", tmp_path / "study.json")
-    assert again.returncode == 0, again.stderr
+    command.done("plan", "--study", tmp_path / "study.json")
 
 
 @pytest.mark.parametrize(
@@ -56,10 +53,7 @@ def test_the_plan_lists_every_run(command: Command, write_study: Callable[..., P
 def test_what_exceeds_the_budget_is_refused(
     command: Command, write_study: Callable[..., Path], tmp_path: Path, budget: dict, words: str
 ) -> None:
-    done = command("plan", "--study", write_study(budget=budget), "--out", tmp_path / "plan.csv")
-    assert done.returncode == 1
-    assert words in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert words in command.refused("plan", "--study", write_study(budget=budget), "--out", tmp_path / "plan.csv")
     assert not (tmp_path / "plan.csv").exists()
 
 
@@ -67,16 +61,14 @@ def test_what_exceeds_the_budget_is_refused(
 def test_the_small_studies_run_every_experiment_on_few_runs(
     command: Command, tmp_path: Path, name: str, most: int
 ) -> None:
-    done = command("plan", "--study", name, "--out", tmp_path / "plan.csv")
-    assert done.returncode == 0, done.stderr
+    command.done("plan", "--study", name, "--out", tmp_path / "plan.csv")
     rows = list(csv.DictReader((tmp_path / "plan.csv").open()))
     assert set("+".join(row["experiments"] for row in rows).split("+")) == set(EXPERIMENTS)
     assert len([row for row in rows if row["purpose"] != "fit"]) <= most
 
 
 def test_the_plan_of_a_fraction_lists_its_aliases(command: Command, tmp_path: Path) -> None:
-    done = command("plan", "--study", "cifar10-extended", "--out", tmp_path / "plan.csv")
-    assert done.returncode == 0, done.stderr
+    done = command.done("plan", "--study", "cifar10-extended", "--out", tmp_path / "plan.csv")
     head, *lines = done.stdout.partition("\nfactorial: ")[2].splitlines()
     assert head.startswith("64 of 256 combinations, a fraction of resolution 5;")
     aliases = dict(line.split(maxsplit=1) for line in lines)
@@ -102,8 +94,7 @@ def test_each_arm_has_a_file_rewritten_where_it_changed(
     command: Command, write_study: Callable[..., Path], tmp_path: Path
 ) -> None:
     def plan(**changes: Any) -> dict[str, tuple[dict[str, Any], int]]:
-        done = command("plan", "--study", write_study(**changes), "--arms-out", tmp_path / "arms")
-        assert done.returncode == 0, done.stderr
+        command.done("plan", "--study", write_study(**changes), "--arms-out", tmp_path / "arms")
         files = sorted((tmp_path / "arms").glob("*/arm.json"))
         return {path.parent.name: (json.loads(path.read_text()), path.stat().st_ino) for path in files}
 
@@ -128,8 +119,7 @@ def test_criteria_written_down_once_stay(command: Command, write_study: Callable
     race = {"factorial": {}, "race": {"error": 0.3}}
     for experiments, margin in (({"factorial": {}}, 0.01), (race, 0.05), (race, 0.06)):
         study = write_study(experiments=experiments, margin=margin, budget={"runs": 500, "core_hours": 9})
-        done = command("plan", "--study", study, "--criteria-out", path)
-        assert done.returncode == 0, done.stderr
+        command.done("plan", "--study", study, "--criteria-out", path)
         written.append((json.loads(path.read_text()), path.stat().st_ino))
     (first, _), (criteria, _), _ = written
     assert written[1] == written[2]

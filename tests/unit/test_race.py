@@ -1,19 +1,15 @@
 """The race: arms, crossings by hand, censoring, ratios, and the parts of its claims."""
 
-import subprocess
-import sys
+from dataclasses import replace
 from math import inf
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from takeoff.common.errors import TakeoffError
-from takeoff.experiments.base import Results
 from takeoff.experiments.race.design import Design, Options
-from unit.measured import fixed, made_up, measured, reread, verdict
+from unit.measured import analysed, drawn, fixed, made_up, measured, results, verdict
 
-CARD = {"images_per_class": {"train": [80] * 10, "test": [50] * 10}}
 STEPS = 10
 """Per epoch."""
 
@@ -55,8 +51,7 @@ def make_results(study, crossings, speed=True, options=None, epochs=20):
         for block in range(3)
     ]
     rows.append(rows[0] | {"name": "someone-elses"})
-    frame = pd.DataFrame(rows) if speed else None
-    return Results(pd.DataFrame(), pd.concat(curves), CARD, pd.DataFrame(), pd.DataFrame(), frame)
+    return results(curves=pd.concat(curves), speed=rows if speed else None)
 
 
 FAST = {"relu": [2.0, 2.5, 3.0, 2.2], "tanh": [6.3, 7.2, 9.5, 6.4], "sigmoid": [16.0, 18.0, 15.5, 17.0]}
@@ -72,7 +67,7 @@ def measure(study, tables, untuned=(), options=None):
     choices = pd.DataFrame(
         {"arm": [arm.name for arm in race.timed()], "untuned": [name in untuned for name in race.networks]}
     )
-    return measured("race", race, {**tables, "choices": choices}, CARD)
+    return measured(race, {**tables, "choices": choices})
 
 
 def test_arms_are_the_network_of_2012_without_regularisation(study):
@@ -89,8 +84,7 @@ def test_arms_are_the_network_of_2012_without_regularisation(study):
 
 
 def test_crossings_and_ratios_by_hand(study, tmp_path):
-    tables = reread(analyse(study, make_results(study, FAST)), tmp_path)
-    assert list(tables) == list(Design(study, Options()).tables())
+    tables = analysed(Design(study, Options()), make_results(study, FAST), tmp_path)
     crossings = tables["crossings"]
     for activation, expected in FAST.items():
         own = crossings[crossings["activation"] == activation]
@@ -116,7 +110,7 @@ def test_crossings_and_ratios_by_hand(study, tmp_path):
 
 def test_a_censored_tanh_is_a_lower_bound_and_still_decides(study, tmp_path):
     late = FAST | {"tanh": [19.0, 50.0, 18.0, 60.0]}
-    tables = reread(analyse(study, make_results(study, late)), tmp_path)
+    tables = analysed(Design(study, Options()), make_results(study, late), tmp_path)
     tanh = tables["crossings"].query("activation == 'tanh'")
     assert tanh["epochs"].tolist() == pytest.approx([19, 20, 18, 20])
     assert tanh["censored"].tolist() == [False, True, False, True]
@@ -189,8 +183,7 @@ def test_the_error_may_be_measured_several_times_an_epoch(study):
     for arm in Design(study, options).timed():
         assert (arm.recipe.epochs, arm.recipe.epoch_images) == (60, 256)
     thrice = {name: [3 * crossing for crossing in crossings] for name, crossings in FAST.items()}
-    results = make_results(study, thrice, options=options, epochs=60)
-    tables = analyse(study, results, options)
+    tables = analyse(study, make_results(study, thrice, options=options, epochs=60), options)
     crossings = tables["crossings"].set_index("activation")
     for activation, expected in FAST.items():
         assert crossings.loc[activation, "epochs"].tolist() == pytest.approx(expected)
@@ -234,44 +227,35 @@ def test_where_an_epochs_images_are_not_known_beforehand_the_message_says_what_t
     assert Design(study, Options()).timed()[0].recipe.epoch_images is None
 
 
-def test_planning_imports_no_pandas():
-    modules = "import sys, " + ", ".join(
-        f"takeoff.experiments.{n}.design" for n in ("race", "depth", "stability", "dropout")
-    )
-    code = f"{modules}; sys.exit(any(m in sys.modules for m in ('pandas', 'matplotlib', 'scipy')))"
-    environment = {"PYTHONPATH": str(Path(__file__).parents[2] / "scripts")}
-    assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
-
-
 def test_without_speed_seconds_are_unknown_and_the_claim_is_not_tested(study, tmp_path):
-    tables = reread(analyse(study, make_results(study, FAST, speed=False)), tmp_path)
+    race = Design(study, Options())
+    tables = analysed(race, make_results(study, FAST, speed=False), tmp_path)
     assert tables["crossings"]["seconds"].isna().all()
     assert set(tables["ratios"]["unit"]) == {"epochs"}
     (one,) = measure(study, tables)["relu-steps-cheaper"]
     assert one.part == ""
     assert "not measured" in one.reason
-    race = Design(study, Options())
-    assert [drawing.name for drawing in race.draw(tables, fixed("race"))] == list(race.figures())
+    drawn(race, tables)
 
 
 def test_a_run_that_diverges_is_censored_and_wrong_input_is_one_error(study):
-    results = make_results(study, FAST)
-    curves = results.curves
+    whole = make_results(study, FAST)
+    curves = whole.curves
     relu = Design(study, Options()).timed()[0].name
     gone = (curves["arm"] == relu) & (curves["seed"] == 0) & (curves["epoch"] > 0)
-    tables = analyse(study, Results(pd.DataFrame(), curves[~gone], CARD, pd.DataFrame(), pd.DataFrame()))
+    tables = analyse(study, replace(whole, curves=curves[~gone]))
     first = tables["crossings"].iloc[0]
     assert (first["epochs"], first["censored"]) == (20, True)
     with pytest.raises(TakeoffError, match=r"race.error 0.9 is no better than guessing; valid: below 0.87"):
-        analyse(study, results, Options(error=0.9))
+        analyse(study, whole, Options(error=0.9))
 
 
 def test_figures_have_their_numbers_and_criteria_their_lines(study):
     race = Design(study, Options())
     tables = analyse(study, make_results(study, FAST | {"sigmoid": [70.0] * 4}))
+    drawn(race, tables)
     for criteria, expected in ((fixed("race"), [2, 6]), ({}, [])):
-        drawn = {drawing.name: drawing for drawing in race.draw(tables, criteria)}
-        assert list(drawn) == list(race.figures())
-        assert drawn["ratios"].numbers["ratio"].notna().all()
-        lines = [line.get_xdata() for line in drawn["ratios"].figure.axes[0].lines]
+        (ratios,) = (one for one in race.draw(tables, criteria) if one.name == "ratios")
+        assert ratios.numbers["ratio"].notna().all()
+        lines = [line.get_xdata() for line in ratios.figure.axes[0].lines]
         assert sorted(x[0] for x in lines if len(x) == 2 and x[0] == x[1]) == expected

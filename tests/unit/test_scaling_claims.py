@@ -5,6 +5,10 @@ import pytest
 from takeoff.experiments.scaling.design import Design, Options
 from unit.scaling_runs import FULL, analysed, copied, judged, law, make_study, reasons_of
 
+WIDTH, PLATEAU = "width-pays-more-with-more-data", "older-methods-plateau"
+LARGE, ORDER = "large-networks-win-with-much-data", "order-unsettled-with-little-data"
+HAND_MADE = "hand-made-features-matter-with-little-data"
+
 
 @pytest.fixture
 def study(tmp_path):
@@ -19,30 +23,28 @@ def tables(study, tmp_path):
 def test_claims_that_hold_are_supported(study, tables):
     measured, verdicts = judged(study, tables)
     gains = tables["gains"].groupby("method")["gain"].mean()
-    plateau = measured["older-methods-plateau"]
+    plateau = measured[PLATEAU]
     assert plateau["older"].estimate == pytest.approx(100 * gains["kmeans-linear-svm"])
     assert plateau["network"].estimate == pytest.approx(100 * gains["network-2x"])
-    assert verdicts["older-methods-plateau"] == ["supported", "supported"]
-    assert verdicts["width-pays-more-with-more-data"] == ["supported"]
-    assert verdicts["hand-made-features-matter-with-little-data"] == ["supported"]
-    assert verdicts["large-networks-win-with-much-data"] == ["supported"]
+    assert verdicts[PLATEAU] == ["supported", "supported"]
+    assert verdicts[WIDTH] == ["supported"]
+    assert verdicts[HAND_MADE] == ["supported"]
+    assert verdicts[LARGE] == ["supported"]
 
 
 def test_order_without_three_disjoint_draws_says_so(study, tmp_path):
     options = Options(draws=2, classical_draws=2)
     tables = analysed(study, tmp_path, options, noise=0.1)
     measured, verdicts = judged(study, tables, options)
-    claim = "order-unsettled-with-little-data"
-    assert verdicts[claim] == []
-    assert "share no image" in measured[claim][""].reason
+    assert verdicts[ORDER] == []
+    assert "share no image" in measured[ORDER][""].reason
 
 
 def test_without_hog_and_pixels_features_are_not_compared(study, tmp_path):
     options = Options(methods=("kmeans-linear-svm", "hog-linear-svm"))
     measured, verdicts = judged(study, analysed(study, tmp_path, options, noise=0.01), options)
-    claim = "hand-made-features-matter-with-little-data"
-    assert verdicts[claim] == []
-    assert "scaling.methods" in measured[claim][""].reason
+    assert verdicts[HAND_MADE] == []
+    assert "scaling.methods" in measured[HAND_MADE][""].reason
 
 
 def test_shuffled_labels_support_nothing(study, tmp_path):
@@ -70,46 +72,23 @@ def bent(study, folder, errors, options=None):
     return judged(study, tables, options)
 
 
+CHANCE, PERFECT = "at chance", "within two standard errors of perfect"
+
+
 @pytest.mark.parametrize(
     ("claim", "errors", "bound", "words"),
     [  # Each would be decided in points, if the cell at the bound counted as any other.
+        (WIDTH, {("network", (1500,)): 0.9}, None, f"2× and network, width 0.5× at 1,500 images {CHANCE}"),
         (
-            "width-pays-more-with-more-data",
-            {("network", (1500,)): 0.9},
-            None,
-            "network, width 2× and network, width 0.5× at 1,500 images at chance, so that in points the difference "
-            "means nothing",
-        ),
-        (
-            "width-pays-more-with-more-data",
+            WIDTH,
             {("network-0.5x", (1500,)): 0.9, ("network-2x", (1500,)): 0.85},
             (np.inf, 0),
-            "network, width 0.5× at 1,500 images at chance, so that in points the difference is at most this",
+            f"network, width 0.5× at 1,500 images {CHANCE}",
         ),
-        (
-            "width-pays-more-with-more-data",
-            {("network-0.5x", (1500,)): 0.7, ("network", (FULL,)): 0.0003},
-            None,
-            "at 48,000 images within two standard errors of perfect",
-        ),
-        (
-            "hand-made-features-matter-with-little-data",
-            {(("hog", "pixels"), (1500,)): 0.9},
-            None,
-            "HOG + linear SVM, HOG + RBF SVM, pixels + linear SVM and pixels + RBF SVM at 1,500 images at chance",
-        ),
-        (
-            "older-methods-plateau",
-            {("kmeans", (12_000, FULL)): 0.0003},
-            None,
-            "k-means + linear SVM at 12,000 images within two standard errors of perfect and k-means",
-        ),
-        (
-            "large-networks-win-with-much-data",
-            {("network", (FULL,)): 0.0001, ("kmeans", (FULL,)): 0.0003},
-            None,
-            "within two standard errors of perfect, so that in points the difference means nothing",
-        ),
+        (WIDTH, {("network-0.5x", (1500,)): 0.7, ("network", (FULL,)): 0.0003}, None, f"at 48,000 images {PERFECT}"),
+        (HAND_MADE, {(("hog", "pixels"), (1500,)): 0.9}, None, f"pixels + RBF SVM at 1,500 images {CHANCE}"),
+        (PLATEAU, {("kmeans", (12_000, FULL)): 0.0003}, None, f"k-means + linear SVM at 12,000 images {PERFECT}"),
+        (LARGE, {("network", (FULL,)): 0.0001, ("kmeans", (FULL,)): 0.0003}, None, PERFECT),
     ],
 )
 def test_a_cell_at_chance_or_near_perfect_leaves_only_a_bound(study, tmp_path, claim, errors, bound, words):
@@ -123,19 +102,17 @@ def test_a_cell_at_chance_or_near_perfect_leaves_only_a_bound(study, tmp_path, c
 
 
 def test_a_bound_that_cannot_change_the_side_leaves_the_verdict(study, tmp_path):
-    claim = "large-networks-win-with-much-data"
-    measured, verdicts = bent(study, tmp_path, {("network", (FULL,)): 0.9})
-    assert (measured[claim]["lead"].bound, verdicts[claim]) == ((np.inf, 0), ["contradicted"])
-    measured, verdicts = bent(study, tmp_path, {("network", (FULL,)): 0.0003})
-    assert (measured[claim]["lead"].bound, verdicts[claim]) == ((0, np.inf), ["supported"])
+    for error, bound, verdict in ((0.9, (np.inf, 0), "contradicted"), (0.0003, (0, np.inf), "supported")):
+        measured, verdicts = bent(study, tmp_path, {("network", (FULL,)): error})
+        assert (measured[LARGE]["lead"].bound, verdicts[LARGE]) == (bound, [verdict])
     # A method that only guesses has no plateau, whatever the network does.
     older = ("kmeans", "hog", "pixels", "fisher")
     _, verdicts = bent(study, tmp_path, {(kind, None): 0.9 for kind in older})
-    assert verdicts["older-methods-plateau"] == ["undecided", "supported"]
+    assert verdicts[PLATEAU] == ["undecided", "supported"]
 
 
 def test_an_order_of_methods_at_chance_is_luck(study, tmp_path):
-    claim = "order-unsettled-with-little-data"
+    claim = ORDER
     all_methods = ("network", "hog", "pixels", "kmeans", "fisher")
     measured, verdicts = bent(study, tmp_path, {(all_methods, (1500,)): 0.9})
     order = measured[claim]["difference"]
@@ -165,11 +142,11 @@ def test_differences_stand_in_log_odds_too(study, tmp_path):
     assert means.loc["width_smallest"].tolist() == pytest.approx([0.25, np.log(3)], abs=0.02)
     assert means.loc["width_by_data"].tolist() == pytest.approx([-0.217, 0], abs=0.02)
     measured, verdicts = judged(study, tables)
-    width, reasons = "width-pays-more-with-more-data", reasons_of(measured)
-    assert verdicts[width] == ["contradicted"]
-    assert "in log-odds" in reasons[width]
-    assert "the scales disagree about its side of 0" in reasons[width]
-    assert "the scales disagree" not in reasons["large-networks-win-with-much-data"]
+    reasons = reasons_of(measured)
+    assert verdicts[WIDTH] == ["contradicted"]
+    assert "in log-odds" in reasons[WIDTH]
+    assert "the scales disagree about its side of 0" in reasons[WIDTH]
+    assert "the scales disagree" not in reasons[LARGE]
     drawn = {name: numbers for name, _, numbers in Design(study, Options()).draw(tables, {})}
     shown = drawn["differences"].set_index("quantity")
     assert shown["log_odds"].to_dict() == pytest.approx(means["log_odds"].to_dict())
@@ -180,12 +157,12 @@ def test_what_an_interval_over_the_same_images_leaves_out_is_said(study, tmp_pat
     measured, _ = judged(study, analysed(study, tmp_path, noise=0.01, error_of=copied))
     reasons = reasons_of(measured)
     said = "of that size the interval holds optimisation noise only, not sampling noise"
-    assert said not in reasons.pop("order-unsettled-with-little-data")
+    assert said not in reasons.pop(ORDER)
     assert all(said in reason for reason in reasons.values())
     alike = "the same in every seed there: "
-    assert f"{alike}k-means + linear SVM" in reasons["large-networks-win-with-much-data"]
-    assert alike not in reasons["width-pays-more-with-more-data"]
-    hog = reasons["hand-made-features-matter-with-little-data"]
+    assert f"{alike}k-means + linear SVM" in reasons[LARGE]
+    assert alike not in reasons[WIDTH]
+    hog = reasons[HAND_MADE]
     assert f"{alike}HOG + linear SVM, HOG + RBF SVM, pixels" in hog
 
 
@@ -194,7 +171,7 @@ def test_a_part_of_the_images_is_another_in_every_seed(tmp_path, images, apart):
     study = make_study(tmp_path, train_samples=images)
     tables = analysed(study, tmp_path, noise=0.01)
     measured, _ = judged(study, tables)
-    reason = reasons_of(measured)["large-networks-win-with-much-data"]
+    reason = reasons_of(measured)[LARGE]
     assert "the same images" not in reason
     assert ("seeds share images: the interval holds part of the sampling noise" in reason) != apart
     assert not tables["fits"]["note"].str.contains("one draw").any()
@@ -213,12 +190,6 @@ def test_a_part_of_the_images_is_another_in_every_seed(tmp_path, images, apart):
 def test_what_takes_its_settings_from_elsewhere_is_named(study, tmp_path, options, said, where):
     options = Options(**options)
     measured, _ = judged(study, analysed(study, tmp_path, options, noise=0.01), options)
-    names = {
-        "width": "width-pays-more-with-more-data",
-        "plateau": "older-methods-plateau",
-        "order": "order-unsettled-with-little-data",
-        "hog": "hand-made-features-matter-with-little-data",
-        "lead": "large-networks-win-with-much-data",
-    }
+    names = {"width": WIDTH, "plateau": PLATEAU, "order": ORDER, "hog": HAND_MADE, "lead": LARGE}
     reasons = reasons_of(measured)
     assert {name for name, claim in names.items() if said in reasons[claim]} == set(where.split())

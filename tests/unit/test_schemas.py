@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import REPOSITORY, Command, small_study
+from conftest import REPOSITORY, Command
 from jsonschema import Draft202012Validator
 from takeoff.common.errors import TakeoffError
 from takeoff.experiments.registry import enabled
@@ -34,8 +34,7 @@ def read(path: Path) -> Any:
 
 
 def test_the_generated_files_are_in_step(command: Command) -> None:
-    done = command("schemas", "--check")
-    assert done.returncode == 0, done.stderr
+    command.done("schemas", "--check")
 
 
 def test_what_is_out_of_step_is_named_and_written_anew(command: Command, tmp_path: Path) -> None:
@@ -44,14 +43,11 @@ def test_what_is_out_of_step_is_named_and_written_anew(command: Command, tmp_pat
     (tmp_path / "config").mkdir()
     shutil.copy(REPOSITORY / README, tmp_path / README)
     copy = str(tmp_path / "scripts" / "schemas")
-    done = command(copy, "--check")
-    assert done.returncode == 1
-    assert done.stderr == (f"error: out of step with the models: {STUDY}, {CONFIG}; run: python scripts/schemas.py\n")
+    assert f": {STUDY}, {CONFIG};" in command.refused(copy, "--check")
     assert not (tmp_path / STUDY).exists()
-    done = command(copy)
-    assert done.stdout == f"wrote {STUDY}\nwrote {CONFIG}\n"
+    assert command.done(copy).stdout == f"wrote {STUDY}\nwrote {CONFIG}\n"
     assert (tmp_path / STUDY).read_bytes() == (REPOSITORY / STUDY).read_bytes()
-    assert command(copy, "--check").returncode == 0
+    command.done(copy, "--check")
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
@@ -65,31 +61,6 @@ def test_every_study_that_comes_along_fits_the_schema(path: Path) -> None:
 def test_the_configuration_fits_its_schema() -> None:
     assert faults(CONFIG, read(REPOSITORY / "config" / "config.yaml")) == []
     assert "'stduy' was unexpected" in faults(CONFIG, {"stduy": "digits"})[0]
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"sedes": 3}, "'sedes' was unexpected"),
-        ({"network": {"activation": "rellu"}}, "'rellu' is not one of ['sigmoid', 'tanh', 'relu', 'gelu']"),
-        ({"recipe": {"epoch": 3}}, "'epoch' was unexpected"),
-        ({"factors": {"depth": {"baseline": 1, "treatment": 2}}}, "'depth' was unexpected"),
-        ({"factors": {"norm": {"baseline": "none", "treatment": "bach"}}}, "'bach' is not one of"),
-        ({"factors": {"norm": {"baseline": "none"}}}, "'treatment' is a required property"),
-        ({"factors": {"dropout": {"baseline": 0, "treatment": 1}}}, "1 is greater than or equal to the maximum"),
-        ({"factors": {}}, "{} should be non-empty"),
-        ({"experiments": {"factorail": {}}}, "'factorail' was unexpected"),
-        ({"experiments": {"factorial": {"thresholds": 0.5}}}, "is not valid under any of the given schemas"),
-        ({"seeds": 0}, "0 is not valid under any of the given schemas"),
-    ],
-)
-def test_what_is_wrong_is_wrong_to_schema_and_model(tmp_path: Path, change: dict[str, Any], words: str) -> None:
-    study = small_study(**change)
-    assert any(words in fault for fault in faults(STUDY, study)), faults(STUDY, study)
-    file = tmp_path / "mine.yaml"
-    file.write_text(yaml.safe_dump(study), encoding="utf-8")
-    with pytest.raises(TakeoffError):
-        enabled(load_study(file), str(file))
 
 
 def test_every_key_of_the_schemas_is_explained() -> None:

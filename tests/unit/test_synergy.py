@@ -1,36 +1,23 @@
-"""The synergy experiment: shared arms, shares against brute force, older methods, and the parts of its claims."""
+"""The synergy experiment: shared arms, shares of known cells, older methods, and the parts of its claims."""
 
-from itertools import permutations
+from itertools import product
 
 import numpy as np
-import pandas as pd
 import pytest
 from takeoff.common.errors import TakeoffError
-from takeoff.experiments.base import Results
 from takeoff.experiments.factorial.design import Design as Factorial
 from takeoff.experiments.synergy.design import Design, Options
 from takeoff.experiments.synergy.figures import whole_words
 from takeoff.judging.claims import load_claims
+from takeoff.statistics.contrasts import shapley_weights
 from takeoff.study.arms import ClassicalArm, distinct
-from unit.measured import made_up, measured, reread, verdict
+from unit.measured import analysed, drawn, lose, made_up, measured, results, verdict
 
-CARD = {"images": {"train": 800, "test": 500}, "images_per_class": {"train": [80] * 10, "test": [50] * 10}}
 FACTORS = ("data", "computation", "algorithms")
-CELLS = {
-    (0, 0, 0): 0.30,
-    (1, 0, 0): 0.35,
-    (0, 1, 0): 0.42,
-    (0, 0, 1): 0.37,
-    (1, 1, 0): 0.50,
-    (1, 0, 1): 0.46,
-    (0, 1, 1): 0.55,
-    (1, 1, 1): 0.80,
-}
+CELLS = dict(zip(product((0, 1), repeat=3), (0.30, 0.37, 0.42, 0.55, 0.35, 0.46, 0.50, 0.80), strict=True))
 """Test accuracy by data, computation and algorithms: none, one, two, or all three much."""
 OLDER = {"little": 0.45, "much": 0.60}
 """Of HOG with an RBF SVM, the best on validation images."""
-
-
 DATASET = {"name": "digits", "resolution": 8, "train_samples": 800}
 
 
@@ -64,7 +51,7 @@ def make_results(study, cells=None, older=OLDER, noise=0.003):
                 flops = 1e9 * arm.recipe.epochs
                 run |= {"method": "network", "diverged": False, "flops": flops, "learning_rate": 0.1}
             runs.append(run)
-    return Results(pd.DataFrame(runs), pd.DataFrame(), CARD, pd.DataFrame(), pd.DataFrame())
+    return results(runs=runs)
 
 
 def analyse(study, results):
@@ -72,7 +59,7 @@ def analyse(study, results):
 
 
 def measure(study, tables, options=None):
-    found = measured("synergy", Design(study, options or Options()), tables, CARD)
+    found = measured(Design(study, options or Options()), tables)
     assert {(one.unit, one.veto) for own in found.values() for one in own} == {("points", "")}
     return found
 
@@ -101,16 +88,8 @@ def test_much_of_both_is_the_factorials_whose_rate_the_others_may_take(study):
 
 def test_older_methods_tune_themselves_at_both_sizes(study):
     rivals = Design(study, Options(seeds=2)).rivals
-    assert [arm.name for _, arm in rivals] == [
-        "hog-rbf-svm+n100",
-        "pixels-rbf-svm+n100",
-        "fisher-linear-svm+n100",
-        "kmeans-linear-svm+n100",
-        "hog-rbf-svm",
-        "pixels-rbf-svm",
-        "fisher-linear-svm",
-        "kmeans-linear-svm",
-    ]
+    methods = "hog-rbf-svm pixels-rbf-svm fisher-linear-svm kmeans-linear-svm".split()
+    assert [arm.name for _, arm in rivals] == [f"{method}+n100" for method in methods] + methods
     assert {(arm.choice_from, arm.seeds) for _, arm in rivals} == {(None, (0, 1))}
 
 
@@ -123,18 +102,12 @@ def test_little_must_be_less_than_much(tmp_path):
     assert widths == {"little": 0.5, "much": 1}
 
 
-def test_shares_against_brute_force_over_orders(study):
+def test_shares_are_shapley_values_of_the_cells(study):
     tables = analyse(study, make_results(study, noise=0))
     effects = tables["effects"].query("response == 'test_accuracy' and plain == 'tanh'")
     shares = effects[effects["kind"] == "shapley"].set_index("term")["estimate"]
-    gains = dict.fromkeys(range(3), 0.0)
-    for order in permutations(range(3)):
-        cell = [0, 0, 0]
-        for i in order:
-            before = CELLS[tuple(cell)]
-            cell[i] = 1
-            gains[i] += (CELLS[tuple(cell)] - before) / 6
-    assert shares.to_dict() == pytest.approx({name: gains[i] for i, name in enumerate(FACTORS)})
+    expected = shapley_weights(3) @ list(CELLS.values())
+    assert shares.to_dict() == pytest.approx(dict(zip(FACTORS, expected, strict=True)))
     assert shares.sum() == pytest.approx(0.8 - 0.3)
     alone = tables["alone"].query("plain == 'tanh'").set_index("alone")
     assert alone["gain"].to_dict() == pytest.approx(
@@ -159,9 +132,7 @@ def test_the_older_method_is_chosen_on_validation_images(study):
 
 
 def test_verdicts_of_known_cells(study, tmp_path):
-    tables = analyse(study, make_results(study))
-    assert set(tables) == set(Design(study, Options()).tables())
-    measures = measure(study, reread(tables, tmp_path))
+    measures = measure(study, analysed(Design(study, Options()), make_results(study), tmp_path))
     data = measures["data-alone-not-enough"]
     assert data[0].estimate == pytest.approx(25 - 5, abs=1)
     assert verdict(data) == "supported"
@@ -186,12 +157,7 @@ def test_verdicts_against(study):
 
 
 def test_a_diverged_run_counts_as_chance(study):
-    results = make_results(study)
-    runs = results.runs.copy()
-    lost = (runs["arm"] == "tanh") & (runs["seed"] == 1)
-    runs.loc[lost, ["test_accuracy", "validation_accuracy", "train_accuracy"]] = np.nan
-    runs.loc[lost, "diverged"] = True
-    tables = analyse(study, Results(runs, results.curves, CARD, pd.DataFrame(), pd.DataFrame()))
+    tables = analyse(study, lose(make_results(study), "tanh", 1))
     run = tables["runs"].query("arm == 'tanh' and seed == 1").iloc[0]
     assert (run["test_accuracy"], run["collapsed"]) == (0.1, True)
 
@@ -199,10 +165,9 @@ def test_a_diverged_run_counts_as_chance(study):
 def test_figures_have_their_numbers_and_claims_their_figures(study):
     tables = analyse(study, make_results(study))
     synergy = Design(study, Options())
-    drawn = {drawing.name: drawing.numbers for drawing in synergy.draw(tables, {})}
-    assert list(drawn) == list(synergy.figures())
-    assert len(drawn["cube"]) == 20
-    shares = drawn["shares"].query("plain == 'tanh'")["shapley_points"].dropna()
+    figures = drawn(synergy, tables)
+    assert len(figures["cube"].numbers) == 20
+    shares = figures["shares"].numbers.query("plain == 'tanh'")["shapley_points"].dropna()
     assert shares.sum() == pytest.approx(50, abs=1)
     claims = load_claims().of("synergy")
     assert {claim.figure for claim in claims} <= {f"synergy-{name}" for name in synergy.figures()}

@@ -32,14 +32,24 @@ track.main()
 """
 
 
-def test_a_changed_run_is_replaced_not_doubled(fresh_results, monkeypatch):
-    folder = fresh_results()
-    import_into_mlflow(folder, monkeypatch)
-    store = Store(folder)
+@pytest.fixture
+def imported(fresh_results, monkeypatch):
+    """Results that were imported once: their folder, what MLflow holds, and how to import them again."""
+
+    def once(**options):
+        folder = fresh_results(**options)
+        import_into_mlflow(folder, monkeypatch)
+        return folder, Store(folder), lambda: import_into_mlflow(folder, monkeypatch)
+
+    return once
+
+
+def test_a_changed_run_is_replaced_not_doubled(imported):
+    folder, store, again = imported()
     before = store.ids()
     retrain(folder, "relu", seed=1)
     # The run, and its arm's means.
-    assert import_into_mlflow(folder, monkeypatch) == counts(updated=2, unchanged=5)
+    assert again() == counts(updated=2, unchanged=5)
     runs, after = store.runs(), store.ids()
     assert {name for name in after if after[name] != before[name]} == {"relu", "relu seed 1"}
     assert runs["relu seed 1"].data.metrics["test_accuracy"] == pytest.approx(0.987)
@@ -48,14 +58,13 @@ def test_a_changed_run_is_replaced_not_doubled(fresh_results, monkeypatch):
     assert {runs[f"relu seed {s}"].data.tags["mlflow.parentRunId"] for s in (0, 1)} == {after["relu"]}
     trash = store.runs(ViewType.DELETED_ONLY).values()
     assert {run.info.run_id for run in trash} == {before["relu"], before["relu seed 1"]}
-    assert import_into_mlflow(folder, monkeypatch)["unchanged"] == 7
+    assert again()["unchanged"] == 7
 
 
-def test_a_new_figure_replaces_only_the_experiment(fresh_results, monkeypatch):
-    folder = fresh_results()
-    import_into_mlflow(folder, monkeypatch)
+def test_a_new_figure_replaces_only_the_experiment(imported):
+    folder, _, again = imported()
     (folder.results / "figures" / "factorial-effects.csv").write_text("term,estimate\nactivation,0.02\n")
-    assert import_into_mlflow(folder, monkeypatch) == counts(updated=1, unchanged=6)
+    assert again() == counts(updated=1, unchanged=6)
 
 
 def test_runs_may_go_first_and_experiments_follow(fresh_results, monkeypatch):
@@ -70,25 +79,22 @@ def test_runs_may_go_first_and_experiments_follow(fresh_results, monkeypatch):
     assert set(Store(folder).ids()) == set(before)
 
 
-def test_more_seeds_add_only_their_runs(fresh_results, monkeypatch):
-    folder = fresh_results()
-    import_into_mlflow(folder, monkeypatch)
-    before = Store(folder).ids()
+def test_more_seeds_add_only_their_runs(imported):
+    folder, store, again = imported()
+    before = store.ids()
     make_results(folder.root, seeds=3)
     # The arms' means and the experiment, which holds study.json, are new; the four trainings stay.
-    assert import_into_mlflow(folder, monkeypatch) == counts(created=2, updated=3, unchanged=4)
-    after = Store(folder).ids()
+    assert again() == counts(created=2, updated=3, unchanged=4)
+    after = store.ids()
     assert {name for name in before if after[name] == before[name]} == {n for n in before if "seed" in n}
     assert {"tanh seed 2", "relu seed 2"} == set(after) - set(before)
 
 
-def test_what_left_the_study_is_deleted_and_printed(fresh_results, monkeypatch, capsys):
-    folder = fresh_results(factors=TWO_FACTORS)
-    import_into_mlflow(folder, monkeypatch)
-    store = Store(folder)
+def test_what_left_the_study_is_deleted_and_printed(imported, capsys):
+    folder, store, again = imported(factors=TWO_FACTORS)
     mine = store.client.create_run(store.experiment.experiment_id, run_name="my own").info.run_id
     folder.plan({"activation": TWO_FACTORS["activation"]}, seeds=1)
-    assert import_into_mlflow(folder, monkeypatch)["deleted"] == 8
+    assert again()["deleted"] == 8
     assert set(store.runs()) == {"factorial", "tanh", "tanh seed 0", "relu", "relu seed 0", "my own"}
     assert store.ids()["my own"] == mine
     printed = [line.split(",")[0] for line in capsys.readouterr().out.splitlines() if "deleted " in line]
@@ -96,13 +102,11 @@ def test_what_left_the_study_is_deleted_and_printed(fresh_results, monkeypatch, 
     assert "takeoff/digits: deleted relu+batch" in printed
 
 
-def test_runs_are_known_again_on_every_page_and_under_another_name(fresh_results, monkeypatch):
-    folder = fresh_results()
-    import_into_mlflow(folder, monkeypatch)
-    store = Store(folder)
+def test_runs_are_known_again_on_every_page_and_under_another_name(imported, monkeypatch):
+    _, store, again = imported()
     store.client.update_run(store.ids()["relu seed 0"], name="my favourite")
     monkeypatch.setattr(importer, "PAGE", 3)
-    assert import_into_mlflow(folder, monkeypatch)["unchanged"] == 7
+    assert again()["unchanged"] == 7
     assert "my favourite" in store.runs()
 
 
@@ -123,15 +127,13 @@ def test_a_killed_import_is_repaired(fresh_results, monkeypatch):
     assert import_into_mlflow(folder, monkeypatch)["unchanged"] == 7
 
 
-def test_a_deleted_experiment_is_restored_without_its_trash(fresh_results, monkeypatch, capsys):
-    folder = fresh_results()
-    import_into_mlflow(folder, monkeypatch)
+def test_a_deleted_experiment_is_restored_without_its_trash(imported, capsys):
+    folder, store, again = imported()
     retrain(folder, "relu", seed=1)
-    import_into_mlflow(folder, monkeypatch)
-    store = Store(folder)
+    again()
     ids = store.ids()
     store.client.delete_experiment(store.experiment.experiment_id)
     # MLflow restores the runs that were in the trash before, too.
-    assert import_into_mlflow(folder, monkeypatch)["unchanged"] == 7
+    assert again()["unchanged"] == 7
     assert store.ids() == ids
     assert "restored from MLflow's trash" in capsys.readouterr().out

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
@@ -10,14 +9,9 @@ from time import monotonic
 
 import pandas as pd
 import pytest
+from mlflow_server import free_port
 from takeoff.tracking.server import without_secrets
 from unit.mlflow_store import import_into_mlflow
-
-
-def closed_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 @pytest.mark.parametrize(
@@ -35,7 +29,7 @@ def closed_port():
 )
 def test_a_wrong_address_is_one_line(fresh_results, monkeypatch, uri, problem):
     folder = fresh_results()
-    uri = uri.format(results=folder.results, card=folder.card, port=closed_port())
+    uri = uri.format(results=folder.results, card=folder.card, port=free_port())
     began = monotonic()
     with pytest.raises(SystemExit) as stopped:
         import_into_mlflow(folder, monkeypatch, uri)

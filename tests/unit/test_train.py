@@ -1,7 +1,6 @@
 """The commands `tune` and `train`: what they write, and that nothing finished is trained twice."""
 
 import json
-import runpy
 import signal
 import subprocess
 import sys
@@ -26,18 +25,12 @@ DESIGN = (
 ).split()
 
 
-def run_here(name: str, monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
-    """Run a command's `main` in this process, which has torch imported already."""
-    monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
-    runpy.run_path(str(SCRIPTS / f"{name}.py"))["main"]()
-
-
 @pytest.fixture
-def train(monkeypatch, capsys, digits, plan_arms, tmp_path) -> Callable[..., pd.DataFrame]:
+def train(run_here, capsys, digits, plan_arms, tmp_path) -> Callable[..., pd.DataFrame]:
     def run(study: Path, *arms: str, results: str = "") -> pd.DataFrame:
         plan_arms(study, tmp_path / results)
         wanted = [tmp_path / results / "arms" / arm / "runs.parquet" for arm in arms]
-        run_here("train", monkeypatch, "--data", digits, "--device", "cpu", *wanted)
+        run_here("train", "--data", digits, "--device", "cpu", *wanted)
         tables = [pd.read_parquet(path) for path in wanted]
         return pd.concat(tables).assign(log=capsys.readouterr().out)
 
@@ -151,10 +144,7 @@ def test_an_arm_that_is_not_written_down_or_of_another_kind_is_one_line(
     (tmp_path / "arms" / "broken").mkdir()
     (tmp_path / "arms" / "broken" / "arm.json").write_text(whole.read_text().replace('"relu"', '"rleu"'))
     more = ("--study", write_study(), "--out", tmp_path / "speed.csv") if verb == "probe" else ()
-    done = command(verb, "--data", digits, *more, tmp_path / file)
-    assert done.returncode == 1
-    assert words in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert words in command.refused(verb, "--data", digits, *more, tmp_path / file)
 
 
 @pytest.mark.parametrize(
@@ -167,12 +157,12 @@ def test_an_arm_that_is_not_written_down_or_of_another_kind_is_one_line(
     ],
 )
 def test_images_that_are_not_there_are_named(
-    monkeypatch, digits, write_study, plan_arms, tmp_path, dataset: dict, data: str, words: str
+    run_here, digits, write_study, plan_arms, tmp_path, dataset: dict, data: str, words: str
 ) -> None:
     plan_arms(write_study(dataset=small_study()["dataset"] | dataset), tmp_path)
     folder = {"digits": digits}.get(data, tmp_path / data)
     with pytest.raises(TakeoffError, match=words):
-        run_here("tune", monkeypatch, "--data", folder, tmp_path / "arms" / "relu")
+        run_here("tune", "--data", folder, tmp_path / "arms" / "relu")
     assert [path.name for path in (tmp_path / "arms" / "relu").iterdir()] == ["arm.json"]
 
 
@@ -208,6 +198,10 @@ def test_a_runs_key_follows_the_engine_its_arm_and_nothing_around_it(images, har
         ("train", ["--checkpoint-minutes", 0], "argument --checkpoint-minutes: 0 is not above 0"),
         ("fit_classical", ["--threads", -1], "argument --threads: -1 is not above 0"),
         ("probe", ["--step-threads", 0], "argument --step-threads: 0 is not above 0"),
+        ("probe", ["--seconds", -1], "argument --seconds: -1 is not above 0"),
+        ("probe", ["--device", "tpu"], "argument --device: invalid choice"),
+        ("benchmark", ["--seconds", 0], "argument --seconds: 0 is not above 0"),
+        ("benchmark", ["--threads", 0], "argument --threads: 0 is not above 0"),
         ("prepare", ["--threads", 0], "argument --threads: 0 is not above 0"),
     ],
 )

@@ -1,13 +1,12 @@
 """The engine: augmentation, schedules, and runs that repeat to the bit."""
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from engine import numbers, train
+from engine import numbers, train, watched
 from takeoff.common.errors import TakeoffError
 from takeoff.engine import augmentation
 from takeoff.engine.hardware import Hardware
@@ -32,8 +31,7 @@ def test_every_image_gets_its_own_crop_and_flip() -> None:
     image = (10 * rows[:, None] + rows[None, :])[None, :, :, None]
     images = image.expand(2, 200, 16, 16, 3)
     both = augmentation.flip_and_crop(images, [stream(seed, "crops", torch.device("cpu")) for seed in (0, 1)])
-    assert both.shape == (200, 16, 16, 2, 3)
-    assert both.dtype == torch.uint8
+    assert (both.shape, both.dtype) == ((200, 16, 16, 2, 3), torch.uint8)
     out = both.movedim(3, 0).flatten(0, 1)
     padded = torch.nn.functional.pad(image[0, :, :, 0], (2, 2, 2, 2))
     possible = {}
@@ -124,21 +122,11 @@ def test_runs_do_not_depend_on_which_ran_before(images, arm, hardware) -> None:
 
 
 def test_arms_of_one_seed_see_the_same_images_in_the_same_order(images, arm, hardware, monkeypatch) -> None:
-    seen: dict[str, list[list[int]]] = {}
-
-    def spy(name: str):
-        def batch(self: Resident, chosen: Sequence[torch.Tensor], *rest: object):
-            seen.setdefault(name, []).append(chosen[0].tolist())
-            return original(self, chosen, *rest)
-
-        return batch
-
-    original = Resident.batch
-    for name, levels in {"plain": {}, "rich": {"norm": "batch", "dropout": 0.5, "activation": "tanh"}}.items():
-        monkeypatch.setattr(Resident, "batch", spy(name))
+    seen = watched(monkeypatch)
+    for levels in ({}, {"norm": "batch", "dropout": 0.5, "activation": "tanh"}):
         train(images, arm(**levels), Run(2, 0.01), hardware)
-    assert seen["plain"] == seen["rich"]
-    epoch = [i for batch in seen["plain"][:8] for i in batch]
+    assert seen[:16] == seen[16:]
+    epoch = [i for batch in seen[:8] for i in batch]
     assert len(set(epoch)) == len(epoch) == 8 * 128
     assert set(epoch) <= set(images.split(None, 2)[0].tolist())
 
@@ -271,12 +259,8 @@ def test_images_that_a_gpu_has_no_room_for_are_refused() -> None:
 def test_images_are_normalised_per_channel() -> None:
     generator = np.random.default_rng(0)
     pixels = generator.integers(0, 256, (50, 8, 8, 3), dtype=np.uint8)
-    card = {
-        "mean": (pixels / 255).mean((0, 1, 2)).tolist(),
-        "std": (pixels / 255).std((0, 1, 2)).tolist(),
-        "classes": ["a", "b"],
-        "digest": "none",
-    }
+    card = {"mean": (pixels / 255).mean((0, 1, 2)).tolist(), "std": (pixels / 255).std((0, 1, 2)).tolist()}
+    card |= {"classes": ["a", "b"], "digest": "none"}
     labels = np.arange(50) % 2
     data = on_device((pixels, labels), (pixels, labels), card, 0.2, torch.device("cpu"))
     out = data.normalised(data.images)
@@ -290,17 +274,12 @@ def test_images_are_normalised_per_channel() -> None:
 
 
 def test_sets_of_all_sizes_make_as_many_steps(images, arm, hardware, monkeypatch) -> None:
-    seen: list[int] = []
-    original = Resident.batch
-    monkeypatch.setattr(
-        Resident,
-        "batch",
-        lambda self, chosen, *rest: (seen.extend(chosen[0].tolist()), original(self, chosen, *rest))[1],
-    )
+    batches = watched(monkeypatch)
     recipe = {"epoch_images": 1038}
     for samples, batch in ((50, 40), (400, 128), (1000, 128)):
-        seen.clear()
+        batches.clear()
         last = train(images, arm(recipe, train_samples=samples), Run(0, 0.05), hardware)[-2].values
+        seen = [image for batch in batches for image in batch]
         assert last["step"] == 2 * (1038 // 128)
         assert len(seen) == last["step"] * batch
         passes = 2 * -(-8 // ((samples - samples // 5) // batch))
@@ -319,10 +298,9 @@ def test_the_best_epochs_weights_are_kept(images, arm, hardware) -> None:
     accuracies = [epoch.values["validation_accuracy"] for epoch in curve]
     assert accuracies == [epoch.values["validation_accuracy"] for epoch in same]
     assert accuracies[-1] < max(accuracies)
-    assert last.values["best_epoch"] == 8
-    assert best.values["best_epoch"] == accuracies.index(max(accuracies))
-    assert best.values["validation_accuracy"] == max(accuracies)
-    assert last.values["validation_accuracy"] == accuracies[-1]
+    kept = ("best_epoch", "validation_accuracy")
+    assert [last.values[key] for key in kept] == [8, accuracies[-1]]
+    assert [best.values[key] for key in kept] == [accuracies.index(max(accuracies)), max(accuracies)]
     early = train(images, arm(recipe | {"epochs": best.values["best_epoch"]}), run, hardware)[-1]
     assert best.values["test_accuracy"] == early.values["test_accuracy"]
     assert best.values["train_loss"] == early.values["train_loss"]

@@ -23,9 +23,7 @@ from takeoff.study.arms import Run
 
 @pytest.mark.parametrize("levels", NETWORKS, ids=WORDS)
 def test_fused_runs_give_what_one_after_another_gives(images, arm, hardware, levels: dict) -> None:
-    levels = dict(levels)
-    recipe = {"epochs": 2, "augmentation": levels.pop("augmentation", "none")}
-    own = arm(recipe, **levels)
+    own = arm(**levels)
     expected = records(images, own, hardware, ONE_AFTER_ANOTHER)
     fused = records(images, own, hardware, Way(at_once=3, fused=True))
     assert_same(fused, expected, within=2e-3)
@@ -90,8 +88,7 @@ def test_a_killed_group_goes_on_from_its_checkpoints(images, arm, hardware, tmp_
 def test_every_way_on_a_gpu_gives_what_one_after_another_gives(images, arm, levels: dict, way: Way) -> None:
     cuda = choose("cuda", "float32")
     there = on(cuda.device, images)
-    levels = dict(levels)
-    own = arm({"epochs": 2, "augmentation": levels.pop("augmentation", "none")}, **levels)
+    own = arm(**levels)
     expected = records(there, own, cuda, ONE_AFTER_ANOTHER)
     assert_same(records(there, own, cuda, way), expected, within=2e-3)
     assert all(math.isfinite(own[-1].values["train_loss"]) for own in expected.values())
@@ -177,8 +174,7 @@ def test_compiled_runs_give_what_one_after_another_gives(
     images, arm, hardware, way: Way, levels: dict, tmp_path, monkeypatch
 ) -> None:
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
-    levels = dict(levels)
-    own = arm({"epochs": 2, "augmentation": levels.pop("augmentation", "none")}, **levels)
+    own = arm(**levels)
     runs = RUNS[: way.at_once]
     expected = records(images, own, hardware, ONE_AFTER_ANOTHER, runs=runs)
     assert_same(records(images, own, hardware, way, runs=runs), expected, within=2e-3)

@@ -26,7 +26,6 @@ def test_both_snakefiles_name_the_same_target(tmp_path: Path, write_study: Calla
         for place in ("Snakefile", "workflow/Snakefile")
         for target in ((), ("all",))
     ]
-    assert [done.returncode for done in runs] == [0] * 4, runs[0].stderr
     first, *others = [jobs(done) for done in runs]
     assert {"prepare", "study", "train_0", "analyse_race", "draw_race", "judge", "track", "all"} <= first
     assert others == [first] * 3
@@ -63,8 +62,7 @@ def write_module(folder: Path, snakefile: str, name: str = "*") -> Path:
 
 def check_results(folder: Path, snakefile: Path, environment: Mapping[str, str] | None = None) -> None:
     """The study runs to its end, in the folder of the workflow that uses ours, and once."""
-    done = run_snakemake(folder, "--cores", "all", snakefile=snakefile, environment=environment)
-    assert done.returncode == 0, done.stderr
+    run_snakemake(folder, "--cores", "all", snakefile=snakefile, environment=environment)
     results = folder / "results" / "digits"
     assert {"relu-trains-faster"} <= set(pd.read_csv(results / "claims.csv")["claim"])
     assert (results / "figures" / "race-curves.svg").stat().st_size > 1000
@@ -136,7 +134,6 @@ def test_as_a_module_from_an_address_with_the_package_installed(installed: Path,
         subprocess.run([*git, *words], check=True)
     address = f'gitfile("{home}", path="workflow/Snakefile", commit="HEAD")'
     snakefile = write_module(tmp_path / "mine", address, name="measured_*")
-    alone = run_snakemake(tmp_path / "mine", "-n", "--cores", "1", snakefile=snakefile)
-    assert alone.returncode != 0
+    alone = run_snakemake(tmp_path / "mine", "-n", "--cores", "1", snakefile=snakefile, fails=True)
     assert "takeoff is not installed" in alone.stderr
     check_results(tmp_path / "mine", snakefile, with_package(installed))

@@ -27,20 +27,16 @@ def made(tmp_path_factory: pytest.TempPathFactory, command: Command) -> tuple[Pa
             archive.extractall(place / name, filter="data")
     results, data = place / "runs" / "digits", place / "runs" / "data"
 
-    def run(*line: object) -> None:
-        done = command(*map(str, line))
-        assert done.returncode == 0, done.stderr
-
     study = ("--study", results / "study.json")
-    run(
+    command.done(
         "plan", *study, "--card", data / "card.json", "--out", results / "plan.csv", "--criteria-out",
         results / "criteria.json", "--arms-out", results / "arms",
     )  # fmt: skip
     for name in pd.read_json(results / "study.json", typ="series")["experiments"]:
         given = ("--data", data, "--results", results)
-        run("analyse", "experiment", name, *study, *given, "--out", results / name)
-        run("draw", name, *study, "--results", results, "--out", results / "figures")
-    run("judge", *study, "--data", data, "--results", results, "--out", results)
+        command.done("analyse", "experiment", name, *study, *given, "--out", results / name)
+        command.done("draw", name, *study, "--results", results, "--out", results / "figures")
+    command.done("judge", *study, "--data", data, "--results", results, "--out", results)
     return results, place / "tables"
 
 

@@ -25,9 +25,9 @@ RESULTS = "it's my results"
 def snakemake(tmp_path: Path, write_study: Callable[..., Path]) -> Snakemake:
     """Run the small study in a folder of its own, without MLflow; keywords change the study."""
 
-    def run(*arguments: str, config: tuple[str, ...] = (), **changes: object):
+    def run(*arguments: str, config: tuple[str, ...] = (), fails: bool = False, **changes: object):
         config = (f"study={write_study(**changes)}", "tracking_uri=''", *config)
-        return run_snakemake(tmp_path / "here", *(arguments or ("--cores", "all")), config=config)
+        return run_snakemake(tmp_path / "here", *(arguments or ("--cores", "all")), config=config, fails=fails)
 
     return run
 
@@ -61,8 +61,7 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     finished = Finished(tmp_path_factory.mktemp("finished") / "here")
     clone(finished.home)
     finished.change()
-    done = finished.snakemake()
-    assert done.returncode == 0, done.stderr
+    finished.snakemake()
     return finished
 
 
@@ -88,11 +87,9 @@ def test_from_images_to_a_report_and_nothing_again(finished: Finished) -> None:
     assert (study.parent / "mlflow.db").exists()
 
     again = finished.snakemake()
-    assert again.returncode == 0
     assert "Nothing to be done" in again.stdout + again.stderr
 
-    report = finished.snakemake("--report", str(study / "report.html"))
-    assert report.returncode == 0, report.stderr
+    finished.snakemake("--report", str(study / "report.html"))
     page = (study / "report.html").read_text()
     assert "factorial-effects" in page
     assert "Which factor made deep learning take off?" in page
@@ -105,8 +102,7 @@ def test_a_figure_is_found_by_its_question_and_comes_with_its_caption(
     """In the report, in a browser."""
     found = "[...document.querySelectorAll('*')].find(e => !e.children.length && e.innerText?.trim() === arguments[0])"
     with chromium(tmp_path_factory.mktemp("browser")) as browser:
-        report = finished.snakemake("--report", str(finished.study / "report.html"))
-        assert report.returncode == 0, report.stderr
+        finished.snakemake("--report", str(finished.study / "report.html"))
         browser.open((finished.study / "report.html").as_uri())
         browser.wait_for(f"return Boolean({found})", "All claims, judged")
         browser.wait_for(f"const e = {found}; e?.click(); return Boolean(e)", "Which factor mattered?")
@@ -130,8 +126,7 @@ def test_raising_the_seeds_trains_only_the_new(finished: Finished) -> None:
     criteria["batch-norm-speeds-training"]["margin"] = 0.5
     (study / "criteria.json").write_text(json.dumps(criteria))
     finished.change(seeds=3)
-    done = finished.snakemake()
-    assert done.returncode == 0, done.stderr
+    finished.snakemake()
     assert finished.trained() == 2 * 1
     effects = pd.read_csv(study / "factorial" / "effects.csv")
     assert (effects["n_seeds"] == 3).all()
@@ -145,7 +140,6 @@ def test_raising_the_seeds_trains_only_the_new(finished: Finished) -> None:
 def test_packing_arms_otherwise_trains_nothing(finished: Finished) -> None:
     assert {path.name for path in (finished.study / "logs").glob("train-*.log")} == {"train-0.log"}
     done = finished.snakemake(config=("arms_per_job=1",))
-    assert done.returncode == 0, done.stderr
     assert {"train_0", "train_1"} <= jobs(done)
     assert finished.trained() == 0
 
@@ -165,7 +159,6 @@ def test_bare_cores_all_keeps_to_the_gpu_slots(
         shutil.rmtree(tmp_path / "here" / "results" / "small", ignore_errors=True)
         until = ("--until", "train_0", "train_1")
         done = snakemake("--cores", "2", *until, *arguments, config=("arms_per_job=1",))
-        assert done.returncode == 0, done.stderr
         running = most = 0
         for line in (done.stdout + done.stderr).splitlines():
             running += bool(re.match(r"(?:local)?rule train_\d+:", line)) - bool(
@@ -182,15 +175,12 @@ def test_bare_cores_all_keeps_to_the_gpu_slots(
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        ("study=digit", "study=digit: no such study; did you mean digits?"),
         ("stduy=digits", "stduy: no such key; did you mean study?"),
-        ("device=gpu", "device: 'gpu' is not valid"),
         ("tracking_uri=nonsense", "tracking_uri=nonsense: MLflow keeps no runs there. Valid: sqlite"),
     ],
 )
 def test_bad_configuration_is_one_line(tmp_path: Path, config: str, words: str) -> None:
-    done = run_snakemake(tmp_path / "here", "--cores", "1", config=(config,))
-    assert done.returncode != 0
+    done = run_snakemake(tmp_path / "here", "--cores", "1", config=(config,), fails=True)
     assert words in done.stderr
     assert "Traceback" not in done.stderr
     ours = [line for line in done.stderr.strip().splitlines() if not line.startswith("Config file")]
@@ -202,15 +192,13 @@ def test_no_command_line_shows_the_tracking_servers_password(tmp_path: Path, wri
     (tmp_path / "more.yaml").write_text("tracking_uri: postgresql://me:s3cret@db:5432/runs?sslpassword=s3cret\n")
     line = ("--cores", "1", "-n", "-p", "--configfile", str(tmp_path / "more.yaml"))
     done = run_snakemake(tmp_path / "here", *line, config=(f"study={write_study()}",))
-    assert done.returncode == 0, done.stderr
     shown = done.stdout + done.stderr
     assert "track.py" in shown
     assert "s3cret" not in shown
 
 
 def test_a_plan_beyond_the_budget_trains_nothing(snakemake: Snakemake, tmp_path: Path) -> None:
-    done = snakemake(budget={"runs": 3, "core_hours": 1})
-    assert done.returncode != 0
+    done = snakemake(budget={"runs": 3, "core_hours": 1}, fails=True)
     assert "12 runs, budget.runs is 3" in done.stderr
     assert not (tmp_path / "here" / "results" / "small" / "arms").exists()
 
@@ -218,11 +206,9 @@ def test_a_plan_beyond_the_budget_trains_nothing(snakemake: Snakemake, tmp_path:
 def test_plan_prints_whatever_is_up_to_date(snakemake: Snakemake) -> None:
     for _ in range(2):
         done = snakemake("plan", "--cores", "1")
-        assert done.returncode == 0, done.stderr
         assert "2 arms, 12 runs" in done.stdout
 
 
 def test_the_environment_need_not_be_activated(tmp_path: Path, write_study: Callable[..., Path]) -> None:
     line, config = ("plan", "--cores", "1"), (f"study={write_study()}",)
-    done = run_snakemake(tmp_path / "here", *line, config=config, environment={"PATH": "/usr/bin:/bin"})
-    assert done.returncode == 0, done.stderr
+    run_snakemake(tmp_path / "here", *line, config=config, environment={"PATH": "/usr/bin:/bin"})
