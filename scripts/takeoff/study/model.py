@@ -48,13 +48,8 @@ class Tuning(Settings):
     """In how many blocks the final seeds choose, each for itself, on tuning seeds of its own; a seed belongs to the
     block of its remainder. With as many blocks as seeds each chooses alone, and intervals over seeds contain what the
     choice adds."""
-    seeds: Count | None = None
-    """Runs per setting and block, on seeds that no final run uses; left out, 2 with one block, and 1 with more."""
-
-    @property
-    def runs(self) -> int:
-        """Per setting and block."""
-        return self.seeds or (2 if self.blocks == 1 else 1)
+    seeds: Annotated[Count, Field(lt=MOST_TUNING_SEEDS)] = 2
+    """Runs per setting and block, on seeds that no final run uses."""
 
 
 class Factor(Settings):
@@ -132,7 +127,7 @@ class Study(Settings):
     @property
     def tuning_seeds(self) -> list[int]:
         """The seeds of the first block, on which older methods choose their settings."""
-        return tuning_seeds(0, max(2, self.tuning.runs))
+        return tuning_seeds(0, self.tuning.seeds)
 
 
 def tuning_seeds(block: int, runs: int) -> list[int]:

@@ -107,7 +107,7 @@ def _whole(study: Study, arm: AnyArm, experiments: tuple[str, ...], taken: set[i
     common = arm.model_dump() | {"images": images_of(study), "seeds": seeds, "experiments": experiments}
     if not isinstance(arm, Arm):
         return PlannedClassicalArm(**common | {"tuning_seeds": tuple(study.tuning_seeds)})
-    tuning, runs = study.tuning, max(arm.tuning_seeds or 0, study.tuning.runs)
+    tuning, runs = study.tuning, max(arm.tuning_seeds or 0, study.tuning.seeds)
     decay = arm.recipe.weight_decay
     own = arm.learning_rate or arm.learning_rates or decay != study.recipe.weight_decay or tuning.weight_decays is None
     stride = arm.network.stride_at(study.dataset.resolution)

@@ -106,6 +106,6 @@ def plain_arm(
         recipe={"weight_decay": 0.0},
         learning_rates=grid.rates,
         seeds=seeds,
-        tuning_seeds=max(grid.tuning_seeds, study.tuning.runs),
+        tuning_seeds=max(grid.tuning_seeds, study.tuning.seeds),
         probed=probed,
     )
