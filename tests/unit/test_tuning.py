@@ -88,7 +88,11 @@ def test_each_final_seed_chooses_for_itself_and_what_it_takes_goes_with_its_seed
     assert [choice.seeds for choice in choices] == [list(block.tuning_seeds) for block in first.arm.blocks]
     for choice in choices:
         assert {(run["learning_rate"], run["weight_decay"]) for run in choice.runs} == set(first.arm.grid)
-        best = max(choice.runs, key=lambda run: (run["validation_accuracy"], -run["validation_loss"]))
+        keys = (
+            ("validation_loss", "validation_accuracy") if choice.untuned else ("validation_accuracy", "validation_loss")
+        )
+        signs = {"validation_accuracy": 1, "validation_loss": -1}
+        best = max(choice.runs, key=lambda run: [signs[key] * run[key] for key in keys])
         assert (choice.learning_rate, choice.weight_decay) == (best["learning_rate"], best["weight_decay"])
     first.train(choices)
     second.train(second.tune())
