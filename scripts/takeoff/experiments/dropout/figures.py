@@ -8,27 +8,24 @@ from matplotlib.axes import Axes
 
 from takeoff.experiments.base import Drawing, FixedCriterion, Tables
 from takeoff.experiments.dropout.design import Design
-from takeoff.figures.curves import draw_curves, limit_values, look, value_ticks
-from takeoff.figures.rows import Line, criterion_line, draw_rows
+from takeoff.figures.curves import ENDS, draw_curves, in_percent, limit_values, look, value_ticks
+from takeoff.figures.rows import ESTIMATE, Line, criterion_lines, draw_rows
 from takeoff.figures.style import COLOURS, MUTED, new_figure, styled
-from takeoff.figures.words import level_words, seeds_words, signed
+from takeoff.figures.words import level_words, seeds_words
 
 RESPONSES = {
     "gap": "gap (training − test\naccuracy), points",
     "test_error": "test error, %",
     "train_error": "training error, %",
 }
-KEPT = "arm dropout images steps n_seeds n_diverged n_collapsed"
-ENDS = ("", "_low", "_high")
+KEPT = "arm dropout images steps n_seeds n_diverged n_collapsed".split()
 
 
 @styled
 def draw(dropout: Design, tables: Tables, criteria: Mapping[str, FixedCriterion]) -> list[Drawing]:
     """Gap, test and training error by set size and by steps, and what dropout and more steps change at full size."""
     cells = tables["cells"]
-    percent = {f"{name}_percent{end}": 100 * cells[name + end] for name in RESPONSES for end in ENDS}
-    kept, loss = cells[KEPT.split()], cells[[f"loss_change{end}" for end in ENDS]]
-    numbers = pd.concat([kept.assign(**percent), loss], axis="columns")
+    numbers = in_percent(cells, KEPT, RESPONSES).join(cells[[f"loss_change{end}" for end in ENDS]])
     subtitle = seeds_words(int(numbers["n_seeds"].max()))
     if lost := int(numbers["n_collapsed"].sum()):
         subtitle += f" · {lost} of {int(numbers['n_seeds'].sum())} runs collapsed to chance, without a gap"
@@ -41,8 +38,7 @@ def draw(dropout: Design, tables: Tables, criteria: Mapping[str, FixedCriterion]
     figure.axes[0].set_title("by size of the training set")
     figure.axes[1].set_title(f"by steps, {numbers['images'].max():,} images")
     claim = criteria.get("dropout-reduces-overfitting")
-    edge = claim.parts["gap-1x"].supports[1] if claim else 0.0
-    line = criterion_line(edge, f"below {edge:g}") if claim else Line(edge, "no change", MUTED)
+    line, *_ = [*criterion_lines(claim.parts["gap-1x"] if claim else None), Line(0, "no change", MUTED)]
     _draw_dropout(figure.add_subplot(grid[:2, 2]), tables["differences"], line)
     _draw_steps(figure.add_subplot(grid[2, 2]), tables["longer"], sorted(numbers["dropout"].unique()))
     return [Drawing("sizes", figure, numbers)]
@@ -94,6 +90,5 @@ def _draw_steps(axes: Axes, longer: pd.DataFrame, rates: list[float]) -> None:
 
 def _draw_changes(axes: Axes, table: pd.DataFrame, line: Line) -> None:
     """Estimates and intervals in points, of fractions."""
-    points = {name: 100 * table[name].astype(float) for name in ("estimate", "ci_low", "ci_high")}
-    rows = table.assign(**points, text=[signed(value) for value in points["estimate"]])
+    rows = table.assign(**{name: 100 * table[name].astype(float) for name in ESTIMATE})
     draw_rows(axes, rows, xlabel="points", lines=[line], include=(-2, 2))
