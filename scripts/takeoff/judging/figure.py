@@ -18,7 +18,7 @@ from takeoff.study.model import Study
 SYMBOLS: dict[Outcome, str] = {"supported": "✓", "contradicted": "✗", "undecided": "?", "not tested": "–"}
 """In the order in which the verdicts stand."""
 STRENGTH: dict[Outcome, str] = {"supported": FOR, "contradicted": AGAINST, "undecided": MUTED, "not tested": MUTED}
-WIDTH, ROW = 10.3, 0.3
+WIDTH, ROW = 11.2, 0.3
 """In inches: of the figure, and the height of a row, which has room for two lines."""
 LABEL, NOTE = 68, 95
 """Letters in a line of words left of the axis, and from there to the right."""
@@ -30,12 +30,10 @@ def draw_claims(study: Study, judged: Sequence[JudgedClaim]) -> tuple[Figure, pd
     ordered = [one for verdict in SYMBOLS for one in judged if one.verdict == verdict]
     rows = pd.DataFrame([row for one in ordered for row in _rows(one)])
     subtitle = " · ".join(f"{sum(one.verdict == verdict for one in judged)} {verdict}" for verdict in SYMBOLS)
-    subtitle += (
-        " · 95% intervals, widened for the number of criteria (Holm), from n values · hollow: no verdict rests on it"
-    )
+    subtitle += " · 95% intervals, widened for the number of criteria (Holm), from n values"
     figure = new_figure(WIDTH, 1 + ROW * len(rows), f"{study.title}: which claims hold?", subtitle)
-    axes = figure.subplots()
-    draw_rows(axes, rows, xlabel="each row on an axis of its own · ◇ published", include=ENDS)
+    axes, xlabel = figure.subplots(), "each row on an axis of its own · hollow: vetoed, or no interval · ◇ published"
+    draw_rows(axes, rows, xlabel=xlabel, include=ENDS)
     for row, tints in enumerate(rows["tints"]):
         for left, right, colour in tints:
             axes.barh(row, right - left, 0.86, left, color=colour, alpha=0.1, lw=0, zorder=0)

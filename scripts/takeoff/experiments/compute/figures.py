@@ -52,8 +52,7 @@ def _rates(title: str, rates: pd.DataFrame, fixed: FixedCriterion | None) -> Dra
         subtitle += f" · left out, as only emulated: {', '.join(absent)}"
     figure = new_figure(11, 1.75 + 0.36 * len(rows), f"{title}: how fast do machines train?", subtitle)
     axes = figure.subplots()
-    lines = [Line(OFTEN_SAID, "often said: 10 TFLOP/s", PUBLISHED, DOTTED)]
-    shade = None
+    lines, shade = [Line(OFTEN_SAID, "often said: 10 TFLOP/s", PUBLISHED, DOTTED)], None
     if fixed:
         low, high = fixed.parts["rate"].supports
         words = f"criterion: {two_digits(low)} to {two_digits(high)} times"
@@ -72,9 +71,8 @@ def _times(title: str, tables: Tables, fixed: FixedCriterion | None) -> Drawing:
         f"{two_digits(runs)} a day" if runs >= 1 else f"one in {duration_words(DAY / runs)}"
         for runs in numbers["runs_per_day"]
     ]
-    text = numbers["duration"] + "; " + paces
     reference = numbers["kind"] == "reference"
-    rows = _rows(numbers, "seconds").assign(mark=text, hollow=reference)
+    rows = _rows(numbers, "seconds").assign(mark=numbers["duration"] + "; " + paces, hollow=reference)
     rows.loc[reference, "colour"] = MUTED
     made = f"{numbers['n_runs'].iloc[0]:,} trainings of the factorial, tuning included"
     flops = f"{power_words(numbers['flops'].iloc[0])} operations, at each machine's sustained rate"
@@ -89,8 +87,7 @@ def _times(title: str, tables: Tables, fixed: FixedCriterion | None) -> Drawing:
         lines = [Line(seconds / MONTH_TO_HOUR, words, PUBLISHED, DOTTED)]
         if fixed:
             hours, days = fixed.parts["time"].supports[0], fixed.parts["time"].against[-1][1]
-            lines += [Line(seconds / hours, f"1/{hours:g}", FOR)]
-            lines += [Line(seconds / days, f"1/{days:g}", AGAINST)]
+            lines += [Line(seconds / hours, f"1/{hours:g}", FOR), Line(seconds / days, f"1/{days:g}", AGAINST)]
             shade = Criterion((0, seconds / hours), ())
             label += f"\nbelow 1/{hours:g} (shaded) months become hours, above 1/{days:g} they stay days"
     draw_rows(axes, rows, xlabel=label, log=True, lines=lines, shade=shade)

@@ -38,8 +38,8 @@ def draw(dropout: Design, tables: Tables, criteria: Mapping[str, FixedCriterion]
     figure.axes[0].set_title("by size of the training set")
     figure.axes[1].set_title(f"by steps, {numbers['images'].max():,} images")
     claim = criteria.get("dropout-reduces-overfitting")
-    line, *_ = [*criterion_lines(claim.parts["gap-1x"] if claim else None), Line(0, "no change", MUTED)]
-    _draw_dropout(figure.add_subplot(grid[:2, 2]), tables["differences"], line)
+    lines = criterion_lines(claim.parts["gap-1x"]) if claim else [Line(0, "no change", MUTED)]
+    _draw_dropout(figure.add_subplot(grid[:2, 2]), tables["differences"], lines)
     _draw_steps(figure.add_subplot(grid[2, 2]), tables["longer"], sorted(numbers["dropout"].unique()))
     return [Drawing("sizes", figure, numbers)]
 
@@ -65,13 +65,13 @@ def _draw_response(left: Axes, right: Axes, numbers: pd.DataFrame, response: str
     limit_values(left, -inf if response == "gap" else -0.03 * left.get_ylim()[1], inf, least=4)
 
 
-def _draw_dropout(axes: Axes, differences: pd.DataFrame, line: Line) -> None:
+def _draw_dropout(axes: Axes, differences: pd.DataFrame, lines: list[Line]) -> None:
     """The greatest rate of dropout against the least, at the full size, by response and steps."""
     own = differences[differences["images"] == differences["images"].max()]
     own = own[own["dropout"] == own["dropout"].max()]
     names = own["response"].map({"gap": "gap", "test_error": "test error"})
     labels = names + own["steps"].map(",\n{}× steps".format)
-    _draw_changes(axes, own.assign(label=labels, colour=COLOURS[4]), line)
+    _draw_changes(axes, own.assign(label=labels, colour=COLOURS[4]), lines)
     axes.set_title(f"what dropout changes, {own['dropout'].iloc[0]:g} − {own['over'].iloc[0]:g}", pad=16)
 
 
@@ -84,11 +84,11 @@ def _draw_steps(axes: Axes, longer: pd.DataFrame, rates: list[float]) -> None:
         return
     labels = own["dropout"].map(lambda rate: level_words("dropout", rate))
     colours = own["dropout"].map(lambda rate: look(rates.index(rate)).colour)
-    _draw_changes(axes, own.assign(label=labels, colour=colours), Line(0, "below 0: still learning", MUTED))
+    _draw_changes(axes, own.assign(label=labels, colour=colours), [Line(0, "below 0: still learning", MUTED)])
     axes.set_title(f"training error, {own['steps'].iloc[0]}× − 1× steps", pad=16)
 
 
-def _draw_changes(axes: Axes, table: pd.DataFrame, line: Line) -> None:
+def _draw_changes(axes: Axes, table: pd.DataFrame, lines: list[Line]) -> None:
     """Estimates and intervals in points, of fractions."""
     rows = table.assign(**{name: 100 * table[name].astype(float) for name in ESTIMATE})
-    draw_rows(axes, rows, xlabel="points", lines=[line], include=(-2, 2))
+    draw_rows(axes, rows, xlabel="points", lines=lines, include=(-2, 2))

@@ -126,7 +126,8 @@ def _forest(
     height = 1.25 + tall * longest + 0.19 * len(notes)
     figure = new_figure(width, height, f"{factorial.study.title}: {question}", subtitle)
     figure.supxlabel("\n".join(notes), x=0.1 / width, ha="left", size=8.5, color=MUTED)
-    grid, span = figure.subplots(1, len(columns), squeeze=False)[0], (-least, least)
+    # A column's labels stand a little away from the numbers of the one before.
+    grid, span = figure.subplots(1, len(columns), squeeze=False, gridspec_kw={"wspace": 0.1})[0], (-least, least)
     for axes, column in zip(grid, columns, strict=True):
         single = points if column is columns[-1] else None
         draw_rows(axes, column, xlabel=xlabel, lines=[ZERO], decimals=decimals, include=span, points=single)

@@ -253,8 +253,7 @@ def draw_interaction(factorial: Design, tables: Tables, fixed: FixedCriterion | 
     assert not isinstance(quartet, str), quartet
     numbers = measured.interaction_table(runs, quartet)
     dropout = level_words("dropout", max(factorial.levels["dropout"]))
-    labels = [f"{dropout}, {words} batch norm" for words in ("without", "with")]
-    labels += ["interaction: half the difference"]
+    labels = [f"{dropout}, without batch norm", f"{dropout}, with batch norm", "interaction: half the difference"]
     title = f"{factorial.study.title}: do dropout and batch norm add up?"
     figure = new_figure(7.4, 5.2, title, f"{runs_words(tables)} · small points: single seeds")
     grid = figure.subplots(2, 1, height_ratios=(7.6, 3.6))
