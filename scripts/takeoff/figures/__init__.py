@@ -1,1 +1,1 @@
-"""What every figure is composed of: style, rows, curves, maps, words."""
+"""What every figure is composed of: style, rows, curves, words."""

@@ -1,6 +1,6 @@
 """Curves: a line per group with its band of 95% intervals, and dashes and markers beside its colour."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 import seaborn.objects as so
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import NullLocator
 
 from takeoff.figures.style import ACTIVATION_COLOURS, COLOURS
 
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (1, 1.2)), (0, (8, 2)))
+ENDS = ("", "_low", "_high")
+"""Of the names of columns: a mean, and the ends of its interval."""
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">", "h")
 
 
@@ -39,6 +41,11 @@ ACTIVATION_LOOKS = {
 """The same in every figure."""
 
 
+def in_percent(table: pd.DataFrame, kept: Sequence[str], names: Iterable[str]) -> pd.DataFrame:
+    """The columns `kept`, and the fractions `names` in percent, each with its interval."""
+    return table[[*kept]].assign(**{f"{name}_percent{end}": 100 * table[name + end] for name in names for end in ENDS})
+
+
 def draw_curves(
     axes: Axes,
     table: pd.DataFrame,
@@ -48,8 +55,6 @@ def draw_curves(
     looks: Mapping[Any, Look],
     words: Mapping[Any, str] | None = None,
     *,
-    low: str | None = None,
-    high: str | None = None,
     markers: bool = False,
     bars: bool = False,
     within: tuple[float, float] = (-np.inf, np.inf),
@@ -57,10 +62,10 @@ def draw_curves(
     """Draw a line over the columns `x` and `y` of `table`, in its order, per group of the column `by`.
 
     The groups are those of `looks`, the first on top; `words` name them in a legend. With `markers` each point has one.
-    Intervals are a band, or with `bars` a bar at each point, clipped to `within`. Their ends are the columns `low` and
-    `high`; where these are not given, `<y>_low` and `<y>_high`, if the table has them.
+    Intervals, `<y>_low` to `<y>_high` if the table has them, are a band, or with `bars` a bar at each point, clipped to
+    `within`.
     """
-    low, high = low or f"{y}_low", high or f"{y}_high"
+    low, high = f"{y}_low", f"{y}_high"
     if low in table:
         ends = table[table[by].isin(looks)]
         ends = ends.assign(**{end: ends[end].clip(*within) for end in (low, high)})
@@ -86,13 +91,6 @@ def value_ticks(axes: Axes, values: Iterable[float]) -> None:
     axes.set_xscale("log")
     axes.set_xticks(ticks, [f"{tick:,g}" for tick in ticks])
     axes.xaxis.set_minor_locator(NullLocator())
-
-
-def log_values(axes: Axes) -> None:
-    """A logarithmic axis up, over many powers of ten; when all is drawn, too."""
-    axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(numticks=8))
-    axes.yaxis.set_minor_locator(NullLocator())
 
 
 def limit_values(axes: Axes, low: float, high: float, *, least: float = 0) -> None:

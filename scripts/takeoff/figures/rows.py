@@ -1,28 +1,26 @@
 """Rows: a label, a point with its interval, the number beside it; lines across them for what it is compared with."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
 
 import numpy as np
 import pandas as pd
-import seaborn.objects as so
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
 from takeoff.figures.style import COLOURS, INK, MUTED, PUBLISHED, text_width
-from takeoff.figures.words import times_words
+from takeoff.figures.words import signed, times_words
 from takeoff.statistics.criterion import Criterion
 
-TICKS = "0.01 0.02 0.05 0.1 0.2 0.5 0.7 0.8 0.9 1 1.1 1.2 1.5 2 3 4 6 9 15 30 60 100 200 500 1000".split()
+TICKS = "1 2 6 0.01 0.02 0.05 0.1 0.2 0.5 0.7 0.8 0.9 1.1 1.2 1.5 3 4 9 15 30 60 100 200 500 1000".split()
 """Of a logarithmic axis of ratios; the first ones to find room stand."""
-FIRST = ["1", "2", "6"]
 FOR, AGAINST = COLOURS[0], COLOURS[3]
 """What speaks for a claim, and what against it."""
-NUMBERS = ["estimate", "ci_low", "ci_high", "published", "beside", "beside_low", "beside_high"]
+ESTIMATE = ["estimate", "ci_low", "ci_high"]
+NUMBERS = [*ESTIMATE, "published", "beside", "beside_low", "beside_high"]
 FLAGS = ["heading", "bold", "hollow", "bar"]
-WORDS = ["text", "note", "mark", "beside_text"]
-DEFAULTS = {"colour": INK, "open": 0} | dict.fromkeys(FLAGS, False) | dict.fromkeys(WORDS, "")
+DEFAULTS = {"colour": INK, "open": 0, "note": "", "mark": ""} | dict.fromkeys(FLAGS, False)
 DASHED, DOTTED, SOLID = (0, (4, 3)), (0, (1, 1.5)), (0, ())
 
 
@@ -34,26 +32,31 @@ class Line:
     words: str
     colour: str = INK
     dashes: tuple[float, tuple[float, ...]] = DASHED
-    side: Literal["left", "right"] | None = None
-    """Where its words stand; None: where they meet those of no other line."""
 
 
 ZERO = Line(0, "", MUTED, SOLID)
 
 
-def criterion_line(at: float, words: str) -> Line:
-    """The line of a claim's criterion."""
-    return Line(at, f"criterion: {words}")
+def criterion_lines(criterion: Criterion | None, unit: str = "") -> list[Line]:
+    """The ends of where a claim says that its quantity lies, of a ratio (`×`) but 0; none without a claim."""
+    ends = zip(criterion.supports, ("above", "below"), strict=True) if criterion else ()
+    known = [(end, side) for end, side in ends if np.isfinite(end) and (end or not unit)]
+    return [Line(end, f"criterion: {side} {end:g}{unit}") for end, side in known]
 
 
 def ratio_lines(criterion: Criterion | None, published: float | None) -> list[Line]:
-    """The lines of a ratio that is to lie above one end, and of its published value; those that there are."""
-    lines = []
-    if criterion is not None:
-        lines.append(criterion_line(criterion.supports[0], f"{criterion.supports[0]:g}×"))
-    if published is not None:
-        lines.append(Line(published, f"published: {published:.2g}×", PUBLISHED, DOTTED))
-    return lines
+    """The lines of a ratio's criterion, and of its published value; those that there are."""
+    known = [] if published is None else [Line(published, f"published: {published:.2g}×", PUBLISHED, DOTTED)]
+    return criterion_lines(criterion, "×") + known
+
+
+def headed(blocks: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Rows below their headings, one table of all; no heading without rows."""
+    parts = [pd.DataFrame({"label": []})]
+    for heading, rows in blocks.items():
+        if len(rows):
+            parts += [pd.DataFrame({"label": [heading], "heading": True}), rows.assign(heading=False)]
+    return pd.concat(parts, ignore_index=True)
 
 
 def draw_rows(
@@ -62,56 +65,58 @@ def draw_rows(
     *,
     xlabel: str,
     log: bool = False,
-    lines: Sequence[Line] = (),
-    shade: tuple[float, float] | None = None,
+    lines: Collection[Line] = (),
+    decimals: int = 1,
+    shade: Criterion | None = None,
     include: Sequence[float] = (),
     points: pd.DataFrame | None = None,
 ) -> None:
     """Draw a row each, the first on top, on an axis of the quantity and unit `xlabel`; with `log` it is of ratios.
 
-    `rows` have `label`, `estimate`, `ci_low` and `ci_high` (NaN: no interval; infinite: open), and `text`, the number
-    as it is written right of the axes. They may have `colour`; `hollow` (the estimate is only a bound); `open` (the
-    side, −1 or 1, on which an arrow says that the value may lie farther; 0: none); `note` (words in place of a point);
-    `heading` (a label alone); `bold` (the label is); `published` (a diamond); `bar` (a bar from 0, for what adds up);
-    `mark` (after the number); and of a second estimate, hollow below the first, `beside`, `beside_low`, `beside_high`
-    and `beside_text`.
+    `rows` have `label`, `estimate`, `ci_low` and `ci_high` (NaN: no interval; infinite: open). They may have `text`,
+    the number as it is written right of the axes (else a ratio, or signed, with so many `decimals`); `colour`; `hollow`
+    (the estimate is only a bound); `open` (the side, −1 or 1, on which an arrow says that the value may lie farther; 0:
+    none); `note` (words in place of a point, or beside a heading); `heading` (a label alone); `bold` (the label is);
+    `published` (a diamond); `bar` (a bar from 0, for what adds up); `mark` (after the number); and of a second
+    estimate, hollow below the first, `beside`, `beside_low` and `beside_high`.
 
-    `lines` cross all rows. `shade` is a range, such as what counts as the published value. The axis reaches the values
-    `include`. `points` are single values, small, below their row's estimate, or a little larger in its place: `row`
-    (its place from the top, from 0), `value`, and `colour` where it is not the row's.
+    `lines` cross all rows. `shade` is where a claim says that its quantity lies, and where it would be wrong. The axis
+    reaches the values `include`. `points` are single values, small, below their row's estimate, or a little larger in
+    its place: `row` (its place from the top, from 0), `value`, and `colour` where it is not the row's.
     """
-    table = _complete(rows)
+    table = _complete(rows, times_words if log else partial(signed, decimals=decimals))
     singles = [] if points is None else points["value"].tolist()
-    limits = _limits(table, log, [*(line.at for line in lines), *(shade or ()), *include, *singles])
+    ends = [end for end in (shade.supports if shade else ()) if np.isfinite(end) and (end or not log)]
+    limits = _limits(table, log, [*(line.at for line in lines), *ends, *include, *singles])
     shown = _parted(table[~table["heading"] & (table["note"] == "")])
-    inside = shown.assign(low=shown["ci_low"].clip(*limits), high=shown["ci_high"].clip(*limits))
-    for hollow, own in inside[~inside["bar"]].groupby("hollow", sort=False):
-        # A scale of None takes the colours as the table has them.
-        plot = so.Plot(own, y="row", x="estimate", xmin="low", xmax="high", color="colour", edgecolor="colour")
-        plot = plot.add(so.Range(linewidth=1.8), data=own.dropna(subset=["low", "high"]), orient="y")
-        dot = so.Dot(edgewidth=1.3, pointsize=6, **({"color": "white"} if hollow else {}))
-        plot = plot.add(dot, orient="y", xmin=None, xmax=None)  # a point may have no interval
-        plot.scale(color=None, edgecolor=None).on(axes).plot()
-        axes.collections[-1].set_zorder(3)  # a hollow point hides its interval
-    bars = inside[inside["bar"]]
-    axes.barh(bars["row"], bars["estimate"], 0.62, color=bars["colour"], alpha=0.8, zorder=1)
-    axes.hlines(bars["row"], bars["low"], bars["high"], color=INK, lw=1.3, zorder=3)
+    _draw_estimates(axes, shown.assign(low=shown["ci_low"].clip(*limits), high=shown["ci_high"].clip(*limits)))
     if points is not None:
         below = points["row"].isin(shown.dropna(subset="estimate")["row"])
         places, sizes = points["row"] + 0.25 * below, np.where(below, 10, 24)
         colours = points.get("colour", points["row"].map(table["colour"]))
         axes.scatter(points["value"], places, s=sizes, color=colours, alpha=0.8, lw=0)
     if log:
-        axes.set_xscale("log")  # afterwards: seaborn would take the logarithm of an interval's ends twice
+        axes.set_xscale("log")
     published = table.dropna(subset="published")
     axes.scatter(published["published"], published.index, marker="D", s=34, fc="none", ec=PUBLISHED, lw=1.3, zorder=4)
     width = max((text_width(text, 8.5, "normal") for text in shown["text"]), default=0)
     for _, row in pd.concat([shown, table[table["note"] != ""]]).iterrows():
         _write(axes, row, limits, 72 * width)
-    if shade:
-        axes.axvspan(*shade, color=PUBLISHED, alpha=0.07, lw=0, zorder=0)
+    for region, colour in [(shade.supports, FOR), *((region, AGAINST) for region in shade.against)] if shade else ():
+        axes.axvspan(*np.clip(region, *limits), color=colour, alpha=0.09, lw=0, zorder=0)
     _draw_lines(axes, lines)
     _finish(axes, table, limits, xlabel, log)
+
+
+def _draw_estimates(axes: Axes, rows: pd.DataFrame) -> None:
+    """A point or a bar each, with its interval, `low` to `high`."""
+    bars, dots = rows[rows["bar"]], rows[~rows["bar"]]
+    axes.barh(bars["row"], bars["estimate"], 0.62, color=bars["colour"], alpha=0.8, zorder=1)
+    axes.hlines(bars["row"], bars["low"], bars["high"], color=INK, lw=1.3, zorder=3)
+    axes.hlines(dots["row"], dots["low"], dots["high"], color=dots["colour"], lw=1.8, zorder=2)
+    for hollow, own in dots.groupby("hollow"):
+        faces = "white" if hollow else own["colour"]
+        axes.scatter(own["estimate"], own["row"], s=36, c=faces, edgecolors=own["colour"], linewidths=1.3, zorder=3)
 
 
 def ratio_rows(table: pd.DataFrame, unknown: str) -> pd.DataFrame:
@@ -126,13 +131,17 @@ def ratio_rows(table: pd.DataFrame, unknown: str) -> pd.DataFrame:
     )
 
 
-def _complete(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows with every column, numbered from 0."""
+def _complete(rows: pd.DataFrame, words: Callable[[float], str]) -> pd.DataFrame:
+    """The rows with every column, numbered from 0; numbers in `words`."""
     table = rows.reset_index(drop=True)
     table = table.assign(**{name: table.get(name, np.nan) for name in NUMBERS}, row=table.index.astype(float))
     for name, value in DEFAULTS.items():
         table[name] = table[name].fillna(value) if name in table else value
-    return table.astype(dict.fromkeys(NUMBERS, float) | dict.fromkeys(FLAGS, bool))
+    table = table.astype(dict.fromkeys(NUMBERS, float) | dict.fromkeys(FLAGS, bool))
+    for name, values in (("text", table["estimate"].fillna(table["published"])), ("beside_text", table["beside"])):
+        written = pd.Series(["" if np.isnan(value) else words(value) for value in values], dtype=str)
+        table[name] = table[name].fillna(written) if name in table else written
+    return table
 
 
 def _parted(table: pd.DataFrame) -> pd.DataFrame:
@@ -160,9 +169,8 @@ def _write(axes: Axes, row: pd.Series, limits: tuple[float, float], width: float
     """The row's note, or its arrow and number, which ends so many points right of the axes."""
     y = row["row"]
     if row["note"]:
-        axes.annotate(row["note"], (0.01, y), xycoords=("axes fraction", "data")).set(
-            size=8, color=MUTED, va="center", style="italic", backgroundcolor="white"
-        )
+        note = axes.text(0.01, y, row["note"], transform=axes.get_yaxis_transform(), size=8, va="center")
+        note.set(color=MUTED, style="italic", backgroundcolor="white")
         return
     if side := int(row["open"]):
         end = limits[side > 0]
@@ -170,29 +178,27 @@ def _write(axes: Axes, row: pd.Series, limits: tuple[float, float], width: float
         axes.plot(end, y, ">" if side > 0 else "<", color=row["colour"], ms=6, zorder=4, clip_on=False)
     for text, align in ((row["text"], "right"), (row["mark"], "left")):
         if text:
-            axes.annotate(
-                text, (1, y), (8 + width, 0), xycoords=("axes fraction", "data"), textcoords="offset points"
-            ).set(size=row["size"], va="center", ha=align)
+            where = (1, y), (8 + width, 0), ("axes fraction", "data"), "offset points"
+            axes.annotate(text, *where, size=row["size"], va="center", ha=align)
 
 
-def _draw_lines(axes: Axes, lines: Sequence[Line]) -> None:
+def _draw_lines(axes: Axes, lines: Collection[Line]) -> None:
     """Each with its words on top, right of it, but left of it where another one follows."""
     ordered = sorted(lines, key=lambda line: line.at)
     for number, line in enumerate(ordered):
         axes.axvline(line.at, color=line.colour, lw=1.1, ls=line.dashes, zorder=1)
         side = "center" if len(ordered) == 1 else ("right" if number < len(ordered) - 1 else "left")
-        side = {"left": "right", "right": "left"}.get(line.side or "", side)
-        axes.annotate(
-            line.words, (line.at, 1), (0, 3), xycoords=("data", "axes fraction"), textcoords="offset points"
-        ).set(size=8, color=line.colour, ha=side, va="bottom")
+        where = (line.at, 1), (0, 3), ("data", "axes fraction"), "offset points"
+        axes.annotate(line.words, *where, size=8, color=line.colour, ha=side, va="bottom")
 
 
 def _finish(axes: Axes, table: pd.DataFrame, limits: tuple[float, float], xlabel: str, log: bool) -> None:
     axes.set_xlim(*limits)
     axes.set_ylim(len(table) - 0.5, -0.5)
     axes.set_yticks(range(len(table)), list(table["label"]))
-    for tick, bold in zip(axes.get_yticklabels(), table["heading"] | table["bold"], strict=True):
-        tick.set_fontweight("bold" if bold else "normal")
+    for tick, row in zip(axes.yaxis.get_major_ticks(), table.itertuples(), strict=True):
+        weight = "bold" if row.heading or row.bold else "normal"
+        tick.label1.set(fontweight=weight, color=row.colour if row.heading else INK)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", visible=False)
     axes.spines["left"].set_visible(False)
@@ -201,18 +207,11 @@ def _finish(axes: Axes, table: pd.DataFrame, limits: tuple[float, float], xlabel
         ratio_ticks(axes, limits)
 
 
-def shade_criterion(axes: Axes, criterion: Criterion, scale: float = 1.0) -> None:
-    """Shade where a claim says that its quantity lies, and where it would be wrong; the axis shows `scale` times it."""
-    for region, colour in [(criterion.supports, FOR), *((region, AGAINST) for region in criterion.against)]:
-        ends = np.clip(np.multiply(region, scale), *axes.get_xlim())
-        axes.axvspan(*ends, color=colour, alpha=0.09, lw=0, zorder=0)
-
-
 def ratio_ticks(axes: Axes, limits: tuple[float, float]) -> None:
     """Ticks of a logarithmic axis of ratios, as many as have room: `0.5×`, `1×`, `2×`."""
     low, high = limits
     ticks: list[float] = []
-    for tick in map(float, FIRST + TICKS):
+    for tick in map(float, TICKS):
         room = all(abs(np.log(tick / other)) > 0.09 * np.log(high / low) for other in ticks)
         ticks += [tick] * bool(low <= tick <= high and room)
     axes.set_xticks(ticks, [f"{tick:g}×" for tick in ticks])

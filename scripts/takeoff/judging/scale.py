@@ -1,69 +1,45 @@
 """A part's own axis on the claims' figure, and its numbers as words."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
 
 from takeoff.statistics.measures import Measure
 from takeoff.statistics.verdicts import Judgement, Part
 
-AXIS = (4.5, 2.2)
-"""Left edge and width, in inches."""
-CRITERION = 0.42
-LINE = AXIS[0] + CRITERION * AXIS[1]
-"""Where on its axis each part's criterion stands, as a share of it and in inches from the left."""
+ENDS = (-0.42, 0.58)
+"""Of every part's axis, in shares of it: its criterion stands at 0."""
 NEARLY_NONE = 1e-9
 """Ratios below it are written as 0, those above its inverse as infinite: a t interval of two values has such ends."""
 FAR = 4.0
-"""A published figure that would shrink its part's axis more than so many times stands at the edge."""
+"""A published figure that would shrink its part's axis more than so many times is left out."""
 VETOES = {"any": "vetoed", "contradicted": "support only", "": ""}
 
 
-@dataclass(frozen=True)
-class Scale:
-    """A part's own axis: the criterion stands at `LINE`, what speaks for the claim lies to its right."""
+def scale_of(judgement: Judgement, published: float | None) -> Callable[[float], float]:
+    """A part's own axis: the share of it at which a value stands, held on it. The criterion stands at 0, what speaks
+    for the claim right of it; estimate, interval and, unless it is far off, the published figure have room.
+    """
+    part, measure = judgement.part, judgement.part.measure
+    low, high = map(measure.scaled, part.criterion.supports)
+    sign, origin = (1, low) if np.isfinite(low) else (-1, high)
 
-    origin: float
-    """The criterion, on the estimate's scale: logarithmic for ratios."""
-    sign: int
-    """−1 where smaller values speak for the claim."""
-    inches: float
-    """Of one unit."""
+    def needed(*values: float) -> float:
+        """Units from end to end."""
+        offsets = sign * (np.array([value for value in values if np.isfinite(value)] or [origin]) - origin)
+        return float(np.max(offsets / np.where(offsets > 0, ENDS[1], ENDS[0]))) / 0.93
 
-    @classmethod
-    def of(cls, judgement: Judgement, published: float | None) -> "Scale":
-        """The axis on which estimate, interval and, unless it is far off, the published figure stand."""
-        part, measure = judgement.part, judgement.part.measure
-        low, high = map(measure.scaled, part.criterion.supports)
-        sign, origin = (1, low) if np.isfinite(low) else (-1, high)
-
-        def needed(*values: float) -> float:
-            """Units per inch."""
-            finite = np.array([value for value in values if np.isfinite(value)] or [origin])
-            offsets = sign * (finite - origin)
-            shares = np.where(offsets > 0, 1 - CRITERION, -CRITERION)
-            return float(np.max(offsets / shares)) / (0.93 * AXIS[1])
-
-        ends = [measure.scaled(end) for region in part.against for end in region]
-        interval = [measure.scaled(bounded(measure, end)) for end in (judgement.low, judgement.high)]
-        units = needed(measure.estimate, *interval, *ends)
-        if np.isfinite(low) and np.isfinite(high):  # leave room beyond the far end
-            units = max(units, 1.6 * needed(high))
-        if np.isinf(interval).any():  # and for an arrow
-            units *= 1.25
-        if published is not None and (own := needed(measure.scaled(published))) <= FAR * units:
-            units = max(units, own)
-        return cls(origin, sign, 1 / units if units else 1.0)
-
-    def place(self, value: float) -> float:
-        """Inches from the left, held on the axis."""
-        inches = LINE + self.sign * (value - self.origin) * self.inches
-        return float(np.clip(inches, AXIS[0], AXIS[0] + AXIS[1]))
-
-    def holds(self, value: float) -> bool:
-        """Whether a value stands on the axis."""
-        return AXIS[0] < self.place(value) < AXIS[0] + AXIS[1]
+    ends = [measure.scaled(end) for region in part.against for end in region]
+    interval = [measure.scaled(bounded(measure, end)) for end in (judgement.low, judgement.high)]
+    units = needed(measure.estimate, *interval, *ends)
+    if np.isfinite(low) and np.isfinite(high):  # leave room beyond the far end
+        units = max(units, 1.6 * needed(high))
+    if np.isinf(interval).any():  # and for an arrow
+        units *= 1.25
+    if published is not None and (own := needed(measure.scaled(published))) <= FAR * units:
+        units = max(units, own)
+    return lambda value: float(np.clip(sign * (value - origin) / (units or 1.0), *ENDS))
 
 
 def bounded(measure: Measure, value: float) -> float:
@@ -112,12 +88,11 @@ def _digits(value: float, width: float, ratio: bool) -> str:
     return (text if float(text.replace(",", "")) else text.lstrip("-")).replace("-", "−")
 
 
-def criterion_words(part: Part) -> list[tuple[float, str, str]]:
-    """Each end of where the claim says the quantity lies, its words, `> 2×`, and how they are aligned."""
+def criterion_words(part: Part) -> str:
+    """Where the claim says that the quantity lies: `> 2×`, or `between 4× and 9×`."""
     unit, ends = "×" if part.measure.ratio else "", part.criterion.supports
-    words = [_digits(end, np.nan, True) for end in ends]
-    words = [(re.sub(r"\.?0+(?=·|$)", "", word) if "." in word else word) + unit for word in words]
-    finite = [i for i in (0, 1) if np.isfinite(part.measure.scaled(ends[i]))]
-    if len(finite) == 1:
-        return [(ends[finite[0]], f"{'><'[finite[0]]} {words[finite[0]]}", "left")]
-    return [(ends[0], words[0], "right"), (ends[1], words[1], "left")]
+    low, high = (_digits(end, np.nan, True) for end in ends)
+    low, high = (re.sub(r"\.0*(?=·|$)", "", word) + unit for word in (low, high))
+    below, above = (np.isinf(part.measure.scaled(end)) for end in ends)
+    words = f"< {high}" if below else f"> {low}" if above else f"between {low} and {high}"
+    return words.replace(" ", "\N{NO-BREAK SPACE}")

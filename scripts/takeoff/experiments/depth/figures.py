@@ -13,7 +13,7 @@ from takeoff.experiments.base import Drawing, FixedCriterion, Tables
 from takeoff.experiments.depth.design import Design
 from takeoff.experiments.depth.measured import GRADIENTS, LEARNING
 from takeoff.experiments.depth.tables import STILL
-from takeoff.figures.curves import ACTIVATION_LOOKS, Look, draw_curves, log_values, value_ticks
+from takeoff.figures.curves import ACTIVATION_LOOKS, Look, draw_curves, value_ticks
 from takeoff.figures.rows import Line, draw_rows
 from takeoff.figures.style import COLOURS, MUTED, new_figure, styled
 from takeoff.figures.words import level_words, seeds_words, signed
@@ -82,7 +82,7 @@ def _by_layer(
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=2))
         axes.label_outer()
         if same or row:
-            log_values(axes)
+            axes.set_yscale("log")
     return figure, dict(zip(networks, panels.T, strict=True))
 
 
@@ -170,7 +170,6 @@ def _remedies(depth: Design, remedies: pd.DataFrame) -> Drawing:
     rows = 100 * table[["gain", "ci_low", "ci_high"]].astype(float).rename(columns={"gain": "estimate"})
     rows["label"] = [CHANGES[row["change"]].format(**row) for _, row in _named(table).iterrows()]
     rows["colour"] = [COLOURS[order.index(change)] for change in table["change"]]
-    rows["text"] = rows["estimate"].map(signed)
     subtitle = "at the greatest depth, each network at its own learning rate · 95% Student t intervals, paired by seed"
     question = f"{depth.study.title}: what helps a deep network to learn?"
     figure = new_figure(7.2, 1.5 + 0.32 * len(table), question, subtitle)

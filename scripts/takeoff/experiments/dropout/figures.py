@@ -8,27 +8,24 @@ from matplotlib.axes import Axes
 
 from takeoff.experiments.base import Drawing, FixedCriterion, Tables
 from takeoff.experiments.dropout.design import Design
-from takeoff.figures.curves import draw_curves, limit_values, look, value_ticks
-from takeoff.figures.rows import Line, criterion_line, draw_rows
+from takeoff.figures.curves import ENDS, draw_curves, in_percent, limit_values, look, value_ticks
+from takeoff.figures.rows import ESTIMATE, Line, criterion_lines, draw_rows
 from takeoff.figures.style import COLOURS, MUTED, new_figure, styled
-from takeoff.figures.words import level_words, seeds_words, signed
+from takeoff.figures.words import level_words, seeds_words
 
 RESPONSES = {
     "gap": "gap (training − test\naccuracy), points",
     "test_error": "test error, %",
     "train_error": "training error, %",
 }
-KEPT = "arm dropout images steps n_seeds n_diverged n_collapsed"
-ENDS = ("", "_low", "_high")
+KEPT = "arm dropout images steps n_seeds n_diverged n_collapsed".split()
 
 
 @styled
 def draw(dropout: Design, tables: Tables, criteria: Mapping[str, FixedCriterion]) -> list[Drawing]:
     """Gap, test and training error by set size and by steps, and what dropout and more steps change at full size."""
     cells = tables["cells"]
-    percent = {f"{name}_percent{end}": 100 * cells[name + end] for name in RESPONSES for end in ENDS}
-    kept, loss = cells[KEPT.split()], cells[[f"loss_change{end}" for end in ENDS]]
-    numbers = pd.concat([kept.assign(**percent), loss], axis="columns")
+    numbers = in_percent(cells, KEPT, RESPONSES).join(cells[[f"loss_change{end}" for end in ENDS]])
     subtitle = seeds_words(int(numbers["n_seeds"].max()))
     if lost := int(numbers["n_collapsed"].sum()):
         subtitle += f" · {lost} of {int(numbers['n_seeds'].sum())} runs collapsed to chance, without a gap"
@@ -41,9 +38,8 @@ def draw(dropout: Design, tables: Tables, criteria: Mapping[str, FixedCriterion]
     figure.axes[0].set_title("by size of the training set")
     figure.axes[1].set_title(f"by steps, {numbers['images'].max():,} images")
     claim = criteria.get("dropout-reduces-overfitting")
-    edge = claim.parts["gap-1x"].supports[1] if claim else 0.0
-    line = criterion_line(edge, f"below {edge:g}") if claim else Line(edge, "no change", MUTED)
-    _draw_dropout(figure.add_subplot(grid[:2, 2]), tables["differences"], line)
+    lines = criterion_lines(claim.parts["gap-1x"]) if claim else [Line(0, "no change", MUTED)]
+    _draw_dropout(figure.add_subplot(grid[:2, 2]), tables["differences"], lines)
     _draw_steps(figure.add_subplot(grid[2, 2]), tables["longer"], sorted(numbers["dropout"].unique()))
     return [Drawing("sizes", figure, numbers)]
 
@@ -69,13 +65,13 @@ def _draw_response(left: Axes, right: Axes, numbers: pd.DataFrame, response: str
     limit_values(left, -inf if response == "gap" else -0.03 * left.get_ylim()[1], inf, least=4)
 
 
-def _draw_dropout(axes: Axes, differences: pd.DataFrame, line: Line) -> None:
+def _draw_dropout(axes: Axes, differences: pd.DataFrame, lines: list[Line]) -> None:
     """The greatest rate of dropout against the least, at the full size, by response and steps."""
     own = differences[differences["images"] == differences["images"].max()]
     own = own[own["dropout"] == own["dropout"].max()]
     names = own["response"].map({"gap": "gap", "test_error": "test error"})
     labels = names + own["steps"].map(",\n{}× steps".format)
-    _draw_changes(axes, own.assign(label=labels, colour=COLOURS[4]), line)
+    _draw_changes(axes, own.assign(label=labels, colour=COLOURS[4]), lines)
     axes.set_title(f"what dropout changes, {own['dropout'].iloc[0]:g} − {own['over'].iloc[0]:g}", pad=16)
 
 
@@ -88,12 +84,11 @@ def _draw_steps(axes: Axes, longer: pd.DataFrame, rates: list[float]) -> None:
         return
     labels = own["dropout"].map(lambda rate: level_words("dropout", rate))
     colours = own["dropout"].map(lambda rate: look(rates.index(rate)).colour)
-    _draw_changes(axes, own.assign(label=labels, colour=colours), Line(0, "below 0: still learning", MUTED))
+    _draw_changes(axes, own.assign(label=labels, colour=colours), [Line(0, "below 0: still learning", MUTED)])
     axes.set_title(f"training error, {own['steps'].iloc[0]}× − 1× steps", pad=16)
 
 
-def _draw_changes(axes: Axes, table: pd.DataFrame, line: Line) -> None:
+def _draw_changes(axes: Axes, table: pd.DataFrame, lines: list[Line]) -> None:
     """Estimates and intervals in points, of fractions."""
-    points = {name: 100 * table[name].astype(float) for name in ("estimate", "ci_low", "ci_high")}
-    rows = table.assign(**points, text=[signed(value) for value in points["estimate"]])
-    draw_rows(axes, rows, xlabel="points", lines=[line], include=(-2, 2))
+    rows = table.assign(**{name: 100 * table[name].astype(float) for name in ESTIMATE})
+    draw_rows(axes, rows, xlabel="points", lines=lines, include=(-2, 2))

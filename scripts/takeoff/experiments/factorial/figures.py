@@ -15,12 +15,11 @@ from takeoff.common.tables import level_text
 from takeoff.experiments.base import Drawing, FixedCriterion, Tables
 from takeoff.experiments.factorial import effects, measured
 from takeoff.experiments.factorial.design import Design
-from takeoff.experiments.factorial.effects import ENDS, RESPONSE, Drawn, runs_words
-from takeoff.figures.curves import ACTIVATION_LOOKS, Look, draw_curves, look
-from takeoff.figures.forest import headed
-from takeoff.figures.rows import DASHED, DOTTED, ZERO, criterion_line, draw_rows, ratio_lines, ratio_rows
+from takeoff.experiments.factorial.effects import RESPONSE, Drawn, runs_words
+from takeoff.figures.curves import ACTIVATION_LOOKS, Look, draw_curves, in_percent, look
+from takeoff.figures.rows import DASHED, DOTTED, ZERO, criterion_lines, draw_rows, headed, ratio_lines, ratio_rows
 from takeoff.figures.style import COLOURS, INK, MUTED, new_figure, styled
-from takeoff.figures.words import level_words, signed
+from takeoff.figures.words import level_words
 
 PERCENT = f"{RESPONSE}_percent"
 MOST_ARMS = 64
@@ -58,7 +57,7 @@ def draw(factorial: Design, tables: Tables, criteria: Mapping[str, FixedCriterio
 def draw_cells(factorial: Design, tables: Tables) -> Drawn:
     """Test accuracy in every cell: of two or three factors lines between levels, else all arms in order."""
     runs, kept = tables["runs"], ["arm", *factorial.levels, "n_seeds", "n_diverged", "collapsed"]
-    numbers = _in_percent(tables["cells"], kept, [RESPONSE])
+    numbers = in_percent(tables["cells"], kept, [RESPONSE])
     numbers["chance_percent"] = 100 * tables["collapse"]["chance"].iloc[0]
     hollow = ", hollow where collapsed" if runs["collapsed"].any() else ""
     subtitle = f"{runs_words(tables)} · small points: single runs{hollow}"
@@ -71,11 +70,6 @@ def draw_cells(factorial: Design, tables: Tables) -> Drawn:
         ordered = pd.concat([ordered.head(half), ordered.tail(half)], ignore_index=True)
     figure = _draw_ranking(factorial, ordered, runs, subtitle)
     return figure, ordered if len(factorial.levels) > 3 else numbers
-
-
-def _in_percent(table: pd.DataFrame, kept: list[str], names: Iterable[str]) -> pd.DataFrame:
-    """The columns `kept`, and the accuracies `names` in percent, each with its interval."""
-    return table[kept].assign(**{f"{name}_percent{end}": 100 * table[name + end] for name in names for end in ENDS})
 
 
 def _draw_lines(factorial: Design, numbers: pd.DataFrame, runs: pd.DataFrame, subtitle: str) -> Figure:
@@ -155,7 +149,7 @@ def _frame(grid: Sequence[Axes], chance: float) -> None:
 def draw_learning(factorial: Design, tables: Tables) -> Drawn:
     """Training and validation accuracy by epoch, a panel per arm; every other arm in grey behind."""
     cells, threshold = tables["cells"], 100 * factorial.options.threshold
-    titles, numbers = _panels(factorial, cells), _in_percent(tables["curves"], CURVE, CURVES)
+    titles, numbers = _panels(factorial, cells), in_percent(tables["curves"], CURVE, CURVES)
     # As many panels in a row as leave the fewest places empty.
     across = min((4, 5), key=lambda columns: -len(titles) % columns) if len(titles) > 4 else len(titles)
     down, lines = -(-len(titles) // across), max(title.count("\n") for title in titles.values())
@@ -229,7 +223,7 @@ def draw_speed_up(factorial: Design, tables: Tables, fixed: FixedCriterion | Non
     left, right = figure.subplots(1, 2, width_ratios=(1.1, 1))
     looks = {"plain": Look(COLOURS[1], (0, (4, 1.5))), "batch_norm": Look(COLOURS[0])}
     words = {"plain": "ReLU, no norm", "batch_norm": "ReLU, batch norm"}
-    curves = _in_percent(tables["curves"], CURVE, CURVES)
+    curves = in_percent(tables["curves"], CURVE, CURVES)
     curves["arm"] = curves["arm"].map({crossings[name].iloc[0]: name for name in looks if len(crossings)})
     draw_curves(left, curves, "epoch", "validation_accuracy_percent", "arm", looks, words, within=(0, 100))
     if np.isfinite(threshold := 100 * crossings["threshold"].mean()):
@@ -259,19 +253,17 @@ def draw_interaction(factorial: Design, tables: Tables, fixed: FixedCriterion | 
     assert not isinstance(quartet, str), quartet
     numbers = measured.interaction_table(runs, quartet)
     dropout = level_words("dropout", max(factorial.levels["dropout"]))
-    labels = [f"{dropout}, {words} batch norm" for words in ("without", "with")]
-    labels += ["interaction: half the difference"]
+    labels = [f"{dropout}, without batch norm", f"{dropout}, with batch norm", "interaction: half the difference"]
     title = f"{factorial.study.title}: do dropout and batch norm add up?"
     figure = new_figure(7.4, 5.2, title, f"{runs_words(tables)} · small points: single seeds")
     grid = figure.subplots(2, 1, height_ratios=(7.6, 3.6))
     for axes, (response, (unit, scale)) in zip(grid, measured.RESPONSES.items(), strict=True):
         own, (xlabel, _, decimals) = numbers[numbers["response"] == response], effects.AXES[unit]
-        rows = own.assign(label=labels, colour=colours, text=[signed(e, decimals) for e in own["estimate"]])
+        rows = own.assign(label=labels, colour=colours)
         if unit == "points":
-            published = GIVEN_NORM.assign(text=GIVEN_NORM["published"].map(signed))
-            rows = pd.concat([rows, headed({"Published, dropout with batch norm": published})])
+            rows = pd.concat([rows, headed({"Published, dropout with batch norm": GIVEN_NORM})])
         seeds = measured.by_norm(runs, quartet, response, scale).set_axis(range(3), axis=1)
-        most = fixed.parts[unit].supports[1] if fixed else 0
-        line = criterion_line(most, f"interaction below {most:g}") if fixed else ZERO
-        draw_rows(axes, rows, xlabel=xlabel, lines=[line], include=(0,), points=seeds.melt(var_name="row"))
+        lines = criterion_lines(fixed.parts[unit]) if fixed else [ZERO]
+        singles = seeds.melt(var_name="row")
+        draw_rows(axes, rows, xlabel=xlabel, lines=lines, decimals=decimals, include=(0,), points=singles)
     return figure, numbers

@@ -9,9 +9,9 @@ from takeoff.experiments.base import Drawing, FixedCriterion, Tables
 from takeoff.experiments.moment.design import Design
 from takeoff.experiments.moment.measured import TOP1_PUBLISHED
 from takeoff.experiments.moment.tables import RESPONSES, words_of
-from takeoff.figures.rows import DOTTED, Line, draw_rows, shade_criterion
+from takeoff.figures.rows import DOTTED, Line, criterion_lines, draw_rows
 from takeoff.figures.style import COLOURS, MUTED, new_figure, styled
-from takeoff.figures.words import seeds_words, times_words
+from takeoff.figures.words import seeds_words
 from takeoff.statistics.criterion import Criterion
 
 KINDS = {"network": COLOURS[0], "older": COLOURS[1]}
@@ -95,19 +95,11 @@ def _ratio(moment: Design, numbers: pd.DataFrame, criterion: Criterion | None) -
     )
     published = pd.DataFrame(PUBLISHED_RATIOS.items(), columns=["label", "published"])
     rows = pd.concat([own, published], ignore_index=True)
-    rows["text"] = rows["estimate"].fillna(rows["published"]).map(times_words)
     subtitle = f"{words_of(first['network'])}, over {words_of(first['rival'])} · {int(first['n_images']):,} test images"
     subtitle += f" · {seeds_words(seeds, 'intervals, paired over both')} · log axis · diamonds: published"
     title = f"{moment.study.title}: did the network nearly halve the error?"
     figure = new_figure(8.6, 1.75 + 0.36 * len(rows), title, subtitle)
-    lines = [Line(1, "", MUTED, DOTTED)]
-    if criterion:
-        (_, halved), *against = criterion.supports, *criterion.against
-        lines.append(Line(halved, f"nearly halved: below {halved:g}×", side="left"))
-        lines += [Line(low, f"not halved: above {low:g}×", side="right") for low, _ in against if low > halved]
     label = "network's error over the best hand-made error"
-    axes = figure.subplots()
-    draw_rows(axes, rows, xlabel=label, log=True, lines=lines)
-    if criterion:
-        shade_criterion(axes, criterion)
+    lines = [*criterion_lines(criterion, "×"), Line(1, "", MUTED, DOTTED)]
+    draw_rows(figure.subplots(), rows, xlabel=label, log=True, lines=lines, shade=criterion)
     return Drawing("ratio", figure, numbers)

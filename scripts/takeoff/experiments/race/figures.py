@@ -9,15 +9,16 @@ from matplotlib.ticker import MaxNLocator
 
 from takeoff.experiments.base import Drawing, FixedCriterion, Tables
 from takeoff.experiments.race.design import Design
-from takeoff.figures.curves import ACTIVATION_LOOKS, draw_curves
-from takeoff.figures.rows import DASHED, criterion_line, draw_rows, ratio_lines, ratio_rows
+from takeoff.figures.curves import ACTIVATION_LOOKS, draw_curves, in_percent
+from takeoff.figures.rows import DASHED, criterion_lines, draw_rows, ratio_lines, ratio_rows
 from takeoff.figures.style import ACTIVATION_COLOURS, MUTED, new_figure, styled
 from takeoff.figures.words import level_words, seeds_words
+from takeoff.statistics.criterion import Criterion
 from takeoff.statistics.intervals import mean_interval
 
 WORDS = {activation: level_words("activation", activation) for activation in ("relu", "tanh", "sigmoid")}
 LOOKS = {activation: ACTIVATION_LOOKS[activation] for activation in WORDS}
-PERCENT, ENDS = "train_error_percent", ("", "_low", "_high")
+CURVE = "arm activation epoch seconds n_seeds".split()
 UNKNOWN = "neither bounded: both do not reach it in some runs"
 COLUMNS = "label unit arm over ratio ci_low ci_high bound n".split()
 
@@ -31,8 +32,7 @@ def draw(race: Design, tables: Tables, criteria: Mapping[str, FixedCriterion]) -
 def _curves(race: Design, tables: Tables) -> Drawing:
     """Training error by epoch and, where steps were timed, by second; where each run crosses the line."""
     crossings, error = tables["crossings"], race.options.error
-    numbers = tables["curves"].rename(columns={f"train_error{end}": PERCENT + end for end in ENDS})
-    numbers[[PERCENT + end for end in ENDS]] *= 100
+    numbers = in_percent(tables["curves"], CURVE, ["train_error"])
     runs = crossings.groupby("activation")["censored"].agg(["sum", "size"])
     words = dict(WORDS)
     for name, lost, size in runs[runs["sum"] > 0].itertuples():
@@ -48,7 +48,7 @@ def _curves(race: Design, tables: Tables) -> Drawing:
     grid = figure.subplots(1, len(axis), sharey=True, squeeze=False)[0]
     for axes, (x, label) in zip(grid, axis.items(), strict=True):
         axes.axhline(100 * error, color=MUTED, lw=1, ls=DASHED, zorder=1)
-        draw_curves(axes, numbers, x, PERCENT, "activation", LOOKS, words, within=(0, 100))
+        draw_curves(axes, numbers, x, "train_error_percent", "activation", LOOKS, words, within=(0, 100))
         _draw_crossings(axes, crossings.rename(columns={"epochs": "epoch"}), x, 100 * error)
         axes.set_xlabel(label)
         axes.set_xlim(left=0)
@@ -90,14 +90,12 @@ def _ratios(race: Design, tables: Tables, criteria: Mapping[str, FixedCriterion]
     drawn = [ratio_rows(part.assign(colour=part["arm"].map(ACTIVATION_COLOURS)), UNKNOWN) for part in parts]
     several, six = criteria.get("relu-trains-faster"), criteria.get("relu-six-times-faster")
     lines = ratio_lines(several.parts["epochs"] if several else None, six.published if six else None)
-    near = six.parts["epochs"].supports if six else None
+    near = Criterion(six.parts["epochs"].supports, ()) if six else None
     draw_rows(panels[0, 0], drawn[0], xlabel="times as long", log=True, lines=lines, shade=near)
     if len(parts) > 1:
         cheaper = criteria.get("relu-steps-cheaper")
-        edges = [cheaper.parts["seconds"].supports[1]] if cheaper else []
-        lines = [criterion_line(edge, f"{edge:g}×") for edge in edges]
-        label = "times as many seconds per step"
-        draw_rows(panels[1, 0], drawn[1], xlabel=label, log=True, lines=lines)
+        lines = criterion_lines(cheaper.parts["seconds"] if cheaper else None, "×")
+        draw_rows(panels[1, 0], drawn[1], xlabel="times as many seconds per step", log=True, lines=lines)
     return Drawing("ratios", figure, numbers)
 
 

@@ -17,9 +17,10 @@ from takeoff.experiments.scaling.design import Design
 from takeoff.experiments.scaling.measured import JUDGED, best_of, law_words, lawful, left_out
 from takeoff.experiments.scaling.methods import method_words, network_method
 from takeoff.figures.curves import MARKERS, Look, draw_curves, value_ticks
-from takeoff.figures.rows import DOTTED, ZERO, Line, criterion_line, draw_rows
+from takeoff.figures.rows import DOTTED, ESTIMATE, ZERO, Line, criterion_lines, draw_rows
 from takeoff.figures.style import COLOURS, FAINT, MUTED, new_figure, styled
 from takeoff.figures.words import signed
+from takeoff.statistics.criterion import Criterion
 from takeoff.statistics.intervals import mean_interval
 
 Drawn = tuple[Figure, pd.DataFrame]
@@ -40,7 +41,7 @@ ROWS = {
     "hog_by_data": "smallest − full",
     "network_minus_older": "best network − best older\nmethod at the full size",
 }
-ENDS, LOG_ODDS = ["estimate", "ci_low", "ci_high"], ["log_odds", "log_odds_low", "log_odds_high"]
+LOG_ODDS = ["log_odds", "log_odds_low", "log_odds_high"]
 
 
 @styled
@@ -117,37 +118,34 @@ def _curves(scaling: Design, tables: Tables) -> Drawn:
 
 def _numbers(tables: Tables) -> pd.DataFrame:
     """A row per method and size: mean test error in percent with its t interval, and what the law says."""
-    laws, rows = tables["fits"].set_index("method"), []
-    for (method, size), part in tables["runs"].groupby(["method", SIZE], sort=False):
-        interval, law = mean_interval(100 * part["test_error"])[:3], laws.loc[method]
-        percent = 100 * (law["alpha"] * size ** -law["beta"] + law["gamma"])
-        rows.append((method, part["kind"].iloc[0], size, len(part), *interval, percent))
-    return pd.DataFrame(rows, columns=["method", "kind", SIZE, "n_draws", PERCENT, LOW, HIGH, "law_percent"])
+    numbers = _intervals(tables["runs"], ["method", "kind", SIZE], "test_error", 100)
+    numbers.columns = pd.Index(["method", "kind", SIZE, "n_draws", PERCENT, LOW, HIGH])
+    laws = tables["fits"].set_index("method").loc[numbers["method"], ["alpha", "beta", "gamma"]].to_numpy()
+    sizes = zip(numbers[SIZE], laws, strict=True)
+    return numbers.assign(law_percent=[100 * (alpha * size**-beta + gamma) for size, (alpha, beta, gamma) in sizes])
 
 
 def _gains(scaling: Design, tables: Tables, criterion: FixedCriterion | None) -> Drawn:
     """A row per method: its gain per doubling over the last two, single draws small, the margin as a band."""
-    numbers = _intervals(tables["gains"], "method", "gain", 100)
+    numbers = _intervals(tables["gains"], ["method"], "gain", 100)
     numbers = numbers.merge(tables["fits"][["method", "kind", "best"]], on="method")
     numbers = numbers.sort_values(["kind", "estimate"], ascending=[False, True], ignore_index=True)
     numbers["margin"] = 100 * scaling.study.margin
     looks, names = _looks(tables["fits"]), numbers["method"]
     judged = names.isin([best_of(tables, "older"), network_method(scaling.options.widths[-1])])
-    words = {"label": names.map(method_words), "text": numbers["estimate"].map(signed)}
     colours = [looks[method].colour for method in names]
-    rows = numbers.assign(**words, colour=colours, hollow=~judged, bold=judged)
-    published = {"label": "published: CaffeNet, 200,000\nto 1.2 million images", "text": signed(CAFFENET)}
-    rows = pd.concat([rows, pd.DataFrame([published | {"published": CAFFENET}])])
+    rows = numbers.assign(label=names.map(method_words), colour=colours, hollow=~judged, bold=judged)
+    published = {"label": "published: CaffeNet, 200,000\nto 1.2 million images", "published": CAFFENET}
+    rows = pd.concat([rows, pd.DataFrame([published])])
     title = f"{scaling.study.title}: what do twice as many images bring?"
     subtitle = f"points of test error per doubling, over the last two · {_draws_words(tables['runs'])}"
     figure = new_figure(8.2, 1.4 + 0.36 * len(rows), title, subtitle)
-    axes, xlabel, ends = figure.subplots(), "points per doubling; filled: of the claim", [0.0]
+    xlabel, shade = "points per doubling; filled: of the claim", None
     if criterion is not None:
-        low, high = ends = [*criterion.parts["older"].supports]
-        axes.axvspan(low, high, color=FAINT, alpha=0.5, lw=0, zorder=0)
-        xlabel += f"; grey: within the margin of {high:g}"
+        shade = Criterion(criterion.parts["older"].supports, ())
+        xlabel += f"; tinted: within the margin of {shade.supports[1]:g}"
     singles = tables["gains"].assign(value=100 * tables["gains"]["gain"])
-    _draw_rows(axes, rows, singles, "method", xlabel=xlabel, lines=[ZERO], include=ends)
+    _draw_rows(figure.subplots(), rows, singles, "method", xlabel=xlabel, lines=[ZERO], shade=shade)
     return figure, numbers
 
 
@@ -156,7 +154,7 @@ def _differences(scaling: Design, tables: Tables, criteria: Mapping[str, FixedCr
     points, and in log-odds.
     """
     table = tables["differences"]
-    points, odds = (_intervals(table, "quantity", *scale) for scale in (("value", 100), ("log_odds", 1)))
+    points, odds = (_intervals(table, ["quantity"], *scale) for scale in (("value", 100), ("log_odds", 1)))
     odds = odds.drop(columns="n_seeds").set_axis(["quantity", *LOG_ODDS], axis=1)
     numbers = points.merge(odds, on="quantity")
     numbers = numbers.sort_values("quantity", key=lambda names: names.map([*ROWS].index), ignore_index=True)
@@ -168,16 +166,15 @@ def _differences(scaling: Design, tables: Tables, criteria: Mapping[str, FixedCr
     judged = numbers["quantity"].isin(JUDGED)
     colours, labels = np.where(judged, COLOURS[0], MUTED), numbers["quantity"].map(ROWS)
     rows = numbers.assign(label=labels, colour=colours, bold=judged, hollow=~judged)
-    fixed = {criteria[claim].parts[part].supports[0] for claim, part in JUDGED.values() if claim in criteria}
-    lines = [criterion_line(low, f"above {low:g}") for low in fixed] or [ZERO]
+    fixed = [criteria[claim].parts[part] for claim, part in JUDGED.values() if claim in criteria]
+    lines = {line for criterion in fixed for line in criterion_lines(criterion)} or [ZERO]
     left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
     singles, xlabel = table.assign(value=100 * table["value"]), "points; filled, with a tint: of a claim"
-    rows["text"] = rows["estimate"].map(signed)
     _draw_rows(left, rows, singles, "quantity", xlabel=xlabel, lines=lines)
     singles, xlabel = table.assign(value=table["log_odds"]), "log-odds, which chance and perfection bend less"
-    rows[ENDS] = rows[LOG_ODDS]
-    rows["text"] = [signed(value, 2) for value in rows["estimate"]]
-    _draw_rows(right, rows.assign(label="", hollow=True), singles, "quantity", xlabel=xlabel, lines=[ZERO])
+    rows[ESTIMATE] = rows[LOG_ODDS]
+    rows = rows.assign(label="", hollow=True)
+    _draw_rows(right, rows, singles, "quantity", xlabel=xlabel, lines=[ZERO], decimals=2)
     for row in np.flatnonzero(judged):
         for axes in (left, right):
             axes.axhspan(row - 0.5, row + 0.5, color="#f3f6fa", lw=0, zorder=0)
@@ -205,23 +202,20 @@ def _agreement(scaling: Design, tables: Tables, criterion: FixedCriterion | None
             xlabel += f" [{signed(order['ci_low'], 2)}, {signed(order['ci_high'], 2)}]"
         if criterion is not None:
             edge = order["largest_agreement"] + criterion.parts["difference"].supports[1]
-            lines.append(Line(edge, f"claimed: at {int(order['smallest']):,} images below this", side="left"))
+            lines.append(Line(edge, f"claimed: at {int(order['smallest']):,} images below this"))
     elif isinstance(order["note"], str):
         xlabel += f"\n{order['note']}"
     counts = zip(numbers[SIZE].tolist(), numbers["n_draws"].tolist(), strict=True)
     labels = [f"{size:,.0f} images, {n:.0f} draw{'s' * (n != 1)}" for size, n in counts]
     rows = numbers.assign(label=labels, estimate=numbers["agreement"], colour=COLOURS[0], hollow=~judged, bold=judged)
     rows["note"] = np.where(numbers["agreement"].isna(), "too few draws or methods to compare", "")
-    rows["text"] = [signed(value, 2) for value in numbers["agreement"]]
     figure = new_figure(7.4, 1.6 + 0.36 * len(rows), title, subtitle)
-    draw_rows(figure.subplots(), rows, xlabel=xlabel, lines=lines, include=(0, 1))
+    draw_rows(figure.subplots(), rows, xlabel=xlabel, lines=lines, decimals=2, include=(0, 1))
     return figure, numbers
 
 
-def _intervals(table: pd.DataFrame, by: str, value: str, factor: float) -> pd.DataFrame:
+def _intervals(table: pd.DataFrame, by: list[str], value: str, factor: float) -> pd.DataFrame:
     """The mean of `value`, times `factor`, and its t interval, per `by`."""
-    rows = [
-        (name, len(part), *mean_interval(factor * part[value], size=factor)[:3])
-        for name, part in table.groupby(by, sort=False)
-    ]
-    return pd.DataFrame(rows, columns=[by, "n_seeds", *ENDS])
+    groups = table.groupby(by, sort=False)
+    rows = [(*names, len(part), *mean_interval(factor * part[value], size=factor)[:3]) for names, part in groups]
+    return pd.DataFrame(rows, columns=[*by, "n_seeds", *ESTIMATE])

@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 
 import pandas as pd
+import seaborn as sns
+from matplotlib.patches import Rectangle
 
 from takeoff.experiments.base import Drawing, FixedCriterion, Tables
 from takeoff.experiments.stability.design import Design
 from takeoff.figures.curves import value_ticks
-from takeoff.figures.maps import draw_map
 from takeoff.figures.rows import draw_rows
 from takeoff.figures.style import COLOURS, new_figure, styled
 
 NORMS = {"none": "without norm", "batch": "with batch norm"}
-BAR = "training accuracy, %"
 
 
 @styled
@@ -23,7 +23,7 @@ def draw(stability: Design, tables: Tables, criteria: Mapping[str, FixedCriterio
 
 def _map(stability: Design, numbers: pd.DataFrame) -> Drawing:
     """Training accuracy by learning rate and depth, a panel per norm; cells where runs collapsed say so."""
-    rates, depths = (sorted(numbers[name].unique()) for name in ("learning_rate", "depth"))
+    rates, depths = sorted(numbers["learning_rate"].unique()), sorted(numbers["depth"].unique(), reverse=True)
     subtitle = f"training accuracy in %, mean of {numbers['runs'].max()} runs · framed: every run ends at "
     subtitle += f"{stability.options.trains:.0%} or above · ×: runs that collapsed"
     question = f"{stability.study.title}: what trains, by learning rate and depth?"
@@ -32,12 +32,18 @@ def _map(stability: Design, numbers: pd.DataFrame) -> Drawing:
     percent = 100 * numbers["train_accuracy"]
     table = numbers.assign(percent=percent, words=percent.map("{:.0f}".format) + lost)
     table["framed"] = table["trained"] == table["runs"]
-    for axes, (norm, words) in zip(figure.subplots(1, 2, sharey=True), NORMS.items(), strict=True):
+    for axes, (norm, title) in zip(figure.subplots(1, 2, sharey=True), NORMS.items(), strict=True):
         cells = table[table["norm"] == norm].pivot(index="depth", columns="learning_rate")
-        shown = [cells[name].reindex(depths, columns=rates) for name in ("percent", "words", "framed")]
-        draw_map(axes, shown[0].rename(columns="{:g}".format), *shown[1:], bar=norm == "batch", bar_label=BAR)
-        axes.set(title=words, xlabel="learning rate")
-    figure.axes[0].set_ylabel("hidden layers")
+        values, words, framed = (cells[name].reindex(depths, columns=rates) for name in ("percent", "words", "framed"))
+        bar = {"cbar": norm == "batch", "cbar_kws": {"label": "training accuracy, %"}}
+        how = {"vmin": 0, "vmax": 100, "cmap": "cividis", "fmt": "", "annot_kws": {"size": 8.5}}
+        sns.heatmap(values.rename(columns="{:g}".format), ax=axes, annot=words, **bar, **how)
+        for text in axes.texts:
+            x, y = (int(place) for place in text.get_position())
+            if framed.iat[y, x]:
+                axes.add_patch(Rectangle((x + 0.04, y + 0.04), 0.92, 0.92, fill=False, ec=text.get_color(), lw=1.6))
+        axes.tick_params(length=0, rotation=0)
+        axes.set(title=title, xlabel="learning rate", ylabel="hidden layers" if norm == "none" else "")
     return Drawing("map", figure, numbers)
 
 
@@ -61,6 +67,7 @@ def _limits(stability: Design, limits: pd.DataFrame) -> Drawing:
             ci_high=own["next"].where(within),
             colour=own["norm"].map({"batch": COLOURS[0], "none": COLOURS[1]}),
             hollow=own["censored"] == "below",
+            text="",
             open=own["censored"].map({"below": -1, "no": 0, "above": 1}),
         )
         draw_rows(axes, rows, xlabel=label, log=True)
