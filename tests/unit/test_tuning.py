@@ -72,7 +72,7 @@ def test_a_rate_that_crosses_once_goes_before_one_that_never_does() -> None:
 def test_each_final_seed_chooses_for_itself_and_what_it_takes_goes_with_its_seed(
     images, hardware, write_study, tmp_path
 ) -> None:
-    tuning = {"learning_rates": [0.0001, 0.05], "weight_decays": [0.0005, 0.02], "blocks": 3}
+    tuning = {"learning_rates": [0.0001, 0.05], "weight_decays": [0.0005, 0.02], "blocks": 3, "seeds": 1}
     study = load_study(write_study(tuning=tuning, seeds=3, recipe={"epochs": 1, "warmup_epochs": 0}))
     chooser = make_arm(study, {}, seeds=(0, 2))
     taker = make_arm(study, {"norm": "batch"}, choice_from=chooser.name, seeds=(1, 2))
