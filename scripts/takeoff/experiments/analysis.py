@@ -47,16 +47,17 @@ def _noted(measure: Measure, choices: pd.DataFrame) -> Measure:
 
 
 def _tuning_words(choices: pd.DataFrame) -> Iterable[str]:
-    """Which arms have choices at their grid's edge, beyond which a better one may lie, and which without a reason; an
-    arm whose choice others took counts once, with all its blocks, and a fixed learning rate is none.
+    """How many choices lie at their grid's edge, beyond which a better one may lie, how many had no reason, and in
+    which arms; a choice that several arms took counts once, and a fixed learning rate is none.
     """
-    made = choices.dropna(subset="chosen_by").groupby("chosen_by", sort=False, as_index=False)[FLAGS].any()
-    words = {"at_edge": "chose at the edge of the grid", "untuned": "had no reason for the choice"}
+    made = choices.dropna(subset="chosen_by").drop_duplicates(["chosen_by", "block"])
+    words = {"at_edge": "lie at the edge of the grid", "untuned": "had no reason"}
     for flag, what in words.items():
-        names = list(made.loc[made[flag], "chosen_by"])
+        flagged = made[made[flag].astype(bool)]
+        names = list(flagged["chosen_by"].unique())
         if names:
             more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-            yield f"{len(names)} of {len(made)} tuned arms {what}: {', '.join(names[:NAMED])}{more}"
+            yield f"{len(flagged)} of {len(made)} choices {what}: {', '.join(names[:NAMED])}{more}"
 
 
 def _gathered(study: Study, arms: Sequence[AnyArm], results: Path, card: dict[str, Any]) -> Results:
