@@ -21,7 +21,7 @@ SMALL = {
     "race": {"width": 0.25, "seeds": 2, "rates": [0.003, 0.03]},
     "depth": {"depths": [2, 4], "activations": ["sigmoid", "relu"], "seeds": 3},
     "stability": {"depths": [2, 4]},
-    "dropout": {"shares": [0.25], "seeds": 3},
+    "dropout": {"shares": [0.25, 1], "seeds": 3},
     "scaling": {"sizes": 3, "draws": 3, "classical_draws": 3, "widths": [0.5, 1], "tuned": 0},
     "moment": {},
     "compute": {},
