@@ -157,8 +157,8 @@ def test_numbers_are_in_the_quantitys_own_units(place):
 def test_a_family_of_times_moves_no_other_interval(place):
     before, parts = place()
     results = parts["family"] == "results"
-    assert parts.loc[results, "level"].min() == pytest.approx(0.05 / 5)
-    assert parts.loc["cheaper", "level"] == 0.05
+    assert parts.loc[results, "level"].min() == pytest.approx(0.8 * 0.05 / 4)  # the first look, four claims
+    assert parts.loc["cheaper", "level"] == pytest.approx(0.8 * 0.05)
     place.measured(race=[one if one.part != "seconds" else race(cheaper=[0.5, 3])[2] for one in race()])
     after, again = place()
     assert (before.loc["cheaper", "verdict"], after.loc["cheaper", "verdict"]) == ("contradicted", "undecided")
@@ -187,13 +187,34 @@ def test_a_veto_keeps_estimate_and_interval(place):
     at_level = stats.ttest_1samp(np.log(RATIOS), 0).confidence_interval(1 - vetoed["level"])
     assert vetoed[["ci_low", "ci_high"]].to_list() == pytest.approx(list(np.exp(at_level)))
     assert claims.loc["faster", numbers].to_list() == vetoed[numbers].to_list()
-    # One that forbids only to contradict leaves support as it is.
-    place.measured(race=race(veto="contradicted"))
-    assert place()[0].loc["faster", "verdict"] == "supported"
-    place.measured(race=race(faster=[1.1, 1.2, 1.15, 1.18], veto="contradicted"))
+    # Nor may it contradict.
+    place.measured(race=race(faster=[1.1, 1.2, 1.15, 1.18], veto="any"))
     claims, parts = place()
     assert claims.loc["faster", "verdict"] == "undecided"
     assert parts.loc["faster", "ci_high"] < 2
+
+
+def test_each_look_at_other_data_has_its_share_of_the_error_rate(place):
+    """The same data are no new look, and a claim whose data stay has its first share."""
+    seeds = [*RATIOS, 3.0, 3.2]
+    levels, numbers = [], []
+    for ratios in (RATIOS, RATIOS, seeds, RATIOS, [*seeds, 3.3]):
+        place.measured(race=race(faster=ratios))
+        claims, parts = place({"race": {}})
+        levels.append(parts.loc[["faster", "cheaper"], "level"].to_list())
+        numbers.append(claims.loc["faster", "look"])
+        assert claims.loc["faster", "verdict"] == "supported"
+    assert numbers == [1, 1, 2, 1, 3]
+    assert claims.loc["cheaper", "look"] == 1
+    assert claims.loc["faster", "reason"].startswith("look 3, which may spend 0.032 of the error rate; ")
+    first, second = 0.05 * 0.8, 0.05 * 0.8 * 0.2
+    half = 1 / 2  # of two claims of results; the other of times is a family of its own
+    assert levels[:4] == [pytest.approx([one * half, first]) for one in (first, first, second, first)]
+    looks = json.loads((place.results / "looks.json").read_text())["looks"]
+    assert [look["claims"]["faster"]["n"] for look in looks] == [[4], [6], [7]]
+    assert [look["claims"]["faster"]["verdict"] for look in looks] == ["supported"] * 3
+    assert {"time", "commit", "study", "criteria", "code"} <= looks[0].keys()
+    assert not {"gpu", "large"} & looks[0]["claims"].keys()  # what was not tested was not looked at
 
 
 def test_the_same_results_give_the_same_bytes(place):
@@ -280,7 +301,7 @@ def test_an_experiment_that_is_off_is_named_with_how_to_run_it(place):
     ).all()
     assert off[["estimate", "ci_low", "ci_high"]].isna().all(axis=None)
     assert list(parts.index) == ["large", "small"]
-    assert parts["level"].min() == pytest.approx(0.05 / 2)  # only what is tested shares the error rate
+    assert parts["level"].min() == pytest.approx(0.8 * 0.05 / 2)  # only what is tested shares the error rate
 
 
 def test_little_data_tests_no_claim_about_much(place):
@@ -373,7 +394,7 @@ def without(name, **changes):
         (without("", claim="slower"), r"race/measured\.csv: slower: no such claim of race in .*claims\.yaml"),
         (without("", claim="large"), r"race/measured\.csv: large: no such claim of race in .*claims\.yaml"),
         (race()[:-1], r"claims\.yaml: both\.error: nothing was measured"),
-        (race(part="seconds"), r"claims\.yaml: no criterion for faster\.seconds"),
+        (race(part="seconds"), r"claims\.yaml: faster\.seconds: no criterion"),
     ],
 )
 def test_measures_and_claims_fit(place, measures, message):

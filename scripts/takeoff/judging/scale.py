@@ -1,12 +1,11 @@
 """A part's own axis on the claims' figure, and its numbers as words."""
 
-import re
 from collections.abc import Callable
 
 import numpy as np
 
 from takeoff.statistics.measures import Measure
-from takeoff.statistics.verdicts import Judgement, Part
+from takeoff.statistics.verdicts import Judgement
 
 ENDS = (-0.42, 0.58)
 """Of every part's axis, in shares of it: its criterion stands at 0."""
@@ -14,7 +13,6 @@ NEARLY_NONE = 1e-9
 """Ratios below it are written as 0, those above its inverse as infinite: a t interval of two values has such ends."""
 FAR = 4.0
 """A published figure that would shrink its part's axis more than so many times is left out."""
-VETOES = {"any": "vetoed", "contradicted": "support only", "": ""}
 
 
 def scale_of(judgement: Judgement, published: float | None) -> Callable[[float], float]:
@@ -54,7 +52,7 @@ def bounded(measure: Measure, value: float) -> float:
 
 def number_words(judgement: Judgement) -> tuple[str, str]:
     """Estimate with its unit, and interval, both to the digits that the interval's width allows; on how many values
-    they rest, where that is known; and whether the part may have no verdict, or none against the claim.
+    they rest, where that is known; and whether the part may have no verdict.
     """
     measure = judgement.part.measure
     numbers = [bounded(measure, value) for value in (judgement.estimate, judgement.low, judgement.high)]
@@ -66,8 +64,8 @@ def number_words(judgement: Judgement) -> tuple[str, str]:
         return _digits(estimate, np.nan, measure.ratio) + unit, "no interval"
     widths = [abs(end - estimate) for end in ends if np.isfinite(end) and end != estimate]
     middle, low, high = (_digits(value, max(widths, default=np.nan), measure.ratio) for value in numbers)
-    words = f"[{low}, {high}]" + ("" if measure.n is None else f" n {measure.n}")
-    return middle + unit, ", ".join(filter(None, [words, VETOES[measure.veto]]))
+    rests_on = "" if measure.n is None else f" n {measure.n}"
+    return middle + unit, f"[{low}, {high}]{rests_on}{', vetoed' * bool(measure.veto)}"
 
 
 def _digits(value: float, width: float, ratio: bool) -> str:
@@ -86,13 +84,3 @@ def _digits(value: float, width: float, ratio: bool) -> str:
     decimals = max(by_width - 1, 2 - size) if ratio else by_width
     text = f"{value:,.{min(max(decimals, 0), 5)}f}"
     return (text if float(text.replace(",", "")) else text.lstrip("-")).replace("-", "−")
-
-
-def criterion_words(part: Part) -> str:
-    """Where the claim says that the quantity lies: `> 2×`, or `between 4× and 9×`."""
-    unit, ends = "×" if part.measure.ratio else "", part.criterion.supports
-    low, high = (_digits(end, np.nan, True) for end in ends)
-    low, high = (re.sub(r"\.0*(?=·|$)", "", word) + unit for word in (low, high))
-    below, above = (np.isinf(part.measure.scaled(end)) for end in ends)
-    words = f"< {high}" if below else f"> {low}" if above else f"between {low} and {high}"
-    return words.replace(" ", "\N{NO-BREAK SPACE}")
