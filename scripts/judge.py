@@ -29,10 +29,9 @@ def main() -> None:
     from takeoff.common.tables import write_csv
     from takeoff.data.card import load_card
     from takeoff.figures.style import save
-    from takeoff.judging.figure import draw_claims
+    from takeoff.judging.figure import draw_claims, number_words
     from takeoff.judging.judge import claims_table, judge_study, parts_table
     from takeoff.judging.looks import keep_look
-    from takeoff.judging.scale import number_words
 
     study, claims = load_study(arguments.study), load_claims(arguments.claims, EXPERIMENTS)
     options = {name: one.options for name, one in enabled(study, str(arguments.study)).items()}

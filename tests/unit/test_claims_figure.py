@@ -7,9 +7,8 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection
 from numpy import inf
-from takeoff.judging.figure import draw_claims
+from takeoff.judging.figure import ENDS, draw_claims, number_words, scale_of
 from takeoff.judging.judge import COLUMNS, JudgedClaim
-from takeoff.judging.scale import ENDS, number_words, scale_of
 from takeoff.statistics.measures import Measure
 from takeoff.statistics.verdicts import Criterion, Part, judge_claim, judge_parts
 from unit.made_up_claims import RATIOS, claim, part
@@ -144,9 +143,7 @@ def test_what_speaks_for_a_claim_stands_right_of_its_line():
     # Logarithmic: as far from 2 to 4 as from 4 to 8.
     steps = np.diff([scale_of(ratio, 9)(np.log(value)) for value in (2, 4, 8)])
     assert steps[0] == pytest.approx(steps[1])
-
-
-def test_an_interval_of_two_values_without_a_usable_end_does_not_shrink_its_axis():
+    # An end of two values that is as good as none does not shrink the axis.
     wild = judge_parts([part("x", [1.0, 1000.0], (1, inf), "ratio", bound=(0, inf))])[0]
     assert wild.low < 1e-9
     assert scale_of(wild, None)(wild.part.measure.estimate) > 0.2

@@ -94,8 +94,8 @@ def test_between_the_regions_nothing_is_decided():
 
 def test_slack_widens_the_interval():
     plain, wide = (part_of("x", VALUES, (0.5, inf), slack=slack) for slack in ((0, 0), (0.2, 0.3)))
-    assert judged(wide).low == pytest.approx(judged(plain).low - 0.2)
-    assert judged(wide).high == pytest.approx(judged(plain).high + 0.3)
+    ends = judged(plain).low - 0.2, judged(plain).high + 0.3
+    assert (judged(wide).low, judged(wide).high) == pytest.approx(ends)
     assert judged(wide).p_value == pytest.approx(stats.ttest_1samp(np.array(VALUES) - 0.2, 0.5).pvalue)
     ratio = judged(part_of("x", [3] * 6, (1, inf), ratio=True, slack=(np.log(2), 0)))
     assert (ratio.low, ratio.high, ratio.verdict) == (pytest.approx(1.5), pytest.approx(3), "supported")
@@ -154,12 +154,6 @@ def test_without_variance_the_interval_has_no_width():
         assert judged(part_of("x", [value] * 7, (value, inf), ratio=True)).verdict == "undecided"
     rounding = part_of("x", [0.1 + 0.2, 0.3, 0.3], (0, inf))
     assert rounding.measure.error == 0
-
-
-def test_infinite_freedom_is_normal():
-    found = judged(known("x", 3, 1, inf, (0, inf)))
-    assert found.p_value == pytest.approx(2 * stats.norm.sf(3))
-    assert found.high == pytest.approx(3 + stats.norm.isf(0.025))
 
 
 def with_p(p, claim=None, contradicts=None):
@@ -250,20 +244,15 @@ def test_a_study_seldom_decides_a_claim_wrongly(parts, correlation, strong):
 
 def test_looks_share_the_error_rate():
     """A claim on its line, judged at 6, 9 and 12 seeds: 10% are decided where each look takes 5%."""
-    rng, claims, wrong = np.random.default_rng(5), 2000, {True: set(), False: set()}
-    assert sum(map(share_of, range(1, 30))) == pytest.approx(1)
-    assert share_of(1) == 0.8
-    values = rng.normal(size=(claims, 12))
+    assert [share_of(1), sum(map(share_of, range(1, 30)))] == pytest.approx([0.8, 1])
+    wrong, values = np.zeros((2, 2000), dtype=bool), np.random.default_rng(5).normal(size=(2000, 12))
     for look, seeds in enumerate((6, 9, 12), 1):
-        parts = [
-            Part(Measure.of(str(i), "part", "x", own[:seeds]), Criterion((0, inf))) for i, own in enumerate(values)
-        ]
-        for shared in (True, False):
-            terms = {str(i): (str(i), share_of(look) if shared else 1.0) for i in range(claims)}
-            found = judge_parts(parts, terms=terms)
-            wrong[shared] |= {i for i, one in enumerate(found) if one.verdict != "undecided"}
-    assert len(wrong[True]) / claims < 0.05
-    assert 0.08 < len(wrong[False]) / claims < 0.12
+        parts = [part_of("x", own[:seeds], (0, inf)) for own in values]
+        for row, share in enumerate((share_of(look), 1)):
+            terms = {one.measure.claim: (one.measure.claim, share) for one in parts}  # a family each
+            wrong[row] |= [one.verdict != "undecided" for one in judge_parts(parts, terms=terms)]
+    assert wrong[0].mean() < 0.05
+    assert 0.08 < wrong[1].mean() < 0.12
 
 
 def test_a_sign_flip_test_stands_beside_t():
@@ -286,14 +275,6 @@ def test_a_veto_takes_the_verdict_and_leaves_the_interval():
     assert (vetoed.estimate, vetoed.low, vetoed.high) == (free.estimate, free.low, free.high)
     assert vetoed.p_value == 1
     assert judged(part_of("x", VALUES, (-inf, 0.5), veto="any")).verdict == "undecided"  # nor does it contradict
-
-
-def test_a_family_shares_an_error_rate_with_no_other():
-    parts = [with_p(p) for p in (0.03, 0.001, 0.5)]
-    apart = judge_parts(parts, terms={parts[2].measure.claim: ("times", 1.0)})
-    assert [one.level for one in apart] == pytest.approx([0.05, 0.025, 0.05])
-    together = judge_parts(parts[:2])
-    assert [(one.low, one.high) for one in apart[:2]] == [(one.low, one.high) for one in together]
 
 
 def test_measures_are_read_as_they_were_written(tmp_path):

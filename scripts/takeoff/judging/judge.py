@@ -60,9 +60,9 @@ def judge_study(
     """Every claim there is, in the order of the claims' file, which is `source`.
 
     `now` are the study's criteria, as `claims.criteria` gives them today. The folder `results` has
-    `<experiment>/measured.csv`, `criteria.json`, written when the study was planned, and `looks.json`, where the
-    claims were judged before; `card` is the dataset's. A
-    TakeoffError says that one of these is missing or wrong, or that a measure and the claims' file do not fit.
+    `<experiment>/measured.csv`, `criteria.json`, written when the study was planned, and `looks.json`, if it was judged
+    before; `card` is the dataset's. A TakeoffError says that one of these is missing or wrong, or that a measure and
+    the claims' file do not fit.
     """
     wanted, images = study.dataset.train_samples, card.images("train")
     images = images if isinstance(wanted, str) else min(wanted, images)
@@ -71,18 +71,17 @@ def judge_study(
         raise TakeoffError(f"{path}: there is no such file; `scripts/plan.py --criteria-out` writes it")
     fixed = fixed_criteria(path)
     measured = _measured(study, claims, results, source)
-    untested = {
-        name: _untested(study, claims, claim, measured.get(name, []), images) for name, claim in claims.claims.items()
-    }
-    tested = [claim for name, claim in claims.claims.items() if untested[name] is None]
+    every = claims.claims.values()
+    untested = {claim.name: _untested(study, claims, claim, measured.get(claim.name, []), images) for claim in every}
+    tested = [claim for claim in every if untested[claim.name] is None]
     parts = [part for claim in tested for part in _parts(claim, measured[claim.name], study.margin, source)]
     before = read_looks(results)
     looks = {claim.name: look_at(claim.name, measured[claim.name], before)[0] for claim in tested}
     terms = {name: (claims.claims[name].family, share_of(look)) for name, look in looks.items()}
     judgements = judge_parts(parts, terms=terms)
     judged = []
-    for name, claim in claims.claims.items():
-        sentence, why = criterion_sentence(claim, study.margin), untested[name]
+    for claim in every:
+        name, sentence, why = claim.name, criterion_sentence(claim, study.margin), untested[claim.name]
         if why is not None:
             judged.append(JudgedClaim(claim, sentence, "not tested", reason=why))
             continue

@@ -6,7 +6,7 @@ A table of measures, `measured.csv`, knows no criterion: judging joins it with t
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -51,7 +51,7 @@ class Measure:
     reason: str = ""
     """What a reader must know of the measurement."""
     values: tuple[float, ...] = ()
-    """What the estimate is the mean of, one per seed, on its scale, to seven digits; empty where it is no such mean."""
+    """What the estimate is the mean of, one per seed, on its scale; empty where it is no such mean."""
     arms: tuple[str, ...] | None = None
     """The arms whose tuning it depends on; None: all that the experiment has. No column of the table."""
 
@@ -89,10 +89,8 @@ class Measure:
             error = np.nan
         elif np.ptp(sample) > ROUNDING * size:
             error = float(sample.std(ddof=1) / np.sqrt(sample.size))
-        kept = tuple(float(f"{value:.7g}") for value in sample)
-        return cls(
-            claim, part, label, mean, error, freedom, unit, bound, veto=veto, reason=reason, values=kept, arms=arms
-        )
+        known: Any = {"veto": veto, "reason": reason, "values": tuple(sample.tolist()), "arms": arms}
+        return cls(claim, part, label, mean, error, freedom, unit, bound, **known)
 
     @classmethod
     def missing(cls, claim: str, reason: str, part: str = "", label: str = "", unit: str = "") -> "Measure":
