@@ -37,9 +37,7 @@ def main() -> None:
     options = {name: one.options for name, one in enabled(study, str(arguments.study)).items()}
     now, card = criteria(claims, study, options), load_card(arguments.data / "card.json")
     judged = judge_study(study, claims, now, arguments.results, card, str(arguments.claims))
-    # Before anyone sees a verdict.
-    seen = {one.claim.name: ([part.part.measure for part in one.judgements], one.verdict) for one in judged}
-    keep_look(arguments.results, seen, study=study.model_dump(mode="json"), criteria=now)
+    keep_look(arguments.results, judged, study=study.model_dump(mode="json"), criteria=now)  # before anyone sees one
     write_csv(claims_table(judged), arguments.out / "claims.csv")
     write_csv(parts_table(judged), arguments.out / "claims_parts.csv")
     save(*draw_claims(study, judged), arguments.out / "figures" / "claims")

@@ -20,15 +20,13 @@ SYMBOLS: dict[Outcome, str] = {"supported": "✓", "contradicted": "✗", "undec
 """In the order in which the verdicts stand."""
 STRENGTH: dict[Outcome, str] = {"supported": FOR, "contradicted": AGAINST, "undecided": MUTED}
 WIDTH, ROW, LINE = 12.4, 0.36, 0.16
-"""In inches: of the figure, and the heights of a row, which has two lines, and of a line below the axis."""
+"""In inches: of the figure; the heights of a row, which has two lines of words, and of a line below the axis."""
 LABEL, BELOW = 78, 190
-"""Letters in a line of a row's label, and of a line below the axis."""
+"""Letters in such lines."""
 ENDS = (-0.42, 0.58)
 """Of every part's axis, in shares of it: its criterion stands at 0."""
 NEARLY_NONE = 1e-9
 """Ratios below it are written as 0, those above its inverse as infinite: a t interval of two values has such ends."""
-FAR = 4.0
-"""A published figure that would shrink its part's axis more than so many times is left out."""
 
 
 @styled
@@ -52,9 +50,8 @@ def draw_claims(study: Study, judged: Sequence[JudgedClaim]) -> tuple[Figure, pd
     if len(rows):
         axes = figure.subplots()
         draw_rows(axes, rows, xlabel="", include=ENDS)
-        tints = [(row, *tint) for row, own in enumerate(rows["tints"]) for tint in own]
-        for row, left, right, colour in tints:
-            axes.barh(row, right - left, 0.86, left, color=colour, alpha=0.1, lw=0, zorder=0)
+        for row, (low, high, colour) in rows["tints"].explode().items():
+            axes.barh(row, high - low, 0.86, low, color=colour, alpha=0.1, lw=0, zorder=0)
         axes.axvline(0, color=INK, lw=1.1, zorder=1)
         axes.text(0, -0.6, "◂ against     in favour ▸", size=8, color=MUTED, ha="center", weight="bold")
         axes.set_xticks([])
@@ -73,10 +70,8 @@ def _row(judged: JudgedClaim) -> dict[str, Any]:
     diamond = np.nan if published is None else share(measure.scaled(published))
     number, interval = number_words(shown)
     interval += f", part {judged.deciding + 1} of {several}" * (several > 1) + ", criterion changed" * judged.changed
-    lines = (
-        f"{SYMBOLS[judged.verdict]} {claim.statement.rstrip('.')}",
-        f"{measure.label} {side_words(part.criterion.supports, measure.unit)}",
-    )
+    statement = f"{SYMBOLS[judged.verdict]} {claim.statement.rstrip('.')}"
+    lines = statement, f"{measure.label} {side_words(part.criterion.supports, measure.unit)}"
     regions = [(part.criterion.supports, FOR), *((region, AGAINST) for region in part.against)]
     return {
         "label": "\n".join(shorten(line, LABEL, placeholder=" …") for line in lines),
@@ -113,7 +108,8 @@ def scale_of(judgement: Judgement, published: float | None) -> Callable[[float],
         units = max(units, 1.6 * needed(high))
     if np.isinf(interval).any():  # and for an arrow
         units *= 1.25
-    if published is not None and (own := needed(measure.scaled(published))) <= FAR * units:
+    # Shrunk four times at most for the published figure.
+    if published is not None and (own := needed(measure.scaled(published))) <= 4 * units:
         units = max(units, own)
     return lambda value: float(np.clip(sign * (value - origin) / (units or 1.0), *ENDS))
 

@@ -18,8 +18,6 @@ from takeoff.statistics.measures import Measure, read_measures
 from takeoff.statistics.verdicts import Judgement, Part, Verdict, judge_claim, judge_parts
 from takeoff.study.model import Study
 
-FEW = 6
-"""Fewer values than these, and the reason says how many."""
 CHANGED = "its criterion, or a number that it rests on, was changed after this study was first planned"
 COLUMNS = (
     "claim source statement quantity estimate ci_low ci_high criterion verdict published experiment figure reason look"
@@ -161,14 +159,11 @@ def _untested(study: Study, claims: Claims, claim: Claim, measured: Sequence[Mea
 def _reasons(judgements: tuple[Judgement, ...], verdict: Verdict, deciding: int) -> Iterator[str]:
     """What the rule adds to an experiment's own reason: the part shown, and why it is undecided."""
     shown = judgements[deciding]
-    measure = shown.part.measure
     if len(judgements) > 1:
         held = sum(judgement.verdict == "supported" for judgement in judgements)
-        yield f"{held} of {len(judgements)} parts hold; shown: {measure.label}"
+        yield f"{held} of {len(judgements)} parts hold; shown: {shown.part.measure.label}"
     if verdict == "undecided":
         yield undecided_words(shown)
-    if measure.n is not None and 0 < measure.freedom < FEW - 1:
-        yield f"it rests on {measure.n} values"
     if verdict != "undecided" and shown.p_sign_flip >= shown.level:
         yield f"a sign-flip test would not decide (p = {shown.p_sign_flip:.2g})"
 

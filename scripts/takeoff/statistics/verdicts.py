@@ -12,19 +12,18 @@ reach the level, everything. A part with a veto, such as "not trained enough", h
 **A claim** is supported where every part is, contradicted where any part is, else undecided. Support takes the largest
 p-value of its parts: where one is not as claimed, all pass no more often than that one (Berger & Hsu 1996). One part
 suffices to contradict, so that takes the smallest, times the number of parts that could (Bonferroni). The smaller of
-the two is the claim's: at a level of a, each is wrong with probability a/2 at most, however parts depend on each other.
-A look divides it by the share of α that it may spend; all shares sum to 1 (`judging.looks`), so that the smallest
-quotient of all looks is a p-value again.
+both is the claim's: at a level of a each errs with probability a/2 at most, however parts depend on each other. A look
+divides it by the share of α that it may spend; as all shares sum to 1 (`judging.looks`), the smallest quotient of all
+looks is a p-value again.
 
 **The level** comes from Holm's step-down (1979, Scandinavian Journal of Statistics 6, 65–70) over all claims of a
 family: the i-th smallest of m p-values gets α / (m − i + 1); from the first that is not decided at its level on, all
 keep that one's. A claim without an interval counts among the m. The chance that a family decides any claim on its line
 is at most α; for independent claims, that of a wrong direction too (Shaffer 1980, Annals of Statistics 8, 1342–1347).
-Where a part is supported its interval has the claim's level, else the smaller one for contradicting, so that it lies on
-a side just where the verdict says so; intervals are not simultaneous (Strassburger & Bretz 2008, Statistics in Medicine
-27, 4914–4927). All this as far as they cover: of runs that fail rarely, and are alike otherwise, few seeds say nothing
-that a t interval could. A sign-flip test stands beside t, but never decides: it needs symmetric errors alone, and nine
-values.
+The interval of a part that is supported has its claim's level, others the smaller one for contradicting: each lies on a
+side just where its verdict says so. They are not simultaneous (Strassburger & Bretz 2008, Statistics in Medicine 27,
+4914–4927). All this as far as they cover: of runs that fail rarely, and are alike otherwise, few seeds say nothing that
+a t interval could. A sign-flip test beside t never decides: it needs symmetric errors alone, but nine values.
 """
 
 from collections.abc import Mapping, Sequence
@@ -75,7 +74,7 @@ class Judgement:
     p_value: float
     """Two-sided, against either side of the criterion."""
     p_adjusted: float
-    """That of its claim, after Holm over the claims of the family."""
+    """That of its claim, over its look's share, after Holm over the claims of the family."""
     verdict: Verdict
 
     @property
