@@ -1,5 +1,7 @@
 """The dropout experiment: shared arms and choosers, tables of known runs, and the parts of its claim."""
 
+import math
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
@@ -141,11 +143,13 @@ def test_networks_that_still_learn_neither_contradict_nor_support(study, slow, g
     measures = measure(study, tables)
     words = f"not trained enough {'for a verdict' if compared else 'to contradict'}: twice the steps change training"
     assert all(words in one.reason and f"points (dropout {slow:g})" in one.reason for one in measures)
-    assert {one.veto for one in measures} == {"any" if compared else "contradicted"}
+    assert {one.veto for one in measures} == {"any" if compared else ""}
     # The interval stays that of the differences.
     (error,) = judged([measures[1]])
     row = tables["chosen"].query("response == 'test_error' and images == 1000 and steps == 1").iloc[0]
-    assert (error.estimate, error.low, error.high) == pytest.approx(100 * row[["estimate", "ci_low", "ci_high"]])
+    expected = 100 * row[["estimate", "ci_low", "ci_high"]]
+    expected["ci_low"] = expected["ci_low"] if compared else -math.inf
+    assert (error.estimate, error.low, error.high) == pytest.approx(expected)
     assert verdict(measures) == ("supported" if (slow, gap) == (0.2, -0.2) else "undecided")
 
 

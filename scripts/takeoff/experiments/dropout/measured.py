@@ -1,6 +1,7 @@
 """What the dropout experiment measures of its claim, that dropout reduces overfitting."""
 
 from itertools import product
+from math import inf
 from typing import Any
 
 from takeoff.experiments.base import Tables
@@ -24,16 +25,22 @@ def measure(dropout: Design, tables: Tables, card: dict[str, Any]) -> list[Measu
     reasons, found, lost = ["chosen: " + "; ".join(words)], [], int(full["collapsed"].sum())
     changes = longer[(longer["response"] == "train_error") & (longer["steps"] == 2)].set_index("dropout")["estimate"]
     changed = changes[changes.abs() > dropout.study.margin]
-    # A rate that was not chosen supports nothing, but with more steps it may be the one that helps.
     judged = changed.index.isin(full.loc[full["chosen"] | (full["dropout"] == 0), "dropout"]).any()
-    veto = "any" if judged else "contradicted" * (len(changed) > 0)
+    # A rate that was not chosen may, with more steps, be the one that helps: dropout changes so much, or more.
+    bound = (inf if len(changed) and not judged else 0.0, 0.0)
     if len(changed):
         points = " and ".join(f"{100 * change:+.1f} points (dropout {rate:g})" for rate, change in changed.items())
         what = "for a verdict" if judged else "to contradict"
         reasons.append(f"not trained enough {what}: twice the steps change training error by {points}")
     if lost:
         reasons.append(f"{lost} of {len(full)} runs collapsed to chance, where there is no gap to close")
-    known: dict[str, Any] = {"veto": veto, "reason": "; ".join(reasons), "arms": tuple(full["arm"].unique())}
+    known: dict[str, Any] = {
+        "bound": bound,
+        "veto": "any" if judged else "",
+        "reason": "; ".join(reasons),
+        "arms": tuple(full["arm"].unique()),
+    }
+    known["arms"] = tuple(full["arm"].unique())
     for times, response in product(MULTIPLES, RESPONSES):
         own = full[full["steps"] == times].set_index("seed")
         change = own.loc[own["chosen"], response] - own.loc[own["dropout"] == 0, response]
