@@ -18,7 +18,7 @@ from unit.measured import FACTORS
 
 SMALL = {
     "factorial": {"threshold": 0.3, "fixed_rate": 0.1, "fixed_seeds": 2},
-    "race": {"width": 0.25, "seeds": 2, "rates": [0.003, 0.03]},
+    "race": {"width": 0.25, "seeds": 2, "rates": [0.003, 0.03], "epochs": 4},
     "depth": {"depths": [2, 4], "activations": ["sigmoid", "relu"], "seeds": 3},
     "stability": {"depths": [2, 4]},
     "dropout": {"shares": [0.25, 1], "seeds": 3},

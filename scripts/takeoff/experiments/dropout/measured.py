@@ -40,7 +40,6 @@ def measure(dropout: Design, tables: Tables, card: dict[str, Any]) -> list[Measu
         "reason": "; ".join(reasons),
         "arms": tuple(full["arm"].unique()),
     }
-    known["arms"] = tuple(full["arm"].unique())
     for times, response in product(MULTIPLES, RESPONSES):
         own = full[full["steps"] == times].set_index("seed")
         change = own.loc[own["chosen"], response] - own.loc[own["dropout"] == 0, response]
