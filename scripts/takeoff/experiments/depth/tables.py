@@ -2,11 +2,9 @@
 
 import numpy as np
 import pandas as pd
-from scipy import special
 
-from takeoff.data.card import Card
 from takeoff.experiments.base import Results
-from takeoff.experiments.chance import training_chance_of
+from takeoff.experiments.chance import guessing_loss, training_chance_of
 from takeoff.experiments.depth.design import Design
 from takeoff.statistics.chance import collapsed
 from takeoff.statistics.intervals import mean_interval
@@ -43,10 +41,7 @@ def analyse(depth: Design, results: Results) -> dict[str, pd.DataFrame]:
     majority, images = training_chance_of(results.card, depth.study)
     probes = results.probes.join(networks, on="arm")
     runs = _final_runs(networks, results.runs, depth.deepest, majority)
-    # Who knows only how frequent the classes are has a loss of their entropy: ln(classes) where all are alike.
-    counts = np.array(Card(results.card).images_per_class("train"))
-    guessing = special.entr(counts / counts.sum()).sum()
-    runs["gained"] = (guessing - runs["train_loss"]).mask(runs["diverged"].astype(bool), 0.0)
+    runs["gained"] = (guessing_loss(results.card) - runs["train_loss"]).mask(runs["diverged"].astype(bool), 0.0)
     return {
         "layers": _layers(probes),
         "slopes": _slopes(probes[probes["hidden"]]),

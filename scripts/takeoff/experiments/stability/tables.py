@@ -5,12 +5,14 @@ import pandas as pd
 
 from takeoff.common.errors import TakeoffError
 from takeoff.experiments.base import Results
-from takeoff.experiments.chance import training_chance_of
+from takeoff.experiments.chance import guessing_loss, training_chance_of
 from takeoff.experiments.stability.design import Design
 from takeoff.statistics.chance import chance_line, collapsed
 from takeoff.statistics.intervals import proportion_interval
 
 NETWORK = ["activation", "norm", "depth"]
+BEGUN = 0.02
+"""By how many nats below that of guessing a loss shows that learning has begun, as in the claims of `depth`."""
 
 
 def analyse(stability: Design, results: Results) -> dict[str, pd.DataFrame]:
@@ -21,10 +23,11 @@ def analyse(stability: Design, results: Results) -> dict[str, pd.DataFrame]:
       collapse rate's Clopper–Pearson interval.
     - `limits`: a row per tuning seed, activation, norm and `limit`: the largest `rate` that trains, at `rates_at`
       layers, and the greatest `depth` that trains at any rate; where none does, the grid's least, flagged `below`;
-      `next`, the least point beyond which the limit cannot lie; `above` where it may lie beyond the grid. A depth above
-      chance may yet train with more steps: the limit may lie there.
+      `next`, the least point beyond which the limit cannot lie; `above` where it may lie beyond the grid. A depth that
+      has begun to learn may yet train with more steps: the limit may lie there.
 
     Rates and seeds that another experiment adds to an arm do not count, so that both norms are tried at the same.
+
     A TakeoffError says that the line of `trains` is no better than chance, or that the card counts no training images.
     """
     trains, (chance, images) = stability.options.trains, training_chance_of(results.card, stability.study)
@@ -40,6 +43,8 @@ def analyse(stability: Design, results: Results) -> dict[str, pd.DataFrame]:
         runs[key] = runs["arm"].map({name: getattr(arm.network, key) for name, arm in arms.items()})
     runs["collapsed"] = collapsed(runs["train_accuracy"], runs["diverged"], chance, images)
     runs["trained"] = (runs["train_accuracy"] >= trains) & ~runs["collapsed"]
+    begun = guessing_loss(results.card) - runs["train_loss"].astype(float) > BEGUN
+    runs["may_train"] = runs["trained"] | (begun & ~runs["diverged"].astype(bool))
     return {"map": _map(runs), "limits": _limits(runs, stability.options.rates_at)}
 
 
@@ -62,7 +67,7 @@ def _limits(runs: pd.DataFrame, rates_at: int) -> pd.DataFrame:
         # More steps may train a network that is deep; at too large a rate they do not (four times as many, on digits).
         for limit, column, own, open_ in (
             ("rate", "learning_rate", at_depth, at_depth["trained"]),
-            ("depth", "depth", group, ~group["collapsed"]),
+            ("depth", "depth", group, group["may_train"]),
         ):
             points = [*sorted(own[column].unique()), np.inf]
             passed, value = own.loc[own["trained"], column], points[0]
