@@ -57,7 +57,7 @@ def test_what_exceeds_the_budget_is_refused(
     assert not (tmp_path / "plan.csv").exists()
 
 
-@pytest.mark.parametrize(("name", "most"), [("digits", 350), ("cifar10-quick", 400), ("imagenette-quick", 400)])
+@pytest.mark.parametrize(("name", "most"), [("digits", 800), ("cifar10-quick", 800), ("imagenette-quick", 800)])
 def test_the_small_studies_run_every_experiment_on_few_runs(
     command: Command, tmp_path: Path, name: str, most: int
 ) -> None:

@@ -45,7 +45,7 @@ class Part(Settings):
 
     quantity: str
     """What the sentence of the criterion calls it: `the ratio of epochs`."""
-    unit: Literal["ratio", "points", "log-odds", "per layer", ""] = ""
+    unit: Literal["ratio", "points", "log-odds", "nats", "per layer", ""] = ""
     supports: Side
     """Where the claim says that it lies."""
     contradicts: tuple[Side, ...] | None = None
