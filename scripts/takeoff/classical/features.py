@@ -107,17 +107,17 @@ class Workshop:
             encoder, notes = FIXED[name], []
         raw = np.concatenate([found for _, found in _encoded(encoder, data.images, shown[:AXES_IMAGES])])
         reduce, more = fit_reduction(raw, name in EACH)
-        known = reduce(raw)
-        del raw
+        first = reduce(raw)
 
-        def reduced(images: np.ndarray, positions: np.ndarray) -> np.ndarray:
-            # Piece by piece into its place: not all images' features before and after would fit in memory.
-            result = np.empty((len(positions), known.shape[1]), dtype=np.float32)
-            for rows, found in _encoded(encoder, images, positions):
-                result[rows] = reduce(found)
+        def reduced(images: np.ndarray, positions: np.ndarray, known: np.ndarray = first[:0]) -> np.ndarray:
+            # Piece by piece into its place: there is memory for the features of all images once.
+            result = np.empty((len(positions), first.shape[1]), dtype=np.float32)
+            result[: len(known)] = known
+            for rows, found in _encoded(encoder, images, positions[len(known) :]):
+                result[len(known) :][rows] = reduce(found)
             return result
 
-        train = np.concatenate([known, reduced(data.images, shown[AXES_IMAGES:])])
+        train = reduced(data.images, shown, first)
         return RunFeatures(
             seconds=time.perf_counter() - started,
             train=train,

@@ -38,8 +38,8 @@ class Options(Settings):
     """The smallest size as a share of the largest; more where that leaves fewer than 5 images of a class and the
     sizes still span 1.5 decades."""
     draws: Draws = 8
-    """On how many draws of images networks are trained: one number, or one for each size, upwards. A draw has a seed: one of the
-    study's, or a further one as long as no two share an image at that size."""
+    """On how many draws of images networks are trained: one number, or one for each size, upwards. A draw has a seed:
+    one of the study's, or a further one as long as no two share an image at that size."""
     classical_draws: Draws = 16
     """On how many draws older methods are fitted, likewise."""
     widths: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=2)] = (0.5, 1.0, 2.0)
