@@ -22,7 +22,7 @@ SMALL = {
     "depth": {"depths": [2, 4], "activations": ["sigmoid", "relu"], "seeds": 3},
     "stability": {"depths": [2, 4], "rates": [0.1, 1.0], "deep_rates": [0.01, 0.1], "tuning_seeds": 4},
     "dropout": {"shares": [0.25, 1], "seeds": 3},
-    "scaling": {"sizes": 3, "draws": 3, "classical_draws": 3, "widths": [0.5, 1], "tuned": 0},
+    "scaling": {"sizes": 3, "draws": 3, "classical_draws": [4, 4, 3], "widths": [0.5, 1], "tuned": 0, "plateau": 2},
     "moment": {},
     "compute": {},
     "synergy": {"plain": ["tanh"], "seeds": 3},

@@ -83,6 +83,7 @@ class ClassicalJob:
                 "samples": self.arm.train_samples,
                 "seed": seed,
                 "data": self.workshop.data.digest,
+                "study": [self.workshop.mirrored, self.workshop.large],
                 "threads": self.threads,
             }
         )
@@ -117,7 +118,8 @@ class ClassicalJob:
         fitted = self._fitted(seed, setting, features)
         seconds = time.perf_counter() - started + features.seconds
         data = self.workshop.data
-        train, _ = hits(fitted.scores(features.train), features.train_labels)
+        shown = len(features.train) // (1 + self.workshop.mirrored)  # without mirrored copies
+        train, _ = hits(fitted.scores(features.train[:shown]), features.train_labels[:shown])
         validation, _ = hits(fitted.scores(features.validation), features.validation_labels)
         test, five = hits(fitted.scores(features.test), data.test_labels)
         notes = features.notes + fitted.notes
@@ -136,7 +138,8 @@ class ClassicalJob:
             "seconds": seconds,
             "images_per_second": len(train) / seconds,
             "device": "cpu",
-            "precision": "float32" if self.arm.learner == "logistic" else "float64",
+            "precision": "float32",
+            "notes": "; ".join(notes),
             "run_key": key,
             "started_at": started_at,
             "test_correct": np.packbits(test).tobytes(),

@@ -4,6 +4,9 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+STOPPED = "stopped before it converged"
+"""What the notes of an older method's choice and runs say of a solver that had more to do."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
