@@ -113,7 +113,7 @@ def _difference(
     caveats: Caveats, quantity: str, label: str, signs: dict[Cell, int], unfinished: str = ""
 ) -> list[Measure]:
     """A quantity of `differences`, by part in its unit; `signs` as `Caveats.of_difference` takes them; what is
-    `unfinished` cannot contradict.
+    `unfinished` is not judged.
     """
     claim, parts = JUDGED[quantity]
     table = caveats.tables["differences"]
@@ -122,7 +122,7 @@ def _difference(
         none = "the study has no older method with features other than pixels: list one in scaling.methods"
         return [Measure.missing(claim, "no seed is in all that is compared" if signs else none)]
     bound, veto, why = caveats.of_difference(signs)
-    veto = veto or ("contradicted" if unfinished else "")
+    veto = veto or ("any" if unfinished else "")
     compared = "" if "width" in quantity else ", ".join(f"{size:,} images: {method_words(one)}" for one, size in signs)
     reason = _sentence([why, unfinished, compared, *caveats.words(signs)])
     return [
