@@ -124,9 +124,12 @@ def test_the_claims_lines_and_published_values_are_drawn(drawn):
         lines = [line.get_xdata()[0] for line in figure.axes[1].lines if len(set(line.get_xdata())) == 1]
         for expected in (1, 31.0 / 13.3):
             assert any(line == pytest.approx(expected) for line in lines)
-        assert numbers["quantity"].tolist() == ["epochs", "seconds per step", "seconds"]
-        product = numbers["ratio"].iloc[0] * numbers["ratio"].iloc[1]
-        assert numbers["ratio"].iloc[2] == pytest.approx(product)
+        # A seed's height is fixed on the others.
+        quantities = ["epochs", "seconds per step", "seconds"] if len(study.seed_list) > 1 else ["seconds per step"]
+        assert numbers["quantity"].tolist() == quantities
+        if len(quantities) > 1:
+            product = numbers["ratio"].iloc[0] * numbers["ratio"].iloc[1]
+            assert numbers["ratio"].iloc[2] == pytest.approx(product)
     if "interaction" in figures:
         figure, numbers = figures["interaction"]
         assert len(numbers) == 6

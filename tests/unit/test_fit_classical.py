@@ -38,7 +38,7 @@ def test_a_row_per_seed_with_what_was_scored(fitted, study, digits) -> None:
     folder = fitted(arm)
     table = pq.read_table(folder / "runs.parquet")
     assert table.schema.equals(RUNS)
-    choice = json.loads((folder / "tuning.json").read_text())
+    (choice,) = json.loads((folder / "tuning.json").read_text())["choices"]
     assert choice["seeds"] == study.tuning_seeds
     assert len(choice["runs"]) == 2 * len(choice["grid"]) == 12
     best = max(choice["grid"], key=lambda row: row["validation_accuracy"])
@@ -81,7 +81,9 @@ def test_another_arms_setting_is_taken(fitted, study) -> None:
     with pytest.raises(TakeoffError, match=r"pixels-linear-svm\+n200.tuning.json: there is no such file"):
         fitted(taker)
     folder = fitted(taker, chooser)
-    own, taken = (json.loads((folder.parent / a.name / "tuning.json").read_text()) for a in (taker, chooser))
+    own, taken = (
+        json.loads((folder.parent / a.name / "tuning.json").read_text())["choices"][0] for a in (taker, chooser)
+    )
     assert own["choice_from"] == chooser.name
     assert own["setting"] == taken["setting"]
     assert not own["runs"]

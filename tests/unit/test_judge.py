@@ -296,7 +296,8 @@ def test_what_must_be_known_of_tuning_stands_with_each_measure(place, write_stud
         rows = pd.DataFrame({"arm": arm.name, "seed": [0, 1], "learning_rate": 0.1})
         rows.to_parquet(folder / "runs.parquet")
         rows.to_parquet(folder / "curves.parquet")
-        write_json(folder / "learning_rate.json", {"at_edge": edge, "untuned": not edge})
+        made = {"block": 0, "at_edge": edge, "untuned": not edge, "runs": []}
+        write_json(folder / "learning_rate.json", {"choices": [made]})
 
     class Made(Experiment[Settings]):
         title, Options = "Made up", Settings
@@ -312,12 +313,12 @@ def test_what_must_be_known_of_tuning_stands_with_each_measure(place, write_stud
     analysed(Made(study, Settings()), place.results, {}, place.results / "race")
     claims, _ = place({"race": {}})
     first, second, third = (arm.name for arm in arms[:3])
-    edge = f"2 of 3 tuned arms chose at the edge of the grid: {first}, {third}"
-    reason = f"1 of 3 tuned arms had no reason for the choice: {second}"
+    edge = f"2 of 3 choices lie at the edge of the grid: {first}, {third}"
+    reason = f"1 of 3 choices had no reason: {second}"
     assert claims.loc["faster", "reason"].startswith(f"not seconds; {edge}; {reason}")
-    assert f"1 of 2 tuned arms chose at the edge of the grid: {third}" in claims.loc["cheaper", "reason"]
+    assert f"1 of 2 choices lie at the edge of the grid: {third}" in claims.loc["cheaper", "reason"]
     for name in ("gpu", "both"):
-        assert "tuned arms" not in claims.loc[name, "reason"]
+        assert "choices" not in claims.loc[name, "reason"]
 
 
 # What the user can put right ---------------------------------------------------------------------------

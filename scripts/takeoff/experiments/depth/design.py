@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cached_property
+from math import ceil
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -80,7 +81,7 @@ class Design(Experiment[Options]):
         for depth in sorted(set(options.depths)):
             last = depth == self.deepest
             # What is said of networks of fewer layers comes from their tuning runs.
-            seeds = first_seeds(study, options.seeds if last else 1)
+            seeds = first_seeds(study, options.seeds if last else study.tuning.blocks)
             kinds: list[dict[str, Level]] = [
                 {"activation": activation, "norm": norm}
                 for activation in dict.fromkeys(options.activations)
@@ -103,7 +104,9 @@ def plain_arm(study: Study, grid: Grid, depth: int, levels: Mapping[str, Level],
     what is measured.
     """
     plain: dict[str, Level] = {"dropout": 0, "response_norm": "none", "initialisation": "by-activation"}
-    tuning = {"learning_rates": grid.rates, "tuning_seeds": max(grid.tuning_seeds, study.tuning.seeds)}
+    # In all blocks together; a final seed of each makes it choose.
+    per_block = max(ceil(grid.tuning_seeds / study.tuning.blocks), study.tuning.seeds)
+    tuning = {"learning_rates": grid.rates, "tuning_seeds": per_block}
     return make_arm(
         study,
         {**plain, **levels},

@@ -58,7 +58,7 @@ class Design(Experiment[Options]):
                 options,
                 depth,
                 {"activation": activation, "norm": norm},
-                seeds=first_seeds(study, 1),
+                seeds=first_seeds(study, study.tuning.blocks),
                 learning_rates=options.rates if depth == options.rates_at else options.deep_rates,
             )
             for depth in sorted({*options.depths, options.rates_at})
