@@ -247,6 +247,6 @@ def test_the_best_setting_is_chosen_and_of_equals_the_most_regularised() -> None
         choice = choose("linear-svm", runs, 100, [])
         return choice.setting["strength"], choice.at_edge, choice.untuned
 
-    assert chosen(0.1, 0.2, 0.7, 0.6, 0.7, 0.5) == (1e3, False, False)
-    assert chosen(0.1, 0.2, 0.3, 0.4, 0.5, 0.6) == (1e6, True, False)
-    assert chosen(0.5, 0.5, 0.5, 0.5, 0.5, 0.5) == (1e1, True, True)
+    assert chosen(0.1, 0.2, 0.7, 0.6, 0.7, 0.5, 0.5) == (1e3, False, False)
+    assert chosen(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7) == (1e7, True, False)
+    assert chosen(0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5) == (1e1, True, True)
