@@ -32,8 +32,7 @@ def test_full_agreement_and_its_opposite():
     order = np.arange(4.0)
     assert estimate([order, order * 2, order + 1]) == (1, 0, 2)
     assert estimate([order, -order]).value == -1
-    assert np.isnan(estimate([order, order])[1:]).all()
-    assert np.isnan(estimate([order])).all()
+    assert np.isnan([*estimate([order, order])[1:], *estimate([order])]).all()
 
 
 def test_the_error_is_the_jackknifes_by_hand(scores):
@@ -49,9 +48,7 @@ def test_methods_with_fewer_draws_are_compared_over_those_that_they_have(scores)
         estimate(scores[:, [one, other]] if other < 3 else scores[:4, [one, other]]).value
         for one, other in combinations(range(5), 2)
     ]
-    found = estimate(lacking)
-    assert found.value == pytest.approx(np.mean(by_hand))
-    assert found.freedom == 3
+    assert estimate(lacking)[::2] == pytest.approx((np.mean(by_hand), 3))
 
 
 def test_a_difference_between_sizes_is_paired_over_draws(scores):

@@ -16,7 +16,6 @@ from takeoff.classical.learners import choose, fit, hits, settings
 from takeoff.data.card import Card
 from takeoff.data.prepared import Prepared
 from takeoff.study.arms import Features, Learner
-from takeoff.study.choices import STOPPED
 from threadpoolctl import threadpool_limits
 
 
@@ -140,9 +139,8 @@ def test_reduction_keeps_distances_up_to_a_scale(images: int) -> None:
     reduced = fit_reduction(features, each=False)[0](features)
     ratio = np.linalg.norm(reduced[0] - reduced[1:], axis=1) / np.linalg.norm(features[0] - features[1:], axis=1)
     np.testing.assert_allclose(ratio, ratio[0], rtol=1e-4)
-    variances = reduced.var(axis=0)
-    assert variances.sum() == pytest.approx(1, rel=1e-3)
-    assert (np.diff(variances) < 1e-6).all()
+    assert reduced.var(axis=0).sum() == pytest.approx(1, rel=1e-3)
+    assert (np.diff(reduced.var(axis=0)) < 1e-6).all()
 
 
 def test_mirrored_copies_are_learned_from() -> None:
@@ -154,7 +152,6 @@ def test_mirrored_copies_are_learned_from() -> None:
     apart = np.linalg.norm((shown - shown[:, :, ::-1]).reshape(80, -1), axis=1)
     ratio = np.linalg.norm(both.train[:80] - both.train[80:], axis=1) / apart
     np.testing.assert_allclose(ratio, ratio[0], rtol=1e-3)
-    assert "mirrored" in both.notes[-1]
 
 
 @pytest.mark.parametrize("strength", [1e1, 1e3])
@@ -218,7 +215,8 @@ def test_what_is_approximated_or_stopped_is_said(monkeypatch: pytest.MonkeyPatch
     first, _ = hits(fitted.scores(found.validation), found.validation_labels)
     assert first.mean() > 0.9
     monkeypatch.setattr(learners, "ITERATIONS", 2)
-    assert STOPPED in fit("logistic", {"strength": 1e5}, found.train, found.train_labels, 10, state=0).notes
+    fitted = fit("logistic", {"strength": 1e5}, found.train, found.train_labels, 10, state=0)
+    assert fitted.notes == ["stopped before it converged"]
 
 
 @pytest.mark.parametrize("learner", list(learners.GRIDS))
@@ -249,6 +247,6 @@ def test_the_best_setting_is_chosen_and_of_equals_the_most_regularised() -> None
         choice = choose("linear-svm", runs, 100, [])
         return choice.setting["strength"], choice.at_edge, choice.untuned
 
-    assert chosen(0.1, 0.2, 0.7, 0.6, 0.7, 0.5) == (1e3, False, False)
-    assert chosen(0.1, 0.2, 0.3, 0.4, 0.5, 0.6) == (1e6, True, False)
-    assert chosen(0.5, 0.5, 0.5, 0.5, 0.5, 0.5) == (1e1, True, True)
+    assert chosen(0.1, 0.2, 0.7, 0.6, 0.7, 0.5, 0.5) == (1e3, False, False)
+    assert chosen(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7) == (1e7, True, False)
+    assert chosen(0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5) == (1e1, True, True)

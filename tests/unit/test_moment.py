@@ -126,10 +126,11 @@ def test_the_verdict_follows_the_ratio(study, tmp_path, error, expected):
 
 def test_guessing_decides_nothing(study, tmp_path):
     tables = analysed(Design(study, Options()), make_results(study, dict.fromkeys(ERRORS, (0.9, 0.5))), tmp_path)
+    tables["runs"]["notes"] = "stopped before it converged"
     measure, found = judged(study, tables)
-    assert (found, measure.veto) == ("undecided", "any")
-    assert measure.testable  # the interval stays
+    assert (found, measure.veto, measure.testable) == ("undecided", "any", True)  # the interval stays
     assert "only guess" in measure.reason
+    assert "stopped before" in measure.reason
 
 
 def test_no_error_is_no_ratio(study, tmp_path):

@@ -32,19 +32,18 @@ def test_claims_that_hold_are_supported(study, tables):
     assert verdicts[LARGE] == ["supported"]
 
 
-def test_order_without_three_disjoint_draws_says_so(study, tmp_path):
-    options = Options(draws=2, classical_draws=2)
-    tables = analysed(study, tmp_path, options, noise=0.1)
-    measured, verdicts = judged(study, tables, options)
-    assert verdicts[ORDER] == []
-    assert "share no image" in measured[ORDER][""].reason
-
-
-def test_without_hand_made_features_none_are_compared(study, tmp_path):
-    options = Options(methods=("pixels-linear-svm", "pixels-rbf-svm"))
-    measured, verdicts = judged(study, analysed(study, tmp_path, options, noise=0.01), options)
-    assert verdicts[HAND_MADE] == []
-    assert "scaling.methods" in measured[HAND_MADE][""].reason
+@pytest.mark.parametrize(
+    ("given", "claim", "words"),
+    [
+        ({"draws": 2, "classical_draws": 2}, ORDER, "share no image"),
+        ({"methods": ["pixels-linear-svm", "pixels-rbf-svm"]}, HAND_MADE, "scaling.methods"),
+    ],
+)
+def test_what_cannot_be_compared_says_why(study, tmp_path, given, claim, words):
+    options = Options(**given)
+    measured, verdicts = judged(study, analysed(study, tmp_path, options, noise=0.1), options)
+    assert verdicts[claim] == []
+    assert words in measured[claim][""].reason
 
 
 def test_networks_that_go_on_learning_are_not_judged(study, tmp_path):
@@ -171,8 +170,7 @@ def test_what_an_interval_over_the_same_images_leaves_out_is_said(study, tmp_pat
 def test_a_part_of_the_images_is_another_in_every_seed(tmp_path, images, apart):
     study, options = make_study(tmp_path, train_samples=images), Options(draws=4, classical_draws=4)
     tables = analysed(study, tmp_path, options, noise=0.01)
-    measured, _ = judged(study, tables, options)
-    reason = reasons_of(measured)[LARGE]
+    reason = reasons_of(judged(study, tables, options)[0])[LARGE]
     assert "the same images" not in reason
     assert ("seeds share images: the interval holds part of the sampling noise" in reason) != apart
     assert not tables["fits"]["note"].str.contains("one draw").any()
@@ -190,7 +188,6 @@ def test_a_part_of_the_images_is_another_in_every_seed(tmp_path, images, apart):
 )
 def test_what_takes_its_settings_from_elsewhere_is_named(study, tmp_path, options, said, where):
     options = Options(**options)
-    measured, _ = judged(study, analysed(study, tmp_path, options, noise=0.01), options)
+    reasons = reasons_of(judged(study, analysed(study, tmp_path, options, noise=0.01), options)[0])
     names = {"width": WIDTH, "plateau": PLATEAU, "order": ORDER, "hand": HAND_MADE, "lead": LARGE}
-    reasons = reasons_of(measured)
     assert {name for name, claim in names.items() if said in reasons[claim]} == set(where.split())

@@ -42,10 +42,8 @@ FITTING_BYTES = 400 * 2**20
 KEPT_BYTES = 800 * 2**20
 """Runs' features that are remembered, at most."""
 AXES_IMAGES = 10_000
-"""Training images that the principal axes are taken from, at most: the first, which hold the classes in their shares.
-More than there are features of any kind, so that the axes leave nothing out."""
+"""Training images that the principal axes are taken from, at most: more than there are features of any kind."""
 TINY = 1e-6
-"""Of deviations and of variances' shares, that count as none."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ class RunFeatures:
     seconds: float
     """Time that the training images took: fitting, encoding, components."""
     notes: list[str]
-    """How large the features are, what was made smaller, and whether there are mirrored copies."""
+    """How large the features are, and whether there are mirrored copies."""
 
     @property
     def size(self) -> int:

@@ -18,7 +18,7 @@ Setting = dict[str, float]
 
 GRIDS: Mapping[Learner, Mapping[str, tuple[float, ...]]] = {
     "logistic": {"strength": (1e2, 1e3, 1e4, 1e5, 1e6, 1e7)},
-    "linear-svm": {"strength": (1e1, 1e2, 1e3, 1e4, 1e5, 1e6)},
+    "linear-svm": {"strength": (1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7)},
     "rbf-svm": {"C": (1.0, 10.0, 100.0), "gamma": (1 / 4, 1.0, 4.0)},
 }
 """What is tried, on logarithmic scales, from the most regularised up, for features of variance 1 in all.

@@ -97,8 +97,7 @@ class Design(Experiment[Options]):
     """Older methods and networks of several widths, each at every size.
 
     Networks have ReLU and batch norm. They train for as many steps at every size, so that the effect of data is not
-    that of computation. As that many would overfit a small set, the best validation epoch is kept. With `plateau` the
-    widest is trained longer, too: that error is not one of too few steps.
+    that of computation. As that many would overfit a small set, the best validation epoch is kept.
     """
 
     title = "Do older methods plateau with data while larger networks go on?"
