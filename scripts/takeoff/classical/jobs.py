@@ -19,7 +19,7 @@ from takeoff.jobs.runs import Row, choices_of, line, load_record, now, remark, s
 from takeoff.study.planned import PlannedClassicalArm
 from takeoff.study.records import RUNS, write_table
 
-VERSIONS = tuple(version(package) for package in ("scikit-learn", "scikit-image", "numpy"))
+VERSIONS = tuple(version(package) for package in ("scikit-learn", "scikit-image", "scipy", "numpy"))
 FILE = "tuning.json"
 
 
