@@ -5,7 +5,6 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from itertools import chain, islice
 from pathlib import Path
 
 import torch
@@ -66,18 +65,14 @@ class ArmJob:
         if fixed or len(arm.grid) == 1:
             only = only_setting(Setting(arm.learning_rate or arm.learning_rates[0], arm.weight_decays[0]))
             return [replace(only, block=block.number) for block in arm.blocks]
-        wanted = {
-            block.number: [
-                (Run(seed, rate, final=False), decay) for rate, decay in arm.grid for seed in block.tuning_seeds
-            ]
-            for block in arm.blocks
-        }
-        records = iter(self._finished([*chain.from_iterable(wanted.values())]))  # all blocks' side by side
-        sizes = [*map(len, self.data.split(arm.train_samples, arm.blocks[0].tuning_seeds[0]))]
-        found = []
-        for number, runs in wanted.items():
-            tuned = [(record["run"], record["curve"]) for record in islice(records, len(runs))]
-            found.append(replace(choose(arm, tuned, *sizes), block=number))
+        # All blocks' side by side, and each block's taken from them again.
+        tried = [(seed, point) for block in arm.blocks for point in arm.grid for seed in block.tuning_seeds]
+        records = self._finished([(Run(seed, rate, final=False), decay) for seed, (rate, decay) in tried])
+        sizes, found = [*map(len, self.data.split(arm.train_samples, tried[0][0]))], []
+        for block in arm.blocks:
+            own = [one for one, (seed, _) in zip(records, tried, strict=True) if seed in block.tuning_seeds]
+            choice = choose(arm, [(record["run"], record["curve"]) for record in own], *sizes)
+            found.append(replace(choice, block=block.number))
         return found
 
     def train(self, choices: Sequence[RateChoice]) -> None:

@@ -107,16 +107,11 @@ class Study(Settings):
         for name, factor in self.factors.items():
             if factor.baseline == factor.treatment:
                 raise ValueError(f"factors.{name}: baseline and treatment are both {factor.baseline}")
-        strides = {"network.stem_stride": self.network.stem_stride}
-        if "stem_stride" in self.factors:
-            levels = self.factors["stem_stride"]
-            strides |= {f"factors.stem_stride.{role}": level for role, level in levels if isinstance(level, int)}
-        most = max(1, self.dataset.resolution // SMALLEST_MAP)
-        for key, stride in strides.items():
-            if stride and stride > most:
-                raise ValueError(
-                    f"{key}: {stride} leaves too small a map of {self.dataset.resolution} px; at most {most}"
-                )
+        strides = {f"factors.stem_stride.{role}": level for role, level in self.factors.get("stem_stride", ())}
+        side, most = self.dataset.resolution, max(1, self.dataset.resolution // SMALLEST_MAP)
+        for key, stride in {"network.stem_stride": self.network.stem_stride, **strides}.items():
+            if isinstance(stride, int) and stride > most:
+                raise ValueError(f"{key}: {stride} leaves too small a map of {side} px; at most {most}")
         return self
 
     @property

@@ -110,24 +110,14 @@ def _whole(study: Study, arm: AnyArm, experiments: tuple[str, ...], taken: set[i
     tuning, runs = study.tuning, max(arm.tuning_seeds or 0, study.tuning.seeds)
     decay = arm.recipe.weight_decay
     own = arm.learning_rate or arm.learning_rates or decay != study.recipe.weight_decay or tuning.weight_decays is None
-    stride = arm.network.stride_at(study.dataset.resolution)
-    return PlannedArm(
-        **common
-        | {
-            "network": arm.network.model_copy(update={"stem_stride": stride}),
-            "learning_rates": arm.learning_rates or tuple(tuning.learning_rates),
-            "weight_decays": (decay,) if own else tuple(tuning.weight_decays or ()),
-            "tuning_seeds": runs,
-            "blocks": tuple(
-                Block(
-                    number=block,
-                    seeds=tuple(seed for seed in seeds if seed % tuning.blocks == block),
-                    tuning_seeds=tuple(tuning_seeds(block, runs)),
-                )
-                for block in sorted({*taken, *blocks_of(study, seeds)})
-            ),
-        }
-    )
+    blocks = []
+    for number in sorted({*taken, *blocks_of(study, seeds)}):
+        within = tuple(seed for seed in seeds if seed % tuning.blocks == number)
+        blocks.append(Block(number=number, seeds=within, tuning_seeds=tuple(tuning_seeds(number, runs))))
+    common["network"]["stem_stride"] = arm.network.stride_at(study.dataset.resolution)
+    common |= {"learning_rates": arm.learning_rates or tuple(tuning.learning_rates), "tuning_seeds": runs}
+    common |= {"weight_decays": (decay,) if own else tuple(tuning.weight_decays or ()), "blocks": tuple(blocks)}
+    return PlannedArm(**common)
 
 
 def arm_path(results: Path, name: str) -> Path:
