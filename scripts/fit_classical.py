@@ -14,9 +14,7 @@ from takeoff.study.planned import Images, PlannedClassicalArm, arms_at
 def main() -> None:
     """Fit every arm named; arms of the same images share these, and the features made of them."""
     parser = arms_parser(__doc__)
-    parser.add_argument(
-        "--mirrored", action="store_true", help="the study mirrors images: learners get mirrored copies"
-    )
+    parser.add_argument("--mirrored", action="store_true", help="the study mirrors images; learners get mirrored ones")
     parser.add_argument("--large", action="store_true", help="a large study: as many k-means features as Coates 2011")
     arguments = parser.parse_args()
     arms = arms_at(arguments.arms, PlannedClassicalArm)

@@ -77,14 +77,8 @@ def _gathered(study: Study, arms: Sequence[AnyArm], results: Path, card: dict[st
             if arm.probed:
                 probes.append(_of_seeds(folder / "probe.parquet", seeds))
     speed = results / "speed.csv"
-    return Results(
-        runs=_together(runs),
-        curves=_together(curves),
-        card=card,
-        tuning=_together(tuning),
-        probes=_together(probes),
-        speed=read_back(speed) if speed.exists() else None,
-    )
+    timed = read_back(speed) if speed.exists() else None
+    return Results(_together(runs), _together(curves), card, _together(tuning), _together(probes), timed)
 
 
 def _choices(arms: Sequence[AnyArm], runs: pd.DataFrame) -> pd.DataFrame:

@@ -41,7 +41,9 @@ def scoring(study: Study, epochs: int, scores: int, option: str, samples: int | 
     return Scoring({"epochs": parts, "epoch_images": part * batch}, part / steps, parts * (part / steps))
 
 
-def told(who: str, epochs: "pd.Series", censored: "pd.Series", earliest: float) -> tuple[bool, bool, list[str]]:
+def reached_words(
+    who: str, epochs: "pd.Series", censored: "pd.Series", earliest: float
+) -> tuple[bool, bool, list[str]]:
     """Whether any of an arm's runs did not get there, whether any did before the epochs from which a crossing is
     judged, and of both how many in words, in which the arm is `who`.
     """

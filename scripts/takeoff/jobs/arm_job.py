@@ -58,9 +58,7 @@ class ArmJob:
         arm = self.arm
         fixed = arm.learning_rate is not None
         if arm.choice_from is not None and not fixed:
-            made = {
-                choice.block: choice for choice in choices_of(self.folder.parent / arm.choice_from / FILE, RateChoice)
-            }
+            made = {one.block: one for one in choices_of(self.folder.parent / arm.choice_from / FILE, RateChoice)}
             return [made[block.number] for block in arm.blocks]
         if fixed or len(arm.grid) == 1:
             only = only_setting(Setting(arm.learning_rate or arm.learning_rates[0], arm.weight_decays[0]))

@@ -127,9 +127,7 @@ def _measured(study: Study, claims: Claims, results: Path, source: str) -> dict[
             found.setdefault(one.claim, []).append(one)
         for name in own:
             if name not in found:
-                raise TakeoffError(
-                    f"{path}: no row on the claim {name}; valid: a Measure of that name from {experiment}"
-                )
+                raise TakeoffError(f"{path}: no row on the claim {name}; valid: a Measure of that name by {experiment}")
     return found
 
 
@@ -149,10 +147,8 @@ def _untested(study: Study, claims: Claims, claim: Claim, measured: Sequence[Mea
         return f"{off}: add `{name}: {{}}` below `experiments` in its file"
     scope = claims.scopes.get(claim.scope)
     if scope is not None and images < scope.train_samples:
-        words = (
-            f"out of scope: {claim.scope} means {scope.train_samples:,} training images or more, and this study has "
-        )
-        return f"{words}{images:,}; the study {scope.study} would test it"
+        words = f"out of scope: {claim.scope} means {scope.train_samples:,} training images or more"
+        return f"{words}, and this study has {images:,}; the study {scope.study} would test it"
     return None if any(one.part for one in measured) else measured[0].reason
 
 

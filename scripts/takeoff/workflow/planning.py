@@ -4,6 +4,7 @@ import csv
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from takeoff.common.files import atomic_path
@@ -57,10 +58,8 @@ def _runs_of(arm: AnyPlannedArm, shape: Shape, flops_per_second: float) -> Itera
     samples, held_out = sizes(shape.train, arm.train_samples, arm.images.validation_fraction)
     experiments = "+".join(arm.experiments)
     if not isinstance(arm, PlannedArm):
-        uncounted = (None,) * 5
-        yield from (
-            PlannedRun(arm.name, experiments, "fit", s, None, None, None, samples, *uncounted) for s in arm.seeds
-        )
+        of = [None, None, None, samples, *[None] * 5]
+        yield from (PlannedRun(arm.name, experiments, "fit", seed, *of) for seed in arm.seeds)  # type: ignore[arg-type]
         return
     layers = architecture.layers(arm.network, arm.images.resolution, shape.channels, shape.classes)
     batch = min(arm.recipe.batch_size, samples - held_out)
@@ -81,9 +80,8 @@ def _runs_of(arm: AnyPlannedArm, shape: Shape, flops_per_second: float) -> Itera
         return PlannedRun(arm.name, experiments, purpose, seed, rate, decay, *counts, flops, expected)
 
     if arm.tuned and len(arm.grid) > 1:
-        yield from (
-            run("tune", seed, *point) for block in arm.blocks for point in arm.grid for seed in block.tuning_seeds
-        )
+        tried = product(arm.blocks, arm.grid)
+        yield from (run("tune", seed, *point) for block, point in tried for seed in block.tuning_seeds)
     open_choice = (None, None) if arm.choice_from or len(arm.grid) > 1 else arm.grid[0]
     fixed = (arm.learning_rate, arm.recipe.weight_decay) if arm.learning_rate else open_choice
     yield from (run("final", seed, *fixed) for seed in arm.seeds)

@@ -135,7 +135,7 @@ def load_project(config: dict[str, Any]) -> Project:
     project = Project(configuration, load_study(source), source)
     if any(place.exists() and not place.is_dir() for place in (project.folder, *project.folder.parents)):
         raise TakeoffError(
-            f"results={configuration.results}: there is a file of that name; valid: a folder, or a new name"
+            f"results={configuration.results}: there is a file of that name; valid: a folder, a new name"
         )
     # Of the user's own copy, `prepare` counts the images.
     check_counts(project.study, str(source), None if project.images.given else project.images.shape)

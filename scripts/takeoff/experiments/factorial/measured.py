@@ -12,7 +12,7 @@ from scipy import special
 from takeoff.experiments.base import Tables
 from takeoff.experiments.chance import chance_of
 from takeoff.experiments.factorial.design import Design, Quartet
-from takeoff.experiments.scoring import BEFORE, told
+from takeoff.experiments.scoring import BEFORE, reached_words
 from takeoff.statistics.chance import chance_line, near_perfect
 from takeoff.statistics.intervals import mean_interval
 from takeoff.statistics.measures import Measure, product_of
@@ -71,7 +71,9 @@ def _speed(factorial: Design, crossings: pd.DataFrame, steps: pd.DataFrame, line
         yield from (Measure.missing(claim, why) for claim in SPEEDS)
         return
     plain, norm = (
-        told(words, crossings[f"{name}_epochs"], crossings[f"{name}_censored"], BEFORE * factorial.scoring.share)
+        reached_words(
+            words, crossings[f"{name}_epochs"], crossings[f"{name}_censored"], BEFORE * factorial.scoring.share
+        )
         for name, words in {"plain": "the plain network", "batch_norm": "that with batch norm"}.items()
     )
     ratios, reasons = speed_ratios(crossings, steps), [*plain[2], *norm[2]]

@@ -7,7 +7,7 @@ import pandas as pd
 
 from takeoff.experiments.base import CHOICES, Tables
 from takeoff.experiments.race.design import Design
-from takeoff.experiments.scoring import BEFORE, told
+from takeoff.experiments.scoring import BEFORE, reached_words
 from takeoff.statistics.measures import Measure
 
 NAMES = {"tanh": "tanh", "relu": "ReLU"}
@@ -25,7 +25,7 @@ def _of_crossings(race: Design, tables: Tables) -> list[Measure]:
     crossings, choices, error = tables["crossings"], tables[CHOICES], f"{race.options.error:.0%} training error"
     tanh, relu = (crossings[crossings["activation"] == name].set_index("seed") for name in NAMES)
     (lost_tanh, early_tanh, tanh_words), (lost_relu, early_relu, relu_words) = (
-        told(word, own["epochs"], own["censored"], max(EARLIEST, BEFORE * race.scoring.share))
+        reached_words(word, own["epochs"], own["censored"], max(EARLIEST, BEFORE * race.scoring.share))
         for word, own in zip(NAMES.values(), (tanh, relu), strict=True)
     )
     # A censored crossing lies later than the horizon: tanh's makes the ratio too small, ReLU's too large.
