@@ -13,7 +13,10 @@ from takeoff.study.planned import Images, PlannedClassicalArm, arms_at
 
 def main() -> None:
     """Fit every arm named; arms of the same images share these, and the features made of them."""
-    arguments = arms_parser(__doc__).parse_args()
+    parser = arms_parser(__doc__)
+    parser.add_argument("--mirrored", action="store_true", help="the study mirrors images; learners get mirrored ones")
+    parser.add_argument("--large", action="store_true", help="a large study: as many k-means features as Coates 2011")
+    arguments = parser.parse_args()
     arms = arms_at(arguments.arms, PlannedClassicalArm)
     from takeoff.classical.features import Workshop
     from takeoff.classical.jobs import ClassicalJob
@@ -21,7 +24,8 @@ def main() -> None:
 
     @cache
     def workshop(images: Images) -> Workshop:
-        return Workshop(load_prepared(arguments.data, **images.model_dump(exclude={"dataset"})))
+        data = load_prepared(arguments.data, **images.model_dump(exclude={"dataset"}))
+        return Workshop(data, arguments.mirrored, arguments.large)
 
     with threadpool_limits(arguments.threads):
         for folder, arm in arms:

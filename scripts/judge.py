@@ -29,14 +29,15 @@ def main() -> None:
     from takeoff.common.tables import write_csv
     from takeoff.data.card import load_card
     from takeoff.figures.style import save
-    from takeoff.judging.figure import draw_claims
+    from takeoff.judging.figure import draw_claims, number_words
     from takeoff.judging.judge import claims_table, judge_study, parts_table
-    from takeoff.judging.scale import number_words
+    from takeoff.judging.looks import keep_look
 
     study, claims = load_study(arguments.study), load_claims(arguments.claims, EXPERIMENTS)
     options = {name: one.options for name, one in enabled(study, str(arguments.study)).items()}
     now, card = criteria(claims, study, options), load_card(arguments.data / "card.json")
     judged = judge_study(study, claims, now, arguments.results, card, str(arguments.claims))
+    keep_look(arguments.results, judged, study=study.model_dump(mode="json"), criteria=now)  # before anyone sees one
     write_csv(claims_table(judged), arguments.out / "claims.csv")
     write_csv(parts_table(judged), arguments.out / "claims_parts.csv")
     save(*draw_claims(study, judged), arguments.out / "figures" / "claims")

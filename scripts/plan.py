@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--criteria-out", type=Path, help="where the claims' criteria go; those already there stay")
     parser.add_argument("--claims", type=Path, default=claims_file(), help="the claims (default: %(default)s)")
     parser.add_argument(
-        "--arms-out", type=Path, help="the folder that each arm goes to, as <arm>/arm.json, where it changed"
+        "--arms-out", type=Path, help="the folder of arms: each goes to <arm>/arm.json, where it changed"
     )
     arguments = parser.parse_args()
     path = arguments.study
@@ -41,9 +41,7 @@ def main() -> None:
     _show(study, [note for one in experiments.values() for note in one.notes()], runs)
     excess = over_budget(runs, study.budget)
     if excess:
-        raise TakeoffError(
-            f"{path}: the study exceeds its budget: {excess}; valid: a larger budget, or a smaller study"
-        )
+        raise TakeoffError(f"{path}: the study exceeds its budget: {excess}; valid: a larger budget, a smaller study")
     if arguments.out:
         write_plan(arguments.out, runs)
     if arguments.study_out:

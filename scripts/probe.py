@@ -44,7 +44,7 @@ def main() -> None:
 
     hardware = choose(given.device, given.precision, given.step_threads, study.dataset.resolution)
     data = load(given.data, images_of(study), hardware.device)
-    rows = time_steps(arms, data, hardware, given.seconds)
+    rows = time_steps(arms, data, hardware, given.seconds, given.out.absolute().parents[1] / "benchmark" / "ways")
     cuda = given.device != "cpu" and torch.cuda.is_available()
     rows += measured_rates(study, data, cuda, given.threads, given.seconds)
     write_rows(given.out, rows)

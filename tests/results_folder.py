@@ -84,7 +84,9 @@ def make_results(root: Path, *, factors=None, seeds: int = 2, epochs: int = 3) -
             row, curve = _run(arm, seed, epochs, START + timedelta(minutes=10 * number + seed))
             runs.append(row)
             curves += curve
-        _write(folder.runs(arm.name).with_name("learning_rate.json"), '{"at_edge": true, "untuned": false}')
+        _write(
+            folder.runs(arm.name).with_name("learning_rate.json"), '{"choices": [{"at_edge": true, "untuned": false}]}'
+        )
         pd.DataFrame(runs).to_parquet(folder.runs(arm.name))
         pd.DataFrame(curves).to_parquet(folder.runs(arm.name).with_name("curves.parquet"))
     effects = [

@@ -50,8 +50,8 @@ def make_results(study, noise=0.01, options=None, accuracy_of=truth):
             run = {"arm": arm.name, "seed": seed, **arm.levels, **measured, "test_accuracy": accuracy}
             run |= {"diverged": False, "learning_rate": arm.learning_rate or 0.1}
             runs.append(run | {"device": "cpu", "precision": "float32"})
-            for epoch in range(EPOCHS + 1):
-                share = epoch / EPOCHS
+            for epoch in range(arm.recipe.epochs + 1):
+                share = epoch / arm.recipe.epochs
                 values = {name: 0.1 + share * (value - 0.1) for name, value in measured.items()}
                 losses = {"train_loss": 2 - share, "validation_loss": 2.1 - share}
                 curves.append({"arm": arm.name, "seed": seed, "epoch": epoch, **values, **losses})

@@ -7,9 +7,8 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection
 from numpy import inf
-from takeoff.judging.figure import draw_claims
+from takeoff.judging.figure import ENDS, draw_claims, number_words, scale_of
 from takeoff.judging.judge import COLUMNS, JudgedClaim
-from takeoff.judging.scale import ENDS, number_words, scale_of
 from takeoff.statistics.measures import Measure
 from takeoff.statistics.verdicts import Criterion, Part, judge_claim, judge_parts
 from unit.made_up_claims import RATIOS, claim, part
@@ -25,7 +24,7 @@ SHAPES = [
     part("nothing known", RATIOS, (2, inf), "ratio", bound=(inf, inf)),
     part("vetoed", [-1.2, -1.3, -1.1], (-inf, 0), "points", veto="any"),
     part("vetoed equivalence", [-0.1, 0.2, 0.1], (-1, 1), "points", ((1, inf),), veto="any"),
-    part("may not contradict", [1.2, 1.3, 1.1], (-inf, 0), "points", veto="contradicted"),
+    part("may not contradict", [1.2, 1.3, 1.1], (-inf, 0), "points", ()),
     part("across", [-1.0, 2.0, 0.5]),
     part("one seed", [1.0]),
     part("on the line", [0.0, 0.0]),
@@ -44,7 +43,7 @@ def claims_like_these(n, untested=2):
         more = judge_parts([SHAPES[(i + k) % len(SHAPES)] for k in range(1, 1 + i % 4)])
         judgements = (judgement, *more)
         verdict = judge_claim([judgement])[0]
-        judged.append(JudgedClaim(stated, "above 2", verdict, judgements, changed=i % 3 == 1))
+        judged.append(JudgedClaim(stated, "above 2", verdict, judgements, changed=i % 3 == 1, look=1 + i % 2))
     off = [
         JudgedClaim(claim(f"off-{i}", statement=LONG), "above 2", "not tested", reason=f"{LONG}; {LONG}")
         for i in range(untested)
@@ -57,7 +56,9 @@ class Titled:
 
 
 def words_of(figure):
-    return [*figure.axes[0].texts, *figure.axes[0].get_yticklabels()]
+    """On the axes, where there are any, and below them."""
+    own = [text for axes in figure.axes for text in (*axes.texts, *axes.get_yticklabels())]
+    return [*own, *(text for text in figure.texts if text.get_text().startswith("each row"))]
 
 
 @pytest.mark.parametrize(("tested", "untested"), [(15, 2), (1, 0), (0, 3)])
@@ -66,7 +67,7 @@ def test_words_stay_on_the_figure_and_off_each_other(tested, untested):
     renderer = FigureCanvasAgg(figure).get_renderer()
     figure.draw(renderer)
     assert len(numbers) == tested + untested
-    texts = [text for text in (*figure.texts, *words_of(figure)) if text.get_text()]
+    texts = [text for text in dict.fromkeys([*figure.texts, *words_of(figure)]) if text.get_text()]
     boxes = [text.get_window_extent(renderer) for text in texts]
     inner = [box.shrunk(0.95, 0.7) for box in boxes]
     for i, (text, box) in enumerate(zip(texts, boxes, strict=True)):
@@ -76,16 +77,17 @@ def test_words_stay_on_the_figure_and_off_each_other(tested, untested):
             assert not inner[i].overlaps(other), (text.get_text(), words.get_text())
 
 
-def test_a_claim_shows_each_of_its_parts():
+def test_a_claim_shows_the_part_that_decides():
     parts = [part(f"{LONG}, {LONG}, {LONG}", RATIOS, (2, inf)), part("open", [-1.0, 2.0], unit="points")]
     for several in (parts, parts[:1]):
         judgements = tuple(judge_parts(several))
-        judged = JudgedClaim(claim("a"), "above 2", *judge_claim(judgements)[:1], judgements)
+        judged = JudgedClaim(
+            claim("a"), "above 2", *judge_claim(judgements)[:1], judgements, judge_claim(judgements)[1]
+        )
         figure, _ = draw_claims(Titled, [judged])
-        words = [text.get_text().replace("\N{NO-BREAK SPACE}", " ") for text in words_of(figure)]
-        assert any(LONG[:20] in line for line in words)
-        assert sum(line.endswith(" …") for line in words) == 1  # cut, as the tables have it
-        assert ("open > 0" in words) == any(line.endswith(" points") for line in words) == (len(several) == 2)
+        (label,) = (text.get_text() for text in figure.axes[0].get_yticklabels())
+        assert label.endswith("open above 0 points") if len(several) == 2 else label.endswith(" …")
+        assert any("n 2, part 2 of 2" in text.get_text() for text in words_of(figure)) == (len(several) == 2)
 
 
 def test_verdicts_stand_in_words_and_in_order():
@@ -94,14 +96,18 @@ def test_verdicts_stand_in_words_and_in_order():
     assert list(numbers) == COLUMNS
     order = ["supported", "contradicted", "undecided", "not tested"]
     assert list(numbers["verdict"]) == sorted(numbers["verdict"], key=order.index)
-    words = [text.get_text() for text in words_of(figure)]
+    lines = [line for text in words_of(figure) for line in text.get_text().splitlines()]
+    counts = []
     for verdict, symbol in zip(order, "✓✗?–", strict=True):
         wanted = (numbers["verdict"] == verdict).sum()
-        assert sum(line.startswith(f"{symbol} ") for line in words) == wanted > 0
-        assert sum(line.split(" · ")[0] == verdict for line in words) == wanted * (verdict != "not tested")
-    assert sum("criterion changed" in line for line in words) == sum(one.changed for one in judged) > 0
-    counts = [f"{(numbers['verdict'] == verdict).sum()} {verdict}" for verdict in order]
-    assert figure.texts[1].get_text().startswith(" · ".join(counts))
+        # Claims with one reason for not being tested stand together.
+        assert sum(line.startswith(f"{symbol} ") for line in lines) == (wanted if verdict != "not tested" else 1) > 0
+        counts.append(f"{symbol} {wanted} {verdict}")
+    assert sum("criterion changed" in line for line in lines) == sum(one.changed for one in judged) > 0
+    subtitle = figure.texts[1].get_text()
+    assert subtitle.startswith(" · ".join(counts))
+    assert subtitle.endswith("look 2")
+    assert figure.get_figheight() < 0.6 * figure.get_figwidth()  # a screen's
 
 
 def test_a_vetoed_interval_is_hollow_and_says_so():
@@ -137,9 +143,7 @@ def test_what_speaks_for_a_claim_stands_right_of_its_line():
     # Logarithmic: as far from 2 to 4 as from 4 to 8.
     steps = np.diff([scale_of(ratio, 9)(np.log(value)) for value in (2, 4, 8)])
     assert steps[0] == pytest.approx(steps[1])
-
-
-def test_an_interval_of_two_values_without_a_usable_end_does_not_shrink_its_axis():
+    # An end of two values that is as good as none does not shrink the axis.
     wild = judge_parts([part("x", [1.0, 1000.0], (1, inf), "ratio", bound=(0, inf))])[0]
     assert wild.low < 1e-9
     assert scale_of(wild, None)(wild.part.measure.estimate) > 0.2
@@ -151,7 +155,6 @@ def test_numbers_have_the_digits_that_are_known():
 
     assert words([0.031, 0.033, 0.032]) == ("0.0320", "[0.0295, 0.0345] n 3")
     assert words([0.031, 0.033, 0.032], veto="any") == ("0.0320", "[0.0295, 0.0345] n 3, vetoed")
-    assert words([2.0, 2.1], veto="contradicted")[1].endswith("n 2, support only")
     assert words([-12.0, -14.0, -13.0]) == ("−13.0", "[−15.5, −10.5] n 3")
     assert words([2.0] * 6, "ratio") == ("2.00×", "[2.00, 2.00] n 6")
     assert words([2.0] * 3, "ratio") == ("2.00×", "[0, ∞] n 3")

@@ -8,8 +8,10 @@ import pytest
 from skimage.feature import fisher_vector, hog, learn_gmm
 from skimage.measure import block_reduce
 from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.svm import LinearSVC
 from takeoff.classical import fisher, gradients, kmeans, learners
-from takeoff.classical.features import COMPONENTS, FITTED, FIXED, Workshop, fit_reduction, pixels
+from takeoff.classical.features import FITTED, FIXED, Workshop, fit_reduction, pixels
 from takeoff.classical.learners import choose, fit, hits, settings
 from takeoff.data.card import Card
 from takeoff.data.prepared import Prepared
@@ -122,22 +124,48 @@ def test_few_images_of_any_size_have_features(name: str, side: int, channels: in
 
 def test_what_few_images_cannot_give_is_made_smaller_and_said() -> None:
     images = photographs(1, 8, 1)
-    assert "36 centroids" in kmeans.fit_kmeans(images, np.random.default_rng(0))[1][0]
+    assert kmeans.geometry(32, large=True) == (32, 6, 1, 1600)  # as Coates 2011
+    assert "36 of 128 centroids" in kmeans.fit_kmeans(images, np.random.default_rng(0))[1][0]
     assert "2 modes" in fisher.fit_fisher(images, np.random.default_rng(0))[1][0]
     features = np.random.default_rng(0).normal(size=(9, 1000)).astype(np.float32)
-    reduce, notes = fit_reduction(features, each=False, generator=np.random.default_rng(0))
+    reduce, notes = fit_reduction(features, each=False)
     assert reduce(features).shape == (9, 8)
-    assert "8 principal components of 1000 features" in notes[0]
+    assert "8 principal axes of 1000 features" in notes[0]
 
 
-def test_reduction_keeps_distances_up_to_a_scale() -> None:
-    features = np.random.default_rng(0).normal(size=(60, 500)) * np.linspace(1, 9, 500)
-    reduce, _ = fit_reduction(features, each=False, generator=np.random.default_rng(0))
-    reduced = reduce(features)
-    assert reduced.shape[1] <= COMPONENTS
+@pytest.mark.parametrize("images", [60, 600])
+def test_reduction_keeps_distances_up_to_a_scale(images: int) -> None:
+    features = np.random.default_rng(0).normal(size=(images, 500)) * np.linspace(1, 9, 500)
+    reduced = fit_reduction(features, each=False)[0](features)
     ratio = np.linalg.norm(reduced[0] - reduced[1:], axis=1) / np.linalg.norm(features[0] - features[1:], axis=1)
     np.testing.assert_allclose(ratio, ratio[0], rtol=1e-4)
-    assert reduced.var(axis=0).mean() == pytest.approx(1, rel=1e-3)
+    assert reduced.var(axis=0).sum() == pytest.approx(1, rel=1e-3)
+    assert (np.diff(reduced.var(axis=0)) < 1e-6).all()
+
+
+def test_mirrored_copies_are_learned_from() -> None:
+    data = handwriting(100)
+    plain, both = (Workshop(data, mirrored).features("pixels", None, 0, final=False) for mirrored in (False, True))
+    assert both.train_labels.tolist() == 2 * plain.train_labels.tolist()
+    # Pixels are only rotated, so that an image is as far from its copy as in pixels, up to a scale.
+    shown = data.images[data.split(None, 0)[0]].astype(float)
+    apart = np.linalg.norm((shown - shown[:, :, ::-1]).reshape(80, -1), axis=1)
+    ratio = np.linalg.norm(both.train[:80] - both.train[80:], axis=1) / apart
+    np.testing.assert_allclose(ratio, ratio[0], rtol=1e-3)
+
+
+@pytest.mark.parametrize("strength", [1e1, 1e3])
+def test_linear_learners_are_those_of_scikit_learn(strength: float) -> None:
+    found = Workshop(handwriting(400)).features("hog", None, 0, final=True)
+    c = strength / len(found.train)
+    svm = LinearSVC(C=c, dual=False, tol=1e-8, intercept_scaling=100).fit(found.train, found.train_labels)
+    regression = LogisticRegression(C=c, max_iter=1000).fit(found.train, found.train_labels)
+    for learner, expected in (("linear-svm", svm), ("logistic", regression)):
+        fitted = fit(learner, {"strength": strength}, found.train, found.train_labels, 10, state=0)
+        assert not fitted.notes
+        scores = fitted.scores(found.test)
+        scores -= scores.mean(axis=1, keepdims=True) * (learner == "logistic")
+        np.testing.assert_allclose(scores, expected.decision_function(found.test), atol=0.01 * scores.std())
 
 
 @pytest.mark.parametrize(
@@ -155,7 +183,7 @@ def test_digits_are_read(features: Features, learner: Learner, least: float) -> 
     data = handwriting()
     found = Workshop(data).features(features, None, seed=0, final=True)
     assert found.test is not None
-    setting = {"C": 10.0, "gamma": 1.0} if learner == "rbf-svm" else {"strength": 100.0}
+    setting = {"C": 10.0, "gamma": 1.0} if learner == "rbf-svm" else {"strength": 1e4}
     fitted = fit(learner, setting, found.train, found.train_labels, 10, state=0)
     first, five = hits(fitted.scores(found.test), data.test_labels)
     assert first.mean() >= least
@@ -178,15 +206,17 @@ def test_features_do_not_depend_on_images_held_out() -> None:
         assert len(one.train) == len(training)
 
 
-def test_many_images_are_approximated_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(learners, "EXACT", 50)
-    monkeypatch.setattr(learners, "NYSTROEM", 100)
+def test_what_is_approximated_or_stopped_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learners, "SPAN", 100)
     found = Workshop(handwriting(500)).features("pixels", None, seed=0, final=False)
     fitted = fit("rbf-svm", {"C": 10.0, "gamma": 1.0}, found.train, found.train_labels, 10, state=0)
-    assert "Nyström approximation of 100 components" in fitted.notes[0]
+    assert "a kernel of 100 of 400 images" in fitted.notes[0]
     assert fitted.parameters == 10 * 101
     first, _ = hits(fitted.scores(found.validation), found.validation_labels)
     assert first.mean() > 0.9
+    monkeypatch.setattr(learners, "ITERATIONS", 2)
+    fitted = fit("logistic", {"strength": 1e5}, found.train, found.train_labels, 10, state=0)
+    assert fitted.notes == ["stopped before it converged"]
 
 
 @pytest.mark.parametrize("learner", list(learners.GRIDS))
@@ -217,6 +247,6 @@ def test_the_best_setting_is_chosen_and_of_equals_the_most_regularised() -> None
         choice = choose("linear-svm", runs, 100, [])
         return choice.setting["strength"], choice.at_edge, choice.untuned
 
-    assert chosen(0.1, 0.2, 0.7, 0.6, 0.7, 0.5) == (1.0, False, False)
-    assert chosen(0.1, 0.2, 0.3, 0.4, 0.5, 0.6) == (1000.0, True, False)
-    assert chosen(0.5, 0.5, 0.5, 0.5, 0.5, 0.5) == (0.01, True, True)
+    assert chosen(0.1, 0.2, 0.7, 0.6, 0.7, 0.5, 0.5) == (1e3, False, False)
+    assert chosen(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7) == (1e7, True, False)
+    assert chosen(0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5) == (1e1, True, True)

@@ -18,8 +18,8 @@ def write_results(folder, study):
         for name, table in (("runs", results.runs), ("curves", results.curves)):
             table[table["arm"] == arm.name].to_parquet(place / f"{name}.parquet")
         tried = results.tuning[results.tuning["arm"] == arm.name].drop(columns="arm").to_dict("records")
-        rate = {"learning_rate": 0.1, "at_edge": arm.network.dropout > 0, "untuned": False, "runs": tried}
-        (place / "learning_rate.json").write_text(json.dumps(rate))
+        made = {"block": 0, "learning_rate": 0.1, "at_edge": arm.network.dropout > 0, "untuned": False, "runs": tried}
+        (place / "learning_rate.json").write_text(json.dumps({"choices": [made]}))
     (folder / "card.json").write_text(json.dumps(CARD))
     planned = criteria(load_claims(), study, {"factorial": Options()})
     (folder / "criteria.json").write_text(json.dumps(planned))

@@ -71,17 +71,6 @@ def same_colour(colours, colour):
     return len(colours) > 0 and to_hex(colours[0]) == to_hex(colour)
 
 
-def test_the_published_two_by_two_stands_beside_the_same_switches(drawn):
-    study, _, figures = drawn
-    figure, points = figures["effects"]
-    found = points.dropna(subset="published").set_index("term")["published"].to_dict()
-    expected = {"activation": 6.05, "norm": 3.75, "activation:norm": -0.95}
-    assert found == {term: v for term, v in expected.items() if set(term.split(":")) <= set(study.factors)}
-    diamonds = [x for axes in figure.axes for x in published_in(axes)]
-    assert sorted(diamonds) == sorted(found.values())
-    assert any("Mishkin 2017" in words for words in words_of(figure))
-
-
 def test_a_mark_says_which_effects_are_shown_to_be_small(drawn):
     study, tables, figures = drawn
     figure, points = figures["effects"]
@@ -135,9 +124,12 @@ def test_the_claims_lines_and_published_values_are_drawn(drawn):
         lines = [line.get_xdata()[0] for line in figure.axes[1].lines if len(set(line.get_xdata())) == 1]
         for expected in (1, 31.0 / 13.3):
             assert any(line == pytest.approx(expected) for line in lines)
-        assert numbers["quantity"].tolist() == ["epochs", "seconds per step", "seconds"]
-        product = numbers["ratio"].iloc[0] * numbers["ratio"].iloc[1]
-        assert numbers["ratio"].iloc[2] == pytest.approx(product)
+        # A seed's height is fixed on the others.
+        quantities = ["epochs", "seconds per step", "seconds"] if len(study.seed_list) > 1 else ["seconds per step"]
+        assert numbers["quantity"].tolist() == quantities
+        if len(quantities) > 1:
+            product = numbers["ratio"].iloc[0] * numbers["ratio"].iloc[1]
+            assert numbers["ratio"].iloc[2] == pytest.approx(product)
     if "interaction" in figures:
         figure, numbers = figures["interaction"]
         assert len(numbers) == 6
@@ -146,18 +138,17 @@ def test_the_claims_lines_and_published_values_are_drawn(drawn):
         assert sorted(published_in(figure.axes[0])) == [-8.8, -1.4, 1.4]
 
 
-@pytest.mark.parametrize("case", ["all at chance", "never reached", "nothing timed or tuned"])
+@pytest.mark.parametrize("case", ["all at chance", "never reached", "one seed, not timed"])
 def test_claims_figures_of_runs_that_show_nothing(tmp_path, case):
-    study = make_study(tmp_path, k=3)
+    study = make_study(tmp_path, k=3, seeds=1 if case == "one seed, not timed" else 3)
     factorial, results = Design(study, Options()), make_results(study)
     if case == "all at chance":
         results.curves[["train_accuracy", "validation_accuracy"]] = 0.1
         results.runs[["test_accuracy", "train_accuracy", "validation_accuracy"]] = 0.1
-        results.tuning["validation_accuracy"] = 0.1
     elif case == "never reached":
-        results.curves["validation_accuracy"] *= 0.5
+        results.curves.loc[results.curves["seed"] == 1, "validation_accuracy"] *= 0.5
     else:
-        results = replace(results, tuning=results.tuning[:0], speed=None)
+        results = replace(results, speed=None)
     tables = factorial.analyse(results)
     # A study that was planned before there were these claims has no criteria of theirs.
     for criteria in ({}, fixed_criteria(study)):
@@ -167,7 +158,7 @@ def test_claims_figures_of_runs_that_show_nothing(tmp_path, case):
     ratios = figures["speed-up"][1].set_index("quantity")
     if case == "never reached":
         assert ratios.loc["epochs", "bound"] == "unknown"
-    elif case == "nothing timed or tuned":
+    elif case == "one seed, not timed":
         assert not len(ratios)
     if case == "all at chance":
         ticks = figures["effects"][0].axes[1].get_xticklabels()

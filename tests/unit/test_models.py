@@ -54,7 +54,7 @@ def test_alexnet_takes_0_71_billion_products() -> None:
     assert architecture.forward_flops(layers) / 2 == pytest.approx(0.714e9, rel=1e-3)
 
 
-@pytest.mark.parametrize("resolution", [8, 32, 64, 128, 224])
+@pytest.mark.parametrize("resolution", [8, 16, 32, 64, 128, 224])
 @pytest.mark.parametrize("norm", ["none", "batch"])
 @pytest.mark.parametrize("pooling", ["plain", "overlapping"])
 @pytest.mark.parametrize("family", FAMILIES)
@@ -155,6 +155,18 @@ def test_small_maps_are_those_of_8_pixels_alone() -> None:
         for resolution in (8, 32, 64)
     }
     assert sides == {8: 3, 32: 0, 64: 0}
+
+
+@pytest.mark.parametrize(("resolution", "stride"), [(16, 2), (32, 2), (32, 4)])
+def test_a_stems_stride_shrinks_every_map(resolution: int, stride: int) -> None:
+    network = Network(width=0.125, stem_stride=stride)
+    layers = architecture.layers(network, resolution, 3, 10)
+    sides = [layer.side for layer in layers if isinstance(layer, architecture.Convolution)]
+    assert sides == [resolution // stride // part for part in (1, 2, 4, 4, 4)]
+    logits = build(network, resolution, 3, 10, 0, CPU)(torch.zeros(2, 3, resolution, resolution))
+    assert logits.shape == (2, 10)
+    half = architecture.forward_flops(architecture.layers(Network(width=0.125), 32, 3, 10))
+    assert half / architecture.forward_flops(architecture.layers(Network(width=0.125, stem_stride=2), 32, 3, 10)) > 3
 
 
 @pytest.mark.parametrize(

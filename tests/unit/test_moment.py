@@ -108,7 +108,7 @@ def test_top5_is_judged_of_more_than_ten_classes(study, tmp_path, classes, respo
 
 
 @pytest.mark.parametrize(
-    ("error", "expected"), [(0.10, "supported"), (0.18, "undecided"), (0.26, "contradicted"), (0.165, "undecided")]
+    ("error", "expected"), [(0.10, "supported"), (0.23, "undecided"), (0.32, "contradicted"), (0.21, "undecided")]
 )
 def test_the_verdict_follows_the_ratio(study, tmp_path, error, expected):
     errors = ERRORS | {"network-modern": (error, 0.03)}
@@ -121,15 +121,16 @@ def test_the_verdict_follows_the_ratio(study, tmp_path, error, expected):
     assert (measure.part, measure.unit, measure.veto) == ("ratio", "ratio", "")
     assert [measure.estimate, measure.error] == [row["log_ratio"], row["error"]]
     criterion = fixed("moment")[CLAIM].parts["ratio"]
-    assert (criterion.supports, criterion.against) == ((0, 0.6), ((0.7, np.inf),))
+    assert (criterion.supports, criterion.against) == ((0, 0.75), ((0.9, np.inf),))
 
 
 def test_guessing_decides_nothing(study, tmp_path):
     tables = analysed(Design(study, Options()), make_results(study, dict.fromkeys(ERRORS, (0.9, 0.5))), tmp_path)
+    tables["runs"]["notes"] = "stopped before it converged"
     measure, found = judged(study, tables)
-    assert (found, measure.veto) == ("undecided", "any")
-    assert measure.testable  # the interval stays
+    assert (found, measure.veto, measure.testable) == ("undecided", "any", True)  # the interval stays
     assert "only guess" in measure.reason
+    assert "stopped before" in measure.reason
 
 
 def test_no_error_is_no_ratio(study, tmp_path):

@@ -12,6 +12,7 @@ from conftest import REPOSITORY, Command
 from jsonschema import Draft202012Validator
 from takeoff.common.errors import TakeoffError
 from takeoff.experiments.registry import enabled
+from takeoff.judging.claims import load_claims
 from takeoff.study.loading import load_study
 from takeoff.study.settings import FACTORS
 from takeoff.workflow.schemas import CONFIG, README, STUDY, generated, with_tables
@@ -35,6 +36,17 @@ def read(path: Path) -> Any:
 
 def test_the_generated_files_are_in_step(command: Command) -> None:
     command.done("schemas", "--check")
+
+
+def test_published_figures_stand_in_one_table() -> None:
+    """Each number of a claim's published figure, and each file that quotes one."""
+    claims, words = load_claims().claims, dict.fromkeys(load_claims().claims, "")
+    for row in read(REPOSITORY / "config" / "published.yaml")["published"]:
+        for name in row["quoted"]:
+            assert name in claims or (REPOSITORY / name).is_file(), name
+            words[name] = words.get(name, "") + str(row)
+    for name, claim in claims.items():
+        assert set(re.findall(r"\d[\d.]*", claim.published)) <= set(re.findall(r"\d[\d.]*", words[name])), name
 
 
 def test_what_is_out_of_step_is_named_and_written_anew(command: Command, tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ from engine import noise, on, watched
 from takeoff.common.files import write_rows
 from takeoff.engine import architecture
 from takeoff.engine.hardware import Hardware
+from takeoff.engine.network import build
 from takeoff.jobs.hardware import choose
+from takeoff.jobs.ways import Way
 from takeoff.speed import rates, timing
 from takeoff.speed.rates import activation_bytes, fastest_pass, measured_rates, passes, product, settings
 from takeoff.speed.steps import Stepping, time_steps
@@ -34,6 +36,13 @@ def _same_threads():
     torch.set_num_threads(threads)
 
 
+def stepping(data, arm) -> Stepping:
+    """One run of the arm, ready for its first step."""
+    steps = Stepping(data, arm, [Run(0, 0.01, final=False)], HARDWARE, Way(), keep=True)
+    steps.ready()
+    return steps
+
+
 # Counted operations ------------------------------------------------------------------------------------
 
 
@@ -44,23 +53,13 @@ def test_torch_counts_what_is_counted(study, kind: str) -> None:
         timed = passes(Arm(name="x", network=network, recipe=Recipe()), noise(60, 8), 12, HARDWARE)
         expected = 12 * architecture.training_flops(architecture.layers(network, 8, 1, 10))
     elif kind == "a step":
-        timed = Stepping(noise(60, 8), make_arm(study, {}), Run(0, 0.01, final=False), HARDWARE)
-        timed.ready()
+        timed = stepping(noise(60, 8), make_arm(study, {}))
         expected = 48 * architecture.training_flops(architecture.layers(study.network, 8, 1, 10))
     else:
         timed, expected = product(16, HARDWARE), 2 * 16**3  # two operations per term
     with FlopCounterMode(display=False) as counter:
         timed()
     assert counter.get_total_flops() == timed.flops == expected
-
-
-def test_steps_are_timed_in_the_papers_order(study) -> None:
-    steps = Stepping(noise(60, 8), make_arm(study, {}), Run(0, 0.01, final=False), HARDWARE)
-    steps.ready()
-    kinds = [type(module).__name__ for module in steps.training.model]
-    poolings = [place for place, kind in enumerate(kinds) if kind == "MaxPool2d"]
-    assert len(poolings) == 2
-    assert all(kinds[place - 1] in {"ReLU", "Tanh", "Sigmoid"} for place in poolings)
 
 
 # The clock ---------------------------------------------------------------------------------------------
@@ -113,26 +112,30 @@ def study(write_study):
 
 
 def test_a_step_is_the_engines_and_goes_through_every_image(study, monkeypatch) -> None:
-    arm = make_arm(study, {}, recipe={"batch_size": 16})
-    steps = Stepping(noise(60, 8), arm, Run(0, 0.01, final=False), HARDWARE)
-    steps.ready()
-    before = [weights.clone() for weights in steps.training.model.parameters()]
+    steps = stepping(noise(60, 8), make_arm(study, {}, recipe={"batch_size": 16}))
+    (training,) = steps.stepper.steps[0].trainings
+    before = [weights.clone() for weights in training.model.parameters()]
+    assert list(map(type, training.model)) == list(map(type, build(study.network, 8, 1, 10, 0, CPU)))  # and its order
     seen = watched(monkeypatch)
     for _ in range(4):
         steps()
-    assert steps.training.model.training
-    assert not all(torch.equal(a, b) for a, b in zip(before, steps.training.model.parameters(), strict=True))
+    assert training.model.training
+    assert not all(torch.equal(a, b) for a, b in zip(before, training.model.parameters(), strict=True))
     first = [*seen[0], *seen[1], *seen[2]]
     assert len(set(first)) == 48
-    assert set(first) == set(steps.training.training.tolist())  # 12 of the 60 are held out
+    assert set(first) == set(training.training.tolist())  # 12 of the 60 are held out
     assert set(seen[3]) <= set(first)
 
 
 @pytest.mark.parametrize("room", [True, False], ids=["kept", "built anew"])
-def test_every_arm_has_a_row_per_block(study, monkeypatch, room: bool) -> None:
+def test_every_arm_has_a_row_per_block(study, monkeypatch, tmp_path: Path, room: bool) -> None:
     monkeypatch.setattr("takeoff.speed.steps.MOST_PARAMETERS", 10**9 if room else 0)
     arms = planned_arms(study, {"factorial": [make_arm(study, {"norm": norm}) for norm in ("none", "batch")]})
-    rows = time_steps(arms, noise(60, 8), HARDWARE, seconds=0.01)
+    groups, stepper = [], Way.stepper
+    monkeypatch.setattr(Way, "stepper", lambda way, group: groups.append((way, len(group))) or stepper(way, group))
+    rows = time_steps(arms, noise(60, 8), HARDWARE, 0.01, tmp_path)
+    # The study's three seeds are trained in one network where images have 8 px, and are timed so.
+    assert set(groups) == {(Way(len(study.seed_list), fused=True), len(study.seed_list))}
     layers = architecture.layers(arms[0].network, 8, 1, 10)
     assert [(row.name, row.block) for row in rows] == [(arm.name, b) for arm in arms for b in range(6)]
     for row in rows:
@@ -178,13 +181,13 @@ def test_rates_are_of_passes_and_products_of_the_same_settings(study, monkeypatc
 
 
 @needs_gpu
-def test_the_gpu_is_measured_in_both_precisions(study) -> None:
+def test_the_gpu_is_measured_in_both_precisions(study, tmp_path: Path) -> None:
     rows = measured_rates(study, noise(60, 8), cuda=True, threads=1, seconds=0.05)
     gpu = [row for row in rows if row.device != "cpu" and row.seconds is not None]
     assert {(row.kind, row.precision) for row in gpu} >= {("training", "float32"), ("matrix", "float32")}
     assert {row.device for row in gpu} == {torch.cuda.get_device_name()}
     arms, hardware = planned_arms(study, {"race": [make_arm(study, {})]}), choose("cuda", "float32")
-    assert len(time_steps(arms, on(hardware.device, noise(60, 8)), hardware, 0.05)) == 6
+    assert len(time_steps(arms, on(hardware.device, noise(60, 8)), hardware, 0.05, tmp_path)) == 6
 
 
 # The command -------------------------------------------------------------------------------------------

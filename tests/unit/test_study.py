@@ -68,12 +68,12 @@ WRONG: list[tuple[str, Any, list[str]]] = [
     ("factors", {}, ["factors", "at least 1"]),
     ("network.activation", "rellu", ["network.activation: 'rellu'", "did you mean relu?"]),
     ("tuning.learning_rates", [0], ["tuning.learning_rates.0: 0", "greater than 0"]),
-    ("tuning.seeds", 1, ["tuning.seeds: 1", "greater than or equal to 2"]),
+    ("tuning.seeds", 0, ["tuning.seeds: 0", "greater than 0"]),
     ("seeds", 0, ["seeds: 0", "greater than 0"]),
     ("seeds", [], ["seeds: []", "at least 1"]),
     ("experiments.moment", {"methods": ["hog"]}, ["experiments.moment: methods.0: 'hog'"]),
     ("experiments.depth", {"depths": ["two"]}, ["depths.0: 'two'", "integer"]),
-    ("dataset.resolution", 33, ["dataset.resolution: 33", "8, 32, 64, 128, 224"]),
+    ("dataset.resolution", 33, ["dataset.resolution: 33", "8, 16, 32, 64, 128, 224"]),
     ("dataset.train_samples", -1, ["dataset.train_samples: -1"]),
     ("dataset.validation_fraction", 0.5, ["dataset.validation_fraction: 0.5", "0.2"]),
     ("network.width", "wide", ["network.width: 'wide'", "valid number"]),
@@ -84,6 +84,8 @@ WRONG: list[tuple[str, Any, list[str]]] = [
 COMPARED: list[tuple[str, Any, list[str]]] = [
     ("factors.norm.treatment", "none", ["factors.norm", "both none"]),
     ("tuning.learning_rates", [0.1, 0.1], ["tuning.learning_rates", "twice"]),
+    ("tuning.weight_decays", [0.1, 0.1], ["tuning.weight_decays", "twice"]),
+    ("network.stem_stride", 2, ["network.stem_stride: 2", "8 px", "at most 1"]),
     ("seeds", [TUNING_SEED], ["seeds", "for tuning"]),
     ("recipe.warmup_epochs", 99, ["warmup_epochs 99", "2 epochs"]),
 ]
@@ -248,7 +250,7 @@ def test_every_factor_of_the_issue_may_be_listed(write_study: Callable[..., Path
     factors = {name: {"baseline": low, "treatment": high} for name, (low, high) in levels.items()}
     study = load_study(write_study(factors=factors))
     arms = all_arms(study)
-    assert arms[0].levels == {name: low for name, (low, _) in levels.items()}
+    assert arms[0].levels == {name: low for name, (low, _) in levels.items()} | {"stem_stride": None}
     # Past six factors it is a fraction, in which each level stands half of the times.
     assert len({arm.name for arm in arms}) == 2**7
     for name, pair in levels.items():

@@ -57,7 +57,7 @@ def test_the_tables_have_the_columns_of_the_design(train, write_study, tmp_path,
     curves = pd.read_parquet(folder / "curves.parquet")
     assert curves.groupby("seed")["epoch"].apply(list).tolist() == [[0, 1, 2]] * 2
     assert set(curves["run_key"]) == set(runs["run_key"])
-    choice = json.loads((folder / "learning_rate.json").read_text())
+    (choice,) = json.loads((folder / "learning_rate.json").read_text())["choices"]
     assert choice["learning_rate"] in {0.01, 0.1}
     assert [rate["learning_rate"] for rate in choice["grid"]] == [0.01, 0.1]
     assert choice["seeds"] == [1_000_000, 1_000_001]
@@ -177,13 +177,13 @@ def test_an_arm_that_takes_anothers_choice_comes_after_it_whatever_is_named_firs
 
 
 def test_a_runs_key_follows_the_engine_its_arm_and_nothing_around_it(images, hardware, arm, monkeypatch) -> None:
-    def key(own: Arm, seed: int = 0, rate: float = 0.05) -> str:
-        return ArmJob(own, images, hardware, Path()).key(Run(seed, rate))  # type: ignore[arg-type]
+    def key(own: Arm, seed: int = 0, rate: float = 0.05, decay: float = 0.0) -> str:
+        return ArmJob(own, images, hardware, Path()).key(Run(seed, rate), decay)  # type: ignore[arg-type]
 
     assert key(arm()) == key(arm().model_copy(update={"name": "other", "learning_rates": (0.1, 0.2)}))
     others = [arm({"momentum": 0.8}), arm(norm="batch"), arm(probed=True), arm(train_samples=500)]
-    keys = {key(arm()), key(arm(), seed=1), key(arm(), rate=0.06), *map(key, others)}
-    assert len(keys) == 7
+    keys = {key(arm()), key(arm(), seed=1), key(arm(), rate=0.06), key(arm(), decay=0.1), *map(key, others)}
+    assert len(keys) == 8
     covered = closure("engine")
     assert "statistics/crossing.py" in covered
     assert not [module for module in covered if module.startswith(("jobs/", "experiments/"))]

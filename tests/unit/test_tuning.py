@@ -17,6 +17,7 @@ from takeoff.study.planned import planned_arms
 def row(rate: float, seed: int, epochs: float | None, accuracy: float) -> dict:
     return {
         "learning_rate": rate,
+        "weight_decay": 0.0,
         "seed": seed,
         "epochs_to_target": epochs,
         "train_accuracy": accuracy,
@@ -68,6 +69,41 @@ def test_a_rate_that_crosses_once_goes_before_one_that_never_does() -> None:
     assert (never.learning_rate, never.untuned) == (0.1, True)
 
 
+def test_each_final_seed_chooses_for_itself_and_what_it_takes_goes_with_its_seed(
+    images, hardware, write_study, tmp_path
+) -> None:
+    tuning = {"learning_rates": [0.0001, 0.05], "weight_decays": [0.0005, 0.02], "blocks": 3, "seeds": 1}
+    study = load_study(write_study(tuning=tuning, seeds=3, recipe={"epochs": 1, "warmup_epochs": 0}))
+    chooser = make_arm(study, {}, seeds=(0, 2))
+    taker = make_arm(study, {"norm": "batch"}, choice_from=chooser.name, seeds=(1, 2))
+    first, second = (
+        ArmJob(arm, images, hardware, tmp_path / "arms" / arm.name, report=lambda _: None)
+        for arm in planned_arms(study, {"factorial": [chooser, taker]})
+    )
+    # Seed 1 is the taker's alone: its block chooses all the same.
+    assert [(block.number, block.seeds) for block in first.arm.blocks] == [(0, (0,)), (1, ()), (2, (2,))]
+    tried = {seed for block in first.arm.blocks for seed in block.tuning_seeds}
+    assert len(tried) == 3
+    choices = first.tune()
+    assert [choice.seeds for choice in choices] == [list(block.tuning_seeds) for block in first.arm.blocks]
+    for choice in choices:
+        assert {(run["learning_rate"], run["weight_decay"]) for run in choice.runs} == set(first.arm.grid)
+        keys = (
+            ("validation_loss", "validation_accuracy") if choice.untuned else ("validation_accuracy", "validation_loss")
+        )
+        signs = {"validation_accuracy": 1, "validation_loss": -1}
+        best = max(choice.runs, key=lambda run: [signs[key] * run[key] for key in keys])
+        assert (choice.learning_rate, choice.weight_decay) == (best["learning_rate"], best["weight_decay"])
+    first.train(choices)
+    second.train(second.tune())
+    made = {choice.block: (choice.learning_rate, choice.weight_decay) for choice in choices}
+    for name, seeds in ((chooser.name, (0, 2)), (taker.name, (1, 2))):
+        rows = pd.read_parquet(tmp_path / "arms" / name / "runs.parquet").set_index("seed")
+        assert {seed: tuple(rows.loc[seed, ["learning_rate", "weight_decay"]]) for seed in seeds} == {
+            seed: made[seed] for seed in seeds
+        }
+
+
 @pytest.fixture
 def job(images, hardware, write_study, tmp_path) -> Callable[..., tuple[ArmJob, list[str]]]:
     study = load_study(write_study())
@@ -90,7 +126,7 @@ def test_a_target_is_reached_in_passes_however_often_it_is_looked_for(images, ha
         recipe |= {"epoch_images": 1024 // parts}
         arm = make_arm(study, {"norm": "batch"}, recipe=recipe, target=0.9, learning_rates=(0.0001, 0.02))
         (planned,) = planned_arms(study, {"race": [arm]})
-        choice = ArmJob(planned, images, hardware, tmp_path / str(parts), report=lambda _: None).tune()
+        (choice,) = ArmJob(planned, images, hardware, tmp_path / str(parts), report=lambda _: None).tune()
         assert choice.learning_rate == 0.02
         runs = {(run["learning_rate"], run["seed"]): run["epochs_to_target"] for run in choice.runs}
         assert runs[0.0001, 1_000_000] is None
@@ -105,7 +141,7 @@ def test_a_target_is_reached_in_passes_however_often_it_is_looked_for(images, ha
 def test_a_fixed_rate_shares_the_runs_of_the_arm_that_has_it(job) -> None:
     tuned, _ = job()
     tuned.train(tuned.tune())
-    rate = load_json(tuned.folder / "learning_rate.json")["learning_rate"]
+    rate = load_json(tuned.folder / "learning_rate.json")["choices"][0]["learning_rate"]
     other = 0.1 if rate == 0.01 else 0.01
     same, said = job(learning_rate=rate, choice_from=tuned.arm.name)
     same.train(same.tune())
@@ -124,14 +160,16 @@ def test_a_fixed_rate_shares_the_runs_of_the_arm_that_has_it(job) -> None:
 def test_an_arm_takes_another_arms_rate(job, tmp_path) -> None:
     tuned, _ = job()
     tuned.tune()
-    made = load_json(tuned.folder / "learning_rate.json")
+    (made,) = load_json(tuned.folder / "learning_rate.json")["choices"]
     assert len(made["runs"]) == 2 * 2
     assert {"train_accuracy", "validation_accuracy", "seed", "learning_rate"} <= set(made["runs"][0])
     taker, said = job(choice_from=tuned.arm.name, seeds=(0,))
     taker.folder = tmp_path / "arms" / "taker"
-    choice = taker.tune()
+    (choice,) = taker.tune()
     assert (choice.learning_rate, choice.choice_from) == (made["learning_rate"], tuned.arm.name)
-    assert said == [f"{tuned.arm.name}: learning rate {choice.learning_rate:g} (as {tuned.arm.name})"]
+    assert said == [
+        f"{tuned.arm.name}: learning rate {choice.learning_rate:g}, weight decay 0.0005 (as {tuned.arm.name})"
+    ]
     taker.arm = taker.arm.model_copy(update={"choice_from": "nobody"})
     with pytest.raises(TakeoffError, match=r"nobody/learning_rate\.json: there is no such file"):
         taker.tune()
@@ -140,7 +178,7 @@ def test_an_arm_takes_another_arms_rate(job, tmp_path) -> None:
 def test_a_target_is_what_the_rate_is_chosen_by(job) -> None:
     racer, _ = job(target=0.12)
     racer.tune()
-    made = load_json(racer.folder / "learning_rate.json")
+    (made,) = load_json(racer.folder / "learning_rate.json")["choices"]
     reached = [run["epochs_to_target"] for run in made["runs"] if run["epochs_to_target"] is not None]
     assert reached
     assert all(0 <= epochs <= 1 for epochs in reached)

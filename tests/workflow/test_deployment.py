@@ -14,7 +14,7 @@ import yaml
 from conftest import REPOSITORY, SCRIPTS, small_study
 from snakemake_command import clone, jobs, run_snakemake
 
-RACE = {"race": {"width": 0.25, "error": 0.5}}
+RACE = {"race": {"width": 0.25, "error": 0.5, "epochs": 2}}
 DEVELOPERS = {"schemas"}
 """Commands that change the repository, and are in no wheel."""
 

@@ -18,11 +18,11 @@ from unit.measured import FACTORS
 
 SMALL = {
     "factorial": {"threshold": 0.3, "fixed_rate": 0.1, "fixed_seeds": 2},
-    "race": {"width": 0.25, "seeds": 2, "rates": [0.003, 0.03]},
+    "race": {"width": 0.25, "seeds": 2, "rates": [0.003, 0.03], "epochs": 4},
     "depth": {"depths": [2, 4], "activations": ["sigmoid", "relu"], "seeds": 3},
-    "stability": {"depths": [2, 4]},
-    "dropout": {"shares": [0.25], "seeds": 3},
-    "scaling": {"sizes": 3, "draws": 3, "classical_draws": 3, "widths": [0.5, 1], "tuned": 0},
+    "stability": {"depths": [2, 4], "rates": [0.1, 1.0], "deep_rates": [0.01, 0.1], "tuning_seeds": 4},
+    "dropout": {"shares": [0.25, 1], "seeds": 3},
+    "scaling": {"sizes": 3, "draws": 3, "classical_draws": [4, 4, 3], "widths": [0.5, 1], "tuned": 0, "plateau": 2},
     "moment": {},
     "compute": {},
     "synergy": {"plain": ["tanh"], "seeds": 3},

@@ -1,9 +1,8 @@
 """Golden: from one frozen folder of runs, every table and the numbers of every figure are what they were.
 
-`tests/golden/runs.tar.xz` holds the runs of the default study, as training left them at 3d6bcfa; `tables.tar.xz` the
-tables that this commit made of them, to the byte. Three were made anew since, as their change was wanted: the claims'
-(times are a family of their own, a veto keeps the interval), `measured.csv`, and the words for 10 TFLOP/s; arms and
-tables that were renamed have their new names. Numbers may differ by the rounding of another CPU.
+`tests/golden/runs.tar.xz` holds runs of the default study with every experiment switched on, and `tables.tar.xz` the
+tables that were made of them, frozen when each final seed came to choose for itself. Whoever means to change a number
+freezes them anew, and says why. Numbers may differ by the rounding of another CPU.
 """
 
 import tarfile

@@ -14,7 +14,7 @@ from snakemake_command import clone, jobs, run_snakemake
 pytestmark = pytest.mark.slow
 
 EXPERIMENTS: dict[str, Any] = {
-    "race": {"width": 0.25, "error": 0.5},
+    "race": {"width": 0.25, "error": 0.5, "epochs": 2},
     "depth": {"depths": [2, 3], "activations": ["relu"], "rates": [0.01, 0.1], "tuning_seeds": 2},
 }
 SHOWN = {"track", "all"}

@@ -15,8 +15,7 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler
 
 from takeoff.data.prepared import Prepared
 from takeoff.engine.layers import SmallMapConv2d
-from takeoff.engine.network import SeededDropout, build
-from takeoff.speed.steps import activation_first
+from takeoff.engine.network import MONOTONE, SeededDropout, build
 from takeoff.study.settings import Network
 
 
@@ -44,9 +43,10 @@ class Task:
         """
         _, side, _, channels = self.data.images.shape
         model = build(self.network, side, channels, self.data.classes, 0, self.device)
-        activation_first(model)
         for place, module in enumerate(model):
-            if isinstance(module, SeededDropout):
+            if isinstance(module, MONOTONE) and isinstance(model[place - 1], nn.MaxPool2d):
+                model[place - 1], model[place] = module, model[place - 1]  # the activation first
+            elif isinstance(module, SeededDropout):
                 model[place] = nn.Dropout(module.rate)
             elif isinstance(module, SmallMapConv2d):
                 inputs, outputs, biased = module.in_channels, module.out_channels, module.bias is not None

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.decomposition import PCA
 
 from takeoff.classical.fisher import fit_fisher
 from takeoff.classical.gradients import hog
@@ -42,10 +41,8 @@ FITTING_BYTES = 400 * 2**20
 """Images that are read for fitting, at most."""
 KEPT_BYTES = 800 * 2**20
 """Runs' features that are remembered, at most."""
-COMPONENTS = 384
-"""Features that a learner gets at most. More changed validation accuracy on CIFAR-10 by about half a point."""
-REDUCTION_IMAGES = 10_000
-"""Training images that the components are taken from, at most: the first, which hold the classes in their shares."""
+AXES_IMAGES = 10_000
+"""Training images that the principal axes are taken from, at most: more than there are features of any kind."""
 TINY = 1e-6
 
 
@@ -54,7 +51,7 @@ class RunFeatures:
     """What a learner gets for one split: training, validation and, of a final run, test images."""
 
     train: np.ndarray
-    """N × D float32, as the labels beside it."""
+    """N × D float32, as the labels beside it; mirrored copies last."""
     train_labels: np.ndarray
     validation: np.ndarray
     validation_labels: np.ndarray
@@ -62,7 +59,7 @@ class RunFeatures:
     seconds: float
     """Time that the training images took: fitting, encoding, components."""
     notes: list[str]
-    """What was made smaller than usual, and how many components there are."""
+    """How large the features are, and whether there are mirrored copies."""
 
     @property
     def size(self) -> int:
@@ -75,6 +72,10 @@ class Workshop:
     """Computes features, and remembers those that another arm of the job will need."""
 
     data: "Prepared"
+    mirrored: bool = False
+    """Whether learners get a mirrored copy of each training image, too."""
+    large: bool = False
+    """Whether the study is so large that k-means gets as many centroids and patches as Coates 2011."""
     _runs: dict[tuple[str, int | None, int, bool], RunFeatures] = field(default_factory=dict)
 
     def features(self, name: Features, samples: int | None, seed: int, final: bool) -> RunFeatures:
@@ -84,9 +85,9 @@ class Workshop:
         """
         key = (name, samples, seed, final)
         if key not in self._runs:
+            while self._runs and sum(run.size for run in self._runs.values()) > KEPT_BYTES:
+                del self._runs[next(iter(self._runs))]  # the oldest, before a new one takes memory
             self._runs[key] = self._made(name, samples, seed, final)
-            while len(self._runs) > 1 and sum(run.size for run in self._runs.values()) > KEPT_BYTES:
-                del self._runs[next(iter(self._runs))]  # the oldest
         return self._runs[key]
 
     def _made(self, name: str, samples: int | None, seed: int, final: bool) -> RunFeatures:
@@ -94,67 +95,71 @@ class Workshop:
         training, validation = data.split(samples, seed)
         generator = np.random.default_rng(entropy(seed, f"features {name}"))
         started = time.perf_counter()
+        # Below 0, as −1 − i, stands the mirrored copy of image i.
+        shown = np.concatenate([training, ~training]) if self.mirrored else training
         if name in FITTED:
             most = max(1, FITTING_BYTES // data.images[0].nbytes)
-            encoder, notes = FITTED[name](np.asarray(data.images[training[:most]]), generator)
+            how = {"large": self.large} if name == "kmeans" else {}
+            encoder, notes = FITTED[name](np.asarray(data.images[training[:most]]), generator, **how)
         else:
             encoder, notes = FIXED[name], []
-        raw = np.concatenate(list(_encoded(encoder, data.images, training[:REDUCTION_IMAGES])))
-        reduce, more = fit_reduction(raw, name in EACH, generator)
-        del raw
+        raw = np.concatenate([found for _, found in _encoded(encoder, data.images, shown[:AXES_IMAGES])])
+        reduce, more = fit_reduction(raw, name in EACH)
+        first = reduce(raw)
 
-        def reduced(images: np.ndarray, positions: np.ndarray) -> np.ndarray:
-            # Piece by piece: all images with all their features would not fit in memory.
-            return np.concatenate([reduce(chunk) for chunk in _encoded(encoder, images, positions)])
+        def reduced(images: np.ndarray, positions: np.ndarray, known: np.ndarray = first[:0]) -> np.ndarray:
+            # Piece by piece into its place: there is memory for the features of all images once.
+            result = np.empty((len(positions), first.shape[1]), dtype=np.float32)
+            result[: len(known)] = known
+            for rows, found in _encoded(encoder, images, positions[len(known) :]):
+                result[len(known) :][rows] = reduce(found)
+            return result
 
-        train = reduced(data.images, training)
+        train = reduced(data.images, shown, first)
         return RunFeatures(
             seconds=time.perf_counter() - started,
             train=train,
-            train_labels=data.labels[training],
+            train_labels=np.resize(data.labels[training], len(shown)),
             validation=reduced(data.images, validation),
             validation_labels=data.labels[validation],
             test=reduced(data.test_images, np.arange(len(data.test_labels))) if final else None,
-            notes=notes + more,
+            notes=notes + more + ["a mirrored copy of each training image"] * self.mirrored,
         )
 
 
-def _encoded(encoder: Encoder, images: np.ndarray, positions: np.ndarray) -> Iterator[np.ndarray]:
-    """The features of the images at `positions`, in pieces, N × D float32."""
+def _encoded(encoder: Encoder, images: np.ndarray, positions: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """The features of the images at `positions`, in pieces: which of them, and N × D float32."""
     size = max(1, min(500, PIXELS_AT_ONCE // images.shape[1] ** 2))
     for start in range(0, len(positions), size):
-        chunk = positions[start : start + size]
-        yield encoder(np.asarray(images[chunk])).astype(np.float32, copy=False)
+        rows = slice(start, start + size)
+        mirrored = positions[rows] < 0
+        chunk = np.array(images[np.where(mirrored, ~positions[rows], positions[rows])])
+        chunk[mirrored] = chunk[mirrored, :, ::-1]
+        yield rows, encoder(chunk).astype(np.float32, copy=False)
 
 
-def fit_reduction(features: np.ndarray, each: bool, generator: np.random.Generator) -> Learned:
-    """Learn means, scales and components from training images' features, N × D: the function that turns features into
-    what a learner gets, and what was made smaller.
+def fit_reduction(features: np.ndarray, each: bool) -> Learned:
+    """Learn means, scales and principal axes from training images' features, N × D: the function that turns features
+    into what a learner gets, and how many these are.
 
-    Each feature gets unit variance of its own, as Coates 2011 has it, or all get one scale. A learner gets at most
-    `COMPONENTS` of them, float32, of variance 1 on average over the training images. Components are not whitened: that
-    makes noise as loud as what varies most, and cost one to two points.
+    Each feature gets unit variance of its own, as Coates 2011 has it, or all get one scale. A learner gets them along
+    all axes on which they vary, float32, the greatest variance first, of variance 1 in all over the training images:
+    a rotation, which keeps every distance and lets solvers converge soon. Axes are not whitened: that makes noise as
+    loud as what varies most, and cost one to two points.
     """
     mean = features.mean(axis=0)
-    deviation = features.std(axis=0) if each else np.ones_like(mean)
-    deviation[deviation < TINY] = 1
+    deviation = np.maximum(features.std(axis=0), TINY) if each else np.ones_like(mean)
     centred = (features - mean) / deviation
-    size = centred.shape[1]
-    notes: list[str] = []
-    model = None
-    if size > COMPONENTS:
-        number = max(1, min(COMPONENTS, len(centred) - 1))
-        # Randomised where far fewer components than images and features are wanted (Halko et al. 2011).
-        solver = "randomized" if number < 0.8 * min(centred.shape) else "full"
-        state = int(generator.integers(2**31))
-        model = PCA(number, svd_solver=solver, iterated_power=2, random_state=state).fit(centred)
-        centred = model.transform(centred)
-        few = f", all that {len(centred)} images give" if number < COMPONENTS else ""
-        notes = [f"{number} principal components of {size} features{few}"]
-    scale = max(TINY, float(np.sqrt(centred.var(axis=0).mean())))
+    wide = len(centred) < centred.shape[1]
+    # Of few images the axes come from their products with each other, which are fewer than features' with features.
+    variances, vectors = np.linalg.eigh(centred @ centred.T if wide else centred.T @ centred)
+    # These lose what is too small to tell from rounding.
+    kept = np.flatnonzero(variances >= (max(TINY * variances[-1], TINY) if wide else 0))[::-1]
+    vectors = vectors[:, kept]
+    axes = centred.T @ (vectors / np.sqrt(variances[kept])) if wide else vectors
+    turned = axes / np.sqrt(max(TINY, variances[kept].sum() / len(centred)))
 
     def reduce(values: np.ndarray) -> np.ndarray:
-        normalised = (values - mean) / deviation
-        return ((normalised if model is None else model.transform(normalised)) / scale).astype(np.float32)
+        return np.asarray((values - mean) / deviation @ turned, dtype=np.float32)
 
-    return reduce, notes
+    return reduce, [f"{len(kept)} principal axes of {len(mean)} features"]

@@ -16,7 +16,7 @@ BLOCK = 4
 SCALES = (1 / 16, 3 / 32, 1 / 8)
 """A cell's side as a share of the image's: descriptors of a quarter, three eighths and half of the image."""
 COMPONENTS = (48, 16)
-"""Of gradients and of colours, at most."""
+"""Of gradients and of colours, at most: a descriptor's, not the whole vector's."""
 MODES = 32
 SMALL_MODES = 16
 """Of images below 16 px, which have 26 descriptors each."""

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from itertools import chain
@@ -13,13 +13,13 @@ import numpy as np
 from takeoff.classical.features import RunFeatures, Workshop
 from takeoff.classical.learners import GRIDS, Fitted, Setting, SettingChoice, choose, fit, hits, settings
 from takeoff.common.digests import classical_digest
-from takeoff.common.files import digest_of, write_json
+from takeoff.common.files import digest_of
 from takeoff.common.randomness import entropy
-from takeoff.jobs.runs import Row, choice_of, line, load_record, now, remark, save_record
+from takeoff.jobs.runs import Row, choices_of, line, load_record, now, remark, save_choices, save_record
 from takeoff.study.planned import PlannedClassicalArm
 from takeoff.study.records import RUNS, write_table
 
-VERSIONS = tuple(version(package) for package in ("scikit-learn", "scikit-image", "numpy"))
+VERSIONS = tuple(version(package) for package in ("scikit-learn", "scikit-image", "scipy", "numpy"))
 FILE = "tuning.json"
 
 
@@ -40,7 +40,7 @@ class ClassicalJob:
         arm's choice fits nothing for it: a `TakeoffError` says where the other has not chosen one.
         """
         choice = self._choice()
-        write_json(self.folder / FILE, asdict(choice))
+        save_choices(self.folder / FILE, [choice])
         words = ", ".join(f"{key} {value:g}" for key, value in choice.setting.items())
         self.report(f"{self.arm.name}: {words}{remark(choice)}")
         return choice
@@ -48,7 +48,7 @@ class ClassicalJob:
     def _choice(self) -> SettingChoice:
         arm = self.arm
         if arm.choice_from is not None:
-            return choice_of(self.folder.parent / arm.choice_from, FILE, SettingChoice)
+            return choices_of(self.folder.parent / arm.choice_from / FILE, SettingChoice)[0]
         keys = ("runs", "validation_images", "notes")
         found = [self._kept(self._key("tuning", seed), partial(self._tuned, seed), *keys) for seed in arm.tuning_seeds]
         by_setting = zip(*(record["runs"] for record in found), strict=True)
@@ -83,6 +83,7 @@ class ClassicalJob:
                 "samples": self.arm.train_samples,
                 "seed": seed,
                 "data": self.workshop.data.digest,
+                "study": [self.workshop.mirrored, self.workshop.large],
                 "threads": self.threads,
             }
         )
@@ -117,7 +118,8 @@ class ClassicalJob:
         fitted = self._fitted(seed, setting, features)
         seconds = time.perf_counter() - started + features.seconds
         data = self.workshop.data
-        train, _ = hits(fitted.scores(features.train), features.train_labels)
+        shown = len(features.train) // (1 + self.workshop.mirrored)  # without mirrored copies
+        train, _ = hits(fitted.scores(features.train[:shown]), features.train_labels[:shown])
         validation, _ = hits(fitted.scores(features.validation), features.validation_labels)
         test, five = hits(fitted.scores(features.test), data.test_labels)
         notes = features.notes + fitted.notes
@@ -136,7 +138,8 @@ class ClassicalJob:
             "seconds": seconds,
             "images_per_second": len(train) / seconds,
             "device": "cpu",
-            "precision": "float32" if self.arm.learner == "logistic" else "float64",
+            "precision": "float32",
+            "notes": "; ".join(notes),
             "run_key": key,
             "started_at": started_at,
             "test_correct": np.packbits(test).tobytes(),

@@ -69,10 +69,9 @@ Layer = Convolution | Linear | BatchNorm | LocalResponseNorm | Nonlinearity | Ma
 
 
 class Stem(NamedTuple):
-    """What depends on the images' size: the first convolution, the second's kernel, and the hidden units."""
+    """What depends on the images' size: the first convolution but for its stride, the second's kernel, hidden units."""
 
     kernel: int
-    stride: int
     padding: int
     second_kernel: int
     pool_padding: int
@@ -85,11 +84,12 @@ class Stem(NamedTuple):
 # 8 px, its three poolings, and shrink the first kernel and the hidden units with the images. Both kinds of pooling
 # give maps of the same size in every stem, so that pooling changes no parameter count.
 STEMS = {
-    8: Stem(kernel=3, stride=1, padding=1, second_kernel=3, pool_padding=1, hidden=512, pooled=(0, 1)),
-    32: Stem(kernel=5, stride=1, padding=2, second_kernel=5, pool_padding=1, hidden=1024),
-    64: Stem(kernel=7, stride=2, padding=2, second_kernel=5, pool_padding=0, hidden=1024),
-    128: Stem(kernel=11, stride=4, padding=2, second_kernel=5, pool_padding=0, hidden=2048),
-    224: Stem(kernel=11, stride=4, padding=2, second_kernel=5, pool_padding=0, hidden=4096),
+    8: Stem(kernel=3, padding=1, second_kernel=3, pool_padding=1, hidden=512, pooled=(0, 1)),
+    16: Stem(kernel=3, padding=1, second_kernel=3, pool_padding=1, hidden=512),
+    32: Stem(kernel=5, padding=2, second_kernel=5, pool_padding=1, hidden=1024),
+    64: Stem(kernel=7, padding=2, second_kernel=5, pool_padding=0, hidden=1024),
+    128: Stem(kernel=11, padding=2, second_kernel=5, pool_padding=0, hidden=2048),
+    224: Stem(kernel=11, padding=2, second_kernel=5, pool_padding=0, hidden=4096),
 }
 CHANNELS = (64, 192, 384, 256, 256)
 FOUR_LAYER_CHANNELS = (32, 32, 64)
@@ -114,18 +114,19 @@ def _family(network: Network, resolution: int) -> tuple[list[_Planned], list[int
     - `alexnet`: Krizhevsky, Sutskever & Hinton 2012; Krizhevsky 2014 (one column) for the channels.
     - `four-layer`: Krizhevsky 2012 says of its figure 1 only that the network has four layers, convolutional; the
       sizes are those of his cuda-convnet for CIFAR-10, with max pooling throughout. Larger images are taken in steps
-      of a size/32.
+      of a size/32, unless the network sets its first stride.
     - `plain`: hidden layers of equal width, as in Glorot & Bengio 2010.
     """
-    if network.family == "plain":
+    stride = network.stride_at(resolution)
+    if stride is None:
         return [], [PLAIN_UNITS] * (network.depth or 1)
     if network.family == "four-layer":
-        strides = (max(1, resolution // 32), 1, 1)
+        strides = (stride, 1, 1)
         pairs = zip(FOUR_LAYER_CHANNELS, strides, strict=True)
         return [_Planned(outputs, 5, stride, 2, pool_padding=1) for outputs, stride in pairs], []
     stem = STEMS[resolution]
     second = (stem.second_kernel, 1, stem.second_kernel // 2)
-    windows = [(stem.kernel, stem.stride, stem.padding), second, *[(3, 1, 1)] * 3]
+    windows = [(stem.kernel, stride, stem.padding), second, *[(3, 1, 1)] * 3]
     convolutions = [
         _Planned(outputs, *window, stem.pool_padding if place in stem.pooled else None)
         for place, (outputs, window) in enumerate(zip(CHANNELS, windows, strict=True))

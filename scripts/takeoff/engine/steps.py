@@ -4,6 +4,7 @@ A graph is captured once, with batch, augmentation, rates and optimiser, then on
 random numbers, so that a replay draws what the step itself would have drawn.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -20,18 +21,18 @@ WARM_UP = 3
 """Steps before a capture, in which kernels are chosen and memory is taken; they are undone."""
 
 
-class Step:
+class Step(ABC):
     """A step of gradient descent of every run of a group."""
 
     def __init__(self, trainings: Sequence[Training]) -> None:
         self.trainings = trainings
 
+    @abstractmethod
     def __call__(self, chosen: Sequence[Tensor], rates: Sequence[Rate]) -> Tensor:
         """Make a step; each run's loss, on the device.
 
         `chosen` has the positions of each run's batch among the dataset's training images, `rates` its learning rate.
         """
-        raise NotImplementedError
 
     def batch(self, chosen: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """The runs' augmented images, B × (runs · C) × H × W, and their labels, runs × B."""

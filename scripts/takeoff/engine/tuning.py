@@ -1,10 +1,11 @@
-"""The choice of an arm's learning rate from its tuning runs."""
+"""The choice of an arm's learning rate and weight decay from its tuning runs."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from takeoff.engine.schedule import steps_of
 from takeoff.statistics.crossing import first_crossing
@@ -16,28 +17,35 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 
+class Setting(NamedTuple):
+    """A point of the grid."""
+
+    learning_rate: float
+    weight_decay: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class RateChoice(Choice):
-    """An arm's learning rate. Its grid has the mean validation accuracy and loss of every rate and, with a target,
-    the mean epochs to it.
+    """What a block of an arm's final seeds takes. Its grid has the mean validation accuracy and loss of every learning
+    rate with every weight decay and, with a target, the mean epochs to it.
     """
 
     learning_rate: float
+    weight_decay: float
 
 
 MEANS = ("validation_accuracy", "validation_loss", "epochs_to_target")
-KEPT = ("learning_rate", "seed", "train_accuracy", "train_loss", *MEANS, "diverged")
+KEPT = (*Setting._fields, "seed", "train_accuracy", "train_loss", *MEANS, "diverged")
 """What is remembered of a tuning run."""
 
 
 def choose(
     arm: "PlannedArm", tuned: Sequence[tuple[Row, Sequence[Row]]], images: int, validation_images: int
 ) -> RateChoice:
-    """The learning rate with the best validation accuracy or, where the arm has a target, the one that reaches it
-    soonest.
+    """The setting with the best validation accuracy or, where the arm has a target, the one that reaches it soonest.
 
-    `tuned` has of each tuning run, one per rate and seed, what it ended with, and its curve, a row per epoch. Each was
-    trained on so many `images`, and validated on so many `validation_images`.
+    `tuned` has of each tuning run of a block, one per setting and seed, what it ended with, and its curve, a row per
+    epoch. Each was trained on so many `images`, and validated on so many `validation_images`.
     """
     if arm.target is None:
         return choose_rate([row for row, _ in tuned], validation_images)
@@ -52,47 +60,50 @@ def choose(
 
 
 def choose_rate(rows: Sequence[Row], validation_images: int) -> RateChoice:
-    """The rate with the best mean validation accuracy over the tuning seeds; where all tie, the least loss.
+    """The setting with the best mean validation accuracy over the tuning seeds; where all tie, the least loss.
 
     A diverged run counts with what it ended at, chance. Each run was validated on so many images.
     """
-    by_rate = _by_rate(rows)
+    grid = _by_setting(rows)
     accuracy, loss = (
-        {rate: _mean(own, key) for rate, own in by_rate.items()} for key in ("validation_accuracy", "validation_loss")
+        {setting: _mean(own, key) for setting, own in grid.items()}
+        for key in ("validation_accuracy", "validation_loss")
     )
-    best = max(by_rate, key=lambda rate: (accuracy[rate], -loss[rate]))
+    best = max(grid, key=lambda setting: (accuracy[setting], -loss[setting]))
     spread = accuracy[best] - min(accuracy.values())
     # The seeds share their validation images, where all images are in use: they do not multiply them.
     tie = tied_within(accuracy[best], validation_images)
     if spread <= tie:
-        best = min(by_rate, key=lambda rate: (loss[rate], -accuracy[rate]))
-    return _choice(by_rate, best, untuned=spread <= tie, spread=spread, tied_within=tie)
+        best = min(grid, key=lambda setting: (loss[setting], -accuracy[setting]))
+    return _choice(grid, best, untuned=spread <= tie, spread=spread, tied_within=tie)
 
 
 def choose_soonest(rows: Sequence[Row], horizon: float) -> RateChoice:
-    """The rate whose runs reach their target soonest on average; of those that never do, the nearest to it. Of a run
+    """The setting whose runs reach their target soonest on average; of those that never do, the nearest to it. Of a run
     that did not reach it by the `horizon`, in passes over the images, `epochs_to_target` is None.
     """
-    by_rate = _by_rate(rows)
+    grid = _by_setting(rows)
 
     def waited(row: Row) -> float:
         reached: float | None = row["epochs_to_target"]
         return horizon + 1 - row["train_accuracy"] if reached is None else reached
 
-    epochs = {rate: fmean(map(waited, own)) for rate, own in by_rate.items()}
-    best = min(epochs, key=lambda rate: epochs[rate])
+    epochs = {setting: fmean(map(waited, own)) for setting, own in grid.items()}
+    best = min(epochs, key=lambda setting: epochs[setting])
     never = all(row["epochs_to_target"] is None for row in rows)
-    return _choice(by_rate, best, untuned=never, spread=max(epochs.values()) - epochs[best], tied_within=0.0)
+    return _choice(grid, best, untuned=never, spread=max(epochs.values()) - epochs[best], tied_within=0.0)
 
 
-def only_rate(rate: float) -> RateChoice:
+def only_setting(setting: Setting) -> RateChoice:
     """The choice where the grid leaves none: nothing is trained for it."""
-    return RateChoice(learning_rate=rate, at_edge=False, untuned=True, spread=0.0, tied_within=0.0, grid=[], seeds=[])
+    return RateChoice(**setting._asdict(), at_edge=False, untuned=True, spread=0.0, tied_within=0.0, grid=[], seeds=[])
 
 
-def _by_rate(rows: Sequence[Row]) -> dict[float, list[Row]]:
-    rates = sorted({row["learning_rate"] for row in rows})
-    return {rate: [row for row in rows if row["learning_rate"] == rate] for rate in rates}
+def _by_setting(rows: Sequence[Row]) -> dict[Setting, list[Row]]:
+    found: dict[Setting, list[Row]] = {}
+    for row in sorted(rows, key=itemgetter(*Setting._fields)):
+        found.setdefault(Setting(row["learning_rate"], row["weight_decay"]), []).append(row)
+    return found
 
 
 def _mean(rows: Sequence[Row], key: str) -> float:
@@ -100,17 +111,19 @@ def _mean(rows: Sequence[Row], key: str) -> float:
     return fmean(math.inf if row[key] is None else row[key] for row in rows)
 
 
-def _choice(by_rate: dict[float, list[Row]], best: float, **reasons: Any) -> RateChoice:
-    runs = [run for rows in by_rate.values() for run in rows]
+def _choice(by_setting: dict[Setting, list[Row]], best: Setting, **reasons: Any) -> RateChoice:
+    """At its edge lies a learning rate alone: weight decays are few, and bounded by nothing."""
+    runs = [run for rows in by_setting.values() for run in rows]
     grid = []
-    for rate, rows in by_rate.items():
+    for setting, rows in by_setting.items():
         means = {key: _mean(rows, key) for key in MEANS if key in rows[0]}
         finite = {key: mean if math.isfinite(mean) else None for key, mean in means.items()}
         diverged = sum(row["diverged"] for row in rows)
-        grid.append({"learning_rate": rate, **finite, "diverged": diverged})
+        grid.append({**setting._asdict(), **finite, "diverged": diverged})
+    rates = [rate for rate, _ in by_setting]
     return RateChoice(
-        learning_rate=best,
-        at_edge=best in {min(by_rate), max(by_rate)},
+        **best._asdict(),
+        at_edge=best.learning_rate in {min(rates), max(rates)},
         grid=grid,
         seeds=sorted({run["seed"] for run in runs}),
         runs=[{key: run[key] for key in KEPT if key in run} for run in runs],

@@ -15,6 +15,7 @@ from takeoff.statistics.measures import Measure, measures_table
 from takeoff.study.arms import AnyArm, Arm, seeds_of
 from takeoff.study.model import Study
 
+FLAGS = ["at_edge", "untuned"]
 NAMED = 4
 """Arms that a reason names; `choices.csv` names the rest."""
 
@@ -46,16 +47,17 @@ def _noted(measure: Measure, choices: pd.DataFrame) -> Measure:
 
 
 def _tuning_words(choices: pd.DataFrame) -> Iterable[str]:
-    """Which choices lie at their grid's edge, beyond which a better one may lie, and which had no reason; a choice that
-    several arms took counts once, and a fixed learning rate is none.
+    """How many choices lie at their grid's edge, beyond which a better one may lie, how many had no reason, and in
+    which arms; a choice that several arms took counts once, and a fixed learning rate is none.
     """
-    made = choices.dropna(subset="chosen_by").drop_duplicates("chosen_by")
-    words = {"at_edge": "chose at the edge of the grid", "untuned": "had no reason for the choice"}
+    made = choices.dropna(subset="chosen_by").drop_duplicates(["chosen_by", "block"])
+    words = {"at_edge": "lie at the edge of the grid", "untuned": "had no reason"}
     for flag, what in words.items():
-        names = list(made.loc[made[flag].astype(bool), "chosen_by"])
+        flagged = made[made[flag].astype(bool)]
+        names = list(flagged["chosen_by"].unique())
         if names:
             more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-            yield f"{len(names)} of {len(made)} tuned arms {what}: {', '.join(names[:NAMED])}{more}"
+            yield f"{len(flagged)} of {len(made)} choices {what}: {', '.join(names[:NAMED])}{more}"
 
 
 def _gathered(study: Study, arms: Sequence[AnyArm], results: Path, card: dict[str, Any]) -> Results:
@@ -64,33 +66,32 @@ def _gathered(study: Study, arms: Sequence[AnyArm], results: Path, card: dict[st
     for arm in arms:
         folder, seeds = results / "arms" / arm.name, seeds_of(study, arm)
         found = _of_seeds(folder / "runs.parquet", seeds)
-        made = load_json(folder / ("learning_rate.json" if isinstance(arm, Arm) else "tuning.json"))
-        runs.append(found.assign(**{key: bool(made.get(key, False)) for key in ("at_edge", "untuned")}))
+        network = isinstance(arm, Arm)
+        made = _choices_in(folder / ("learning_rate.json" if network else "tuning.json"))
+        blocks = found["seed"] % (study.tuning.blocks if network else 1)
+        flags = {key: blocks.map({one["block"]: bool(one[key]) for one in made}) for key in FLAGS}
+        runs.append(found.assign(block=blocks, **flags))
         if isinstance(arm, Arm):
             curves.append(_of_seeds(folder / "curves.parquet", seeds))
-            tuning.append(pd.DataFrame(made.get("runs", [])).assign(arm=arm.name))
+            tuning += [pd.DataFrame(one["runs"]).assign(arm=arm.name, block=one["block"]) for one in made]
             if arm.probed:
                 probes.append(_of_seeds(folder / "probe.parquet", seeds))
     speed = results / "speed.csv"
-    return Results(
-        runs=_together(runs),
-        curves=_together(curves),
-        card=card,
-        tuning=_together(tuning),
-        probes=_together(probes),
-        speed=read_back(speed) if speed.exists() else None,
-    )
+    timed = read_back(speed) if speed.exists() else None
+    return Results(_together(runs), _together(curves), card, _together(tuning), _together(probes), timed)
 
 
 def _choices(arms: Sequence[AnyArm], runs: pd.DataFrame) -> pd.DataFrame:
-    """`choices.csv`: a row per arm: its `learning_rate` (empty for older methods), `chosen_by`, the arm whose own runs
-    chose it (itself, or the one whose choice it takes; empty where it was fixed), whether the choice lies at its grid's
-    edge (`at_edge`), and whether its grid gave no reason for it (`untuned`).
+    """`choices.csv`: a row per arm and block of final seeds: its `learning_rate` and `weight_decay` (empty for older
+    methods), `chosen_by`, the arm whose own runs chose them (itself, or the one whose choice it takes; empty where it
+    was fixed), whether the choice lies at its grid's edge (`at_edge`), and whether its grid gave no reason for it
+    (`untuned`).
     """
-    table = runs.reindex(columns=["arm", "learning_rate", "at_edge", "untuned"]).drop_duplicates("arm")
+    columns = ["arm", "block", "learning_rate", "weight_decay", "at_edge", "untuned"]
+    table = runs.reindex(columns=columns).drop_duplicates(["arm", "block"])
     fixed = {arm.name for arm in arms if isinstance(arm, Arm) and arm.learning_rate is not None}
     choosers = {arm.name: arm.choice_from or arm.name for arm in arms if arm.name not in fixed}
-    table.insert(2, "chosen_by", table["arm"].map(choosers))
+    table.insert(4, "chosen_by", table["arm"].map(choosers))
     return table.reset_index(drop=True)
 
 
@@ -105,6 +106,14 @@ def read_back(path: Path) -> pd.DataFrame:
         raise TakeoffError(f"{path}: there is no such file; analyse writes it") from None
     except ValueError as error:
         raise TakeoffError(f"{path}: not a table: {' '.join(str(error).split())}") from None
+
+
+def _choices_in(path: Path) -> list[dict[str, Any]]:
+    """An arm's choices; TakeoffError where the file is missing, or of older code."""
+    try:
+        return list(load_json(path)["choices"])
+    except (KeyError, TypeError):
+        raise TakeoffError(f"{path}: choices: no such key; train this arm again") from None
 
 
 def _of_seeds(path: Path, seeds: list[int]) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """Chance on a study's images: what guessing scores, and of how many images."""
 
+from math import log
 from typing import Any
 
 from takeoff.data.card import Card, Split
@@ -22,6 +23,14 @@ def training_chance_of(card: dict[str, Any], study: Study) -> tuple[float, int]:
     """
     majority, images = _chance(card, "train", study.dataset.train_samples)
     return majority, presented(study, images)
+
+
+def guessing_loss(card: dict[str, Any]) -> float:
+    """The loss, in nats, of who knows only how frequent the training images' classes are: their entropy, ln(classes)
+    where all are alike.
+    """
+    counts = Card(card).images_per_class("train")
+    return sum(count * log(sum(counts) / count) for count in counts if count) / sum(counts)
 
 
 def _chance(card: dict[str, Any], split: Split, wanted: int | str) -> tuple[float, int]:

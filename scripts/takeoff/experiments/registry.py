@@ -6,7 +6,7 @@ from typing import Any
 
 from takeoff.common.errors import TakeoffError, choices
 from takeoff.experiments.base import Experiment
-from takeoff.study.arms import AnyArm, Arm, distinct
+from takeoff.study.arms import AnyArm, Arm, distinct, seeds_of
 from takeoff.study.loading import check
 from takeoff.study.model import Study
 
@@ -33,8 +33,11 @@ def enabled(study: Study, source: str) -> dict[str, Experiment[Any]]:
 
 
 def wanted(experiments: Mapping[str, Experiment[Any]]) -> dict[str, list[AnyArm]]:
-    """The arms that each experiment needs, by its name."""
-    return {name: experiment.arms() for name, experiment in experiments.items()}
+    """The arms that each experiment needs, by its name, with their seeds: one may want more than the study has."""
+    return {
+        name: [arm.model_copy(update={"seeds": tuple(seeds_of(one.study, arm))}) for arm in one.arms()]
+        for name, one in experiments.items()
+    }
 
 
 def timed_arms(experiments: Iterable[Experiment[Any]]) -> list[Arm]:

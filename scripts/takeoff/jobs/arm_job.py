@@ -1,23 +1,24 @@
-"""One arm's job: choose its learning rate, train the runs that are missing, and rebuild its tables."""
+"""One arm's job: choose its learning rate and weight decay, train the runs that are missing, and rebuild its tables."""
 
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from takeoff.common.digests import ENGINE, code_digest
-from takeoff.common.files import digest_of, write_json
+from takeoff.common.files import digest_of
 from takeoff.engine.hardware import Hardware
 from takeoff.engine.resident import Resident
 from takeoff.engine.state import Epoch
-from takeoff.engine.tuning import RateChoice, choose, only_rate
+from takeoff.engine.tuning import RateChoice, Setting, choose, only_setting
 from takeoff.jobs.checkpoints import Checkpoints
 from takeoff.jobs.choosing import choose_way
 from takeoff.jobs.running import train
-from takeoff.jobs.runs import Row, choice_of, line, load_record, now, remark, save_record
+from takeoff.jobs.runs import Row, choices_of, line, load_record, now, remark, save_choices, save_record
 from takeoff.study.arms import Run
 from takeoff.study.planned import PlannedArm
 from takeoff.study.records import CURVES, PROBE, RUNS, write_table
@@ -38,35 +39,48 @@ class ArmJob:
     checkpoint_seconds: float = math.inf
     report: Callable[[str], None] = print
 
-    def tune(self) -> RateChoice:
-        """Choose the arm's learning rate, and write it down.
+    def tune(self) -> list[RateChoice]:
+        """Choose the arm's learning rate and weight decay, for each block of its final seeds, and write that down.
 
-        Every rate of the grid is trained on every tuning seed, with the whole recipe; no test image is read. An
-        arm with a fixed rate, or one that takes another arm's, trains nothing for it: `TakeoffError` where the other
-        has not chosen one.
+        Every setting of the grid is trained on every tuning seed of a block, with the whole recipe; no test image is
+        read. An arm with a fixed rate, or one that takes another arm's choice, trains nothing for it: `TakeoffError`
+        where the other has made none.
         """
-        choice = self._choice()
-        write_json(self.folder / FILE, asdict(choice))
-        self.report(f"{self.arm.name}: learning rate {choice.learning_rate:g}{remark(choice)}")
-        return choice
+        choices = self._choices()
+        save_choices(self.folder / FILE, choices)
+        for choice in choices:
+            words = f"learning rate {choice.learning_rate:g}, weight decay {choice.weight_decay:g}"
+            block = f"block {choice.block}: " if len(choices) > 1 else ""
+            self.report(f"{self.arm.name}: {block}{words}{remark(choice)}")
+        return choices
 
-    def _choice(self) -> RateChoice:
+    def _choices(self) -> list[RateChoice]:
         arm = self.arm
-        if arm.learning_rate is not None:
-            return only_rate(arm.learning_rate)
-        if arm.choice_from is not None:
-            return choice_of(self.folder.parent / arm.choice_from, FILE, RateChoice)
-        if len(arm.learning_rates) == 1:
-            return only_rate(arm.learning_rates[0])
-        grid = [Run(seed, rate, final=False) for rate in arm.learning_rates for seed in arm.tuning_seeds]
-        tuned = [(record["run"], record["curve"]) for record in self._finished(grid)]
-        return choose(arm, tuned, *map(len, self.data.split(arm.train_samples, arm.tuning_seeds[0])))
+        fixed = arm.learning_rate is not None
+        if arm.choice_from is not None and not fixed:
+            made = {one.block: one for one in choices_of(self.folder.parent / arm.choice_from / FILE, RateChoice)}
+            return [made[block.number] for block in arm.blocks]
+        if fixed or len(arm.grid) == 1:
+            only = only_setting(Setting(arm.learning_rate or arm.learning_rates[0], arm.weight_decays[0]))
+            return [replace(only, block=block.number) for block in arm.blocks]
+        # All blocks' side by side, and each block's taken from them again.
+        tried = [(seed, point) for block in arm.blocks for point in arm.grid for seed in block.tuning_seeds]
+        records = self._finished([(Run(seed, rate, final=False), decay) for seed, (rate, decay) in tried])
+        sizes, found = [*map(len, self.data.split(arm.train_samples, tried[0][0]))], []
+        for block in arm.blocks:
+            own = [one for one, (seed, _) in zip(records, tried, strict=True) if seed in block.tuning_seeds]
+            choice = choose(arm, [(record["run"], record["curve"]) for record in own], *sizes)
+            found.append(replace(choice, block=block.number))
+        return found
 
-    def train(self, choice: RateChoice) -> None:
-        """Train every seed with the chosen learning rate, and write `runs.parquet`, `curves.parquet` and, of a probed
-        arm, `probe.parquet`.
+    def train(self, choices: Sequence[RateChoice]) -> None:
+        """Train every seed with what its block chose, and write `runs.parquet`, `curves.parquet` and, of a probed arm,
+        `probe.parquet`.
         """
-        finished = self._finished([Run(seed, choice.learning_rate) for seed in self.arm.seeds])
+        made, seeds = {choice.block: choice for choice in choices}, self.arm.seeds
+        chosen = [made[block.number] for seed in seeds for block in self.arm.blocks if seed in block.seeds]
+        wanted = [(Run(seed, own.learning_rate), own.weight_decay) for seed, own in zip(seeds, chosen, strict=True)]
+        finished = self._finished(wanted)
         runs = [{"arm": self.arm.name} | record["run"] for record in finished]
 
         def rows(part: str) -> list[Row]:
@@ -79,41 +93,49 @@ class ArmJob:
             write_table(self.folder / "probe.parquet", rows("probe"), PROBE)
         write_table(self.folder / "runs.parquet", runs, RUNS)
 
-    def _finished(self, runs: Sequence[Run]) -> list[Row]:
-        """The runs' records, in order; only those that no file has, here or with the arm whose choice is taken, are
-        trained.
+    def _finished(self, wanted: Sequence[tuple[Run, float]]) -> list[Row]:
+        """The records of runs, each with its weight decay, in order; only those that no file has, here or with the arm
+        whose choice is taken, are trained.
         """
-        self._train([run for run in runs if load_record(self._path(run), *RECORD) is None])
-        finished = [load_record(self._path(run), *RECORD) for run in runs]
+        for decay in dict.fromkeys(decay for _, decay in wanted):
+            runs = [run for run, own in wanted if own == decay]
+            self._train(decay, [run for run in runs if load_record(self._path(run, decay), *RECORD) is None])
+        finished = [load_record(self._path(run, decay), *RECORD) for run, decay in wanted]
         if None in finished:
             raise OSError(f"{self.folder / 'runs'}: a run was written, but cannot be read back")
         return [record for record in finished if record is not None]
 
-    def _path(self, run: Run) -> Path:
-        file = Path("runs") / f"{self.key(run)}.json"
+    def _path(self, run: Run, decay: float) -> Path:
+        file = Path("runs") / f"{self.key(run, decay)}.json"
         shared = self.folder.parent / self.arm.choice_from / file if self.arm.choice_from else None
         return shared if shared and shared.exists() else self.folder / file
 
-    def _train(self, runs: list[Run]) -> None:
-        checkpoints = Checkpoints(self.folder / "runs", self.checkpoint_seconds, self.key)
+    def _train(self, decay: float, runs: list[Run]) -> None:
+        arm, key = self._with(decay), partial(self.key, decay=decay)
+        checkpoints = Checkpoints(self.folder / "runs", self.checkpoint_seconds, key)
         curves: dict[Run, list[Row]] = defaultdict(list)
         started: dict[Run, str] = {}
         last = now()
         # Beside all studies: a device is as fast for the next one.
         ways = self.folder.absolute().parents[2] / "benchmark" / "ways"
-        way = choose_way(self.data, self.arm, runs, self.hardware, ways, self.report)
-        for record in train(self.data, self.arm, runs, self.hardware, checkpoints, way, self.report):
+        way = choose_way(self.data, arm, runs, self.hardware, ways, self.report)
+        for record in train(self.data, arm, runs, self.hardware, checkpoints, way, self.report):
             run = record.run
             started.setdefault(run, last)
             if isinstance(record, Epoch):
                 curves[run].append(record.values)
             else:
-                row = self._row(run, record.values) | {"started_at": started.pop(run)}
-                save_record(self._path(run), {"run": row, "curve": curves.pop(run), "probe": record.probe})
+                row = self._row(run, decay, record.values) | {"started_at": started.pop(run)}
+                save_record(self._path(run, decay), {"run": row, "curve": curves.pop(run), "probe": record.probe})
                 self._say(row)
                 last = now()
 
-    def key(self, run: Run) -> str:
+    def _with(self, weight_decay: float) -> PlannedArm:
+        """The arm, trained with a weight decay of its grid."""
+        recipe = self.arm.recipe.model_copy(update={"weight_decay": weight_decay})
+        return self.arm.model_copy(update={"recipe": recipe})
+
+    def key(self, run: Run, decay: float) -> str:
         """Sixteen hexadecimal digits of all that a run's numbers depend on, but for which runs it is fused with.
 
         The engine's code and torch's version, the arm (not its name, which is a label, nor how its rate is chosen),
@@ -123,14 +145,14 @@ class ArmJob:
         return digest_of(
             {
                 "engine": [code_digest(ENGINE), torch.__version__],
-                "arm": self.arm.model_dump(include={"network", "recipe", "train_samples", "probed"}),
+                "arm": self._with(decay).model_dump(include={"network", "recipe", "train_samples", "probed"}),
                 "data": self.data.digest,
                 "run": asdict(run),
                 "hardware": [self.hardware.device.type, self.hardware.precision, self.hardware.threads],
             }
         )
 
-    def _row(self, run: Run, values: Row) -> Row:
+    def _row(self, run: Run, decay: float, values: Row) -> Row:
         return {
             "seed": run.seed,
             "method": "network",
@@ -140,10 +162,11 @@ class ArmJob:
             "train_samples": self.arm.train_samples or len(self.data.labels),
             "epochs": self.arm.recipe.epochs,
             "learning_rate": run.learning_rate,
+            "weight_decay": decay,
             **values,
             "device": self.hardware.name,
             "precision": self.hardware.precision,
-            "run_key": self.key(run),
+            "run_key": self.key(run, decay),
         }
 
     def _say(self, row: Row) -> None:

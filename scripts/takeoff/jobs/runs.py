@@ -5,7 +5,8 @@ that the run depends on, and choices. All are written whole. And what a log says
 import json
 import time
 from base64 import urlsafe_b64decode
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,7 +14,7 @@ from typing import Any, TypeVar
 from pydantic_core import to_json
 
 from takeoff.common.errors import TakeoffError
-from takeoff.common.files import load_json, write_text
+from takeoff.common.files import load_json, write_json, write_text
 from takeoff.study.choices import Choice
 
 Made = TypeVar("Made", bound=Choice)
@@ -58,15 +59,20 @@ def remark(choice: Choice) -> str:
     return tie + (" (at the grid's edge)" if choice.at_edge else "")
 
 
-def choice_of(folder: Path, file: str, kind: type[Made]) -> Made:
-    """The choice in a `file` of another arm's `folder`, made for itself, without its runs.
+def save_choices(path: Path, made: Sequence[Choice]) -> None:
+    """Write an arm's choices, one per block of its final seeds."""
+    write_json(path, {"choices": [asdict(choice) for choice in made]})
+
+
+def choices_of(path: Path, kind: type[Made]) -> list[Made]:
+    """The choices in another arm's file, made for itself, without their runs.
 
     A `TakeoffError` says where the file is not there, or damaged.
     """
-    path, arm = folder / file, folder.name
+    arm = path.parent.name
     if not path.is_file():
         raise TakeoffError(f"{path}: there is no such file; tune {arm} first")
     try:
-        return replace(kind(**load_json(path)), runs=[], choice_from=arm)
-    except (TakeoffError, TypeError):
+        return [replace(kind(**one), runs=[], choice_from=arm) for one in load_json(path)["choices"]]
+    except (TakeoffError, TypeError, KeyError):
         raise TakeoffError(f"{path}: damaged; remove it, and tune {arm} again") from None

@@ -45,13 +45,13 @@ class Part(Settings):
 
     quantity: str
     """What the sentence of the criterion calls it: `the ratio of epochs`."""
-    unit: Literal["ratio", "points", "log-odds", "per layer", ""] = ""
+    unit: Literal["ratio", "points", "log-odds", "nats", "per layer", ""] = ""
     supports: Side
     """Where the claim says that it lies."""
     contradicts: tuple[Side, ...] | None = None
     """Where the claim would be wrong; left out: everywhere else; an empty list: nowhere."""
     family: Family = "results"
-    """The parts of a family share an error rate; times that one busy machine measured are a family of their own."""
+    """The claims of a family share an error rate; what one busy machine timed is a family of its own."""
 
     @model_validator(mode="after")
     def _has_sides(self) -> "Part":
@@ -94,6 +94,11 @@ class Claim(Settings):
     """What a study must have for the claim to be tested: a name in `scopes`, or `any`."""
     rests_on: tuple[str, ...] = ()
     """The experiment's options that decide it, beside the study's margin."""
+
+    @property
+    def family(self) -> Family:
+        """That of times, as soon as one of its parts is a time."""
+        return "times" if any(part.family == "times" for part in self.parts.values()) else "results"
 
 
 class Scope(Settings):
@@ -216,10 +221,10 @@ def criterion_sentence(claim: Claim, margin: float) -> str:
     supports, contradicts = [], []
     for part in claim.parts.values():
         criterion = part.criterion(margin)
-        supports.append(f"{part.quantity} {_side_words(criterion.supports, part.unit)}")
+        supports.append(f"{part.quantity} {side_words(criterion.supports, part.unit)}")
         # No ratio lies below 0.
         against = [region for region in criterion.against if part.unit != "ratio" or region[1] > 0]
-        sides = " or ".join(_side_words(region, part.unit) for region in against)
+        sides = " or ".join(side_words(region, part.unit) for region in against)
         contradicts += [f"{part.quantity} {sides}"] if sides else []
     intervals, one = ("intervals lie", "any lies") if len(supports) > 1 else ("interval lies", "it lies")
     words = f"supported where the {intervals}: {', '.join(supports)}"
@@ -228,8 +233,8 @@ def criterion_sentence(claim: Claim, margin: float) -> str:
     return f"{words}; {claim.note}" if claim.note else words
 
 
-def _side_words(region: Range, unit: str) -> str:
-    """As in `above 2`, `below −1 point` or `between 4 and 9`."""
+def side_words(region: Range, unit: str) -> str:
+    """Where a criterion's region lies, as in `above 2`, `below −1 points` or `between 4 and 9`."""
     low, high = (f"{end:,.7g}".replace("-", "−") for end in region)
     words = "" if unit in {"ratio", ""} else f" {unit}"
     if region[0] == -inf or (unit == "ratio" and region[0] == 0):

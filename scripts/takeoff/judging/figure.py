@@ -1,7 +1,7 @@
-"""The claims at a glance: each with its verdict, and below it a row per part with estimate, interval and criterion."""
+"""The claims at a glance, on one screen: a row for each that was tested, and below them why others were not."""
 
-from collections.abc import Iterator, Sequence
-from textwrap import wrap
+from collections.abc import Callable, Sequence
+from textwrap import fill, shorten
 from typing import Any
 
 import numpy as np
@@ -10,77 +10,151 @@ from matplotlib.figure import Figure
 
 from takeoff.figures.rows import AGAINST, FOR, draw_rows
 from takeoff.figures.style import INK, MUTED, new_figure, styled
+from takeoff.judging.claims import side_words
 from takeoff.judging.judge import JudgedClaim, Outcome, claims_table
-from takeoff.judging.scale import ENDS, bounded, criterion_words, number_words, scale_of
+from takeoff.statistics.measures import Measure
 from takeoff.statistics.verdicts import Judgement
 from takeoff.study.model import Study
 
 SYMBOLS: dict[Outcome, str] = {"supported": "✓", "contradicted": "✗", "undecided": "?", "not tested": "–"}
 """In the order in which the verdicts stand."""
-STRENGTH: dict[Outcome, str] = {"supported": FOR, "contradicted": AGAINST, "undecided": MUTED, "not tested": MUTED}
-WIDTH, ROW = 11.2, 0.3
-"""In inches: of the figure, and the height of a row, which has room for two lines."""
-LABEL, NOTE = 68, 95
-"""Letters in a line of words left of the axis, and from there to the right."""
+STRENGTH: dict[Outcome, str] = {"supported": FOR, "contradicted": AGAINST, "undecided": MUTED}
+WIDTH, ROW, LINE = 12.4, 0.36, 0.16
+"""In inches: of the figure; the heights of a row, which has two lines of words, and of a line below the axis."""
+LABEL, BELOW = 78, 190
+"""Letters in such lines."""
+ENDS = (-0.42, 0.58)
+"""Of every part's axis, in shares of it: its criterion stands at 0."""
+NEARLY_NONE = 1e-9
+"""Ratios below it are written as 0, those above its inverse as infinite: a t interval of two values has such ends."""
 
 
 @styled
 def draw_claims(study: Study, judged: Sequence[JudgedClaim]) -> tuple[Figure, pd.DataFrame]:
-    """All claims, by verdict; right of the line speaks for the claim. Beside it the table of what is drawn."""
+    """Each claim that was tested, decided ones first, with the part that decides it; right of the line speaks for it.
+    Below, why others were not tested. Beside it the table of all.
+    """
     ordered = [one for verdict in SYMBOLS for one in judged if one.verdict == verdict]
-    rows = pd.DataFrame([row for one in ordered for row in _rows(one)])
-    subtitle = " · ".join(f"{sum(one.verdict == verdict for one in judged)} {verdict}" for verdict in SYMBOLS)
-    subtitle += " · 95% intervals, widened for the number of criteria (Holm), from n values"
-    figure = new_figure(WIDTH, 1 + ROW * len(rows), f"{study.title}: which claims hold?", subtitle)
-    axes, xlabel = figure.subplots(), "each row on an axis of its own · hollow: vetoed, or no interval · ◇ published"
-    draw_rows(axes, rows, xlabel=xlabel, include=ENDS)
-    for row, tints in enumerate(rows["tints"]):
-        for left, right, colour in tints:
-            axes.barh(row, right - left, 0.86, left, color=colour, alpha=0.1, lw=0, zorder=0)
-            axes.vlines(0, row - 0.43, row + 0.43, color=INK, lw=1.1, zorder=1)
-    axes.text(0, -0.6, "◂ against     in favour ▸", size=8, color=MUTED, ha="center", weight="bold")
-    axes.set_xticks([])
+    rows = pd.DataFrame([_row(one) for one in ordered if one.judgements])
+    why: dict[str, list[str]] = {}
+    for one in ordered[len(rows) :]:
+        why.setdefault(one.reason, []).append(one.claim.statement.rstrip("."))
+    notes = [fill(f"– {' · '.join(claims)}: {reason}", BELOW) for reason, claims in why.items()]
+    below = "\n".join(["each row on its own axis · hollow: vetoed, or no interval · ◇ published", *notes])
+    counts = [f"{SYMBOLS[name]} {sum(one.verdict == name for one in judged)} {name}" for name in SYMBOLS]
+    look = max((one.look for one in judged), default=1)
+    words = ["95% intervals of n values, widened for the number of claims (Holm)", *[f"look {look}"] * (look > 1)]
+    height = 0.9 + ROW * len(rows) + LINE * below.count("\n")
+    figure = new_figure(WIDTH, height, f"{study.title}: which claims hold?", " · ".join([*counts, *words]))
+    figure.supxlabel(below, x=0.01, ha="left", size=8, color=MUTED)
+    if len(rows):
+        axes = figure.subplots()
+        draw_rows(axes, rows, xlabel="", include=ENDS)
+        for row, (low, high, colour) in rows["tints"].explode().items():
+            axes.barh(row, high - low, 0.86, low, color=colour, alpha=0.1, lw=0, zorder=0)
+        axes.axvline(0, color=INK, lw=1.1, zorder=1)
+        axes.text(0, -0.6, "◂ against     in favour ▸", size=8, color=MUTED, ha="center", weight="bold")
+        axes.set_xticks([])
     return figure, claims_table(ordered)
 
 
-def _rows(judged: JudgedClaim) -> Iterator[dict[str, Any]]:
-    """The claim with its verdict and what was published, and below it a row per part; or why it was not tested."""
-    claim, tested = judged.claim, bool(judged.judgements)
-    words = [judged.verdict] if tested else [judged.brief or judged.reason]
-    words += ["criterion changed"] * judged.changed
-    words += [f"published: {claim.published}"] * bool(tested and claim.published)
-    label, note = f"{SYMBOLS[judged.verdict]} {claim.statement.rstrip('.')}", " · ".join(words)
-    heading = {"heading": tested, "colour": STRENGTH[judged.verdict], "tints": ()}
-    yield {"label": _cut(label, LABEL), "note": _cut(note, NOTE), **heading}
-    for place, judgement in enumerate(judged.judgements):
-        # The published figure is in the units of the first part.
-        yield _part(judgement, None if place else claim.published_value)
-
-
-def _part(judged: Judgement, published: float | None) -> dict[str, Any]:
-    """A part's row, on its own axis, with the tints of what speaks for the claim and against it."""
-    share, part, measure = scale_of(judged, published), judged.part, judged.part.measure
-    ends = [measure.scaled(bounded(measure, end)) for end in (judged.low, judged.high) if not np.isnan(end)]
+def _row(judged: JudgedClaim) -> dict[str, Any]:
+    """The part that decides a claim, on its own axis, with the tints of what speaks for the claim and against it."""
+    shown, claim = judged.judgements[judged.deciding], judged.claim
+    part, measure, several = shown.part, shown.part.measure, len(judged.judgements)
+    # The published figure is in the units of the first part.
+    published = None if judged.deciding else claim.published_value
+    share = scale_of(shown, published)
+    ends = [measure.scaled(bounded(measure, end)) for end in (shown.low, shown.high) if not np.isnan(end)]
     low, high = sorted(map(share, ends)) or (np.nan, np.nan)
     diamond = np.nan if published is None else share(measure.scaled(published))
-    number, interval = number_words(judged)
-    against = () if measure.veto == "contradicted" else part.against
-    regions = [(part.criterion.supports, FOR), *((region, AGAINST) for region in against)]
+    number, interval = number_words(shown)
+    interval += f", part {judged.deciding + 1} of {several}" * (several > 1) + ", criterion changed" * judged.changed
+    statement = f"{SYMBOLS[judged.verdict]} {claim.statement.rstrip('.')}"
+    lines = statement, f"{measure.label} {side_words(part.criterion.supports, measure.unit)}"
+    regions = [(part.criterion.supports, FOR), *((region, AGAINST) for region in part.against)]
     return {
-        "label": _cut(f"{measure.label} {criterion_words(part)}", LABEL),
+        "label": "\n".join(shorten(line, LABEL, placeholder=" …") for line in lines),
         "estimate": share(measure.estimate),
         "ci_low": low,
         "ci_high": high,
         "open": sum(np.sign(share(end)) for end in ends if np.isinf(end)),
         "published": np.nan if diamond in ENDS else diamond,
         "colour": STRENGTH[judged.verdict],
-        "hollow": measure.veto == "any" or not ends,
+        "hollow": bool(measure.veto) or not ends,
         "text": number,
         "mark": f"  {interval}",
         "tints": [(*sorted(share(measure.scaled(end)) for end in region), colour) for region, colour in regions],
     }
 
 
-def _cut(text: str, letters: int) -> str:
-    """`text` in two lines at most: the tables have the rest."""
-    return "\n".join(wrap(text, letters, max_lines=2, placeholder=" …"))
+def scale_of(judgement: Judgement, published: float | None) -> Callable[[float], float]:
+    """A part's own axis: the share of it at which a value stands, held on it. The criterion stands at 0, what speaks
+    for the claim right of it; estimate, interval and, unless it is far off, the published figure have room.
+    """
+    part, measure = judgement.part, judgement.part.measure
+    low, high = map(measure.scaled, part.criterion.supports)
+    sign, origin = (1, low) if np.isfinite(low) else (-1, high)
+
+    def needed(*values: float) -> float:
+        """Units from end to end."""
+        offsets = sign * (np.array([value for value in values if np.isfinite(value)] or [origin]) - origin)
+        return float(np.max(offsets / np.where(offsets > 0, ENDS[1], ENDS[0]))) / 0.93
+
+    ends = [measure.scaled(end) for region in part.against for end in region]
+    interval = [measure.scaled(bounded(measure, end)) for end in (judgement.low, judgement.high)]
+    units = needed(measure.estimate, *interval, *ends)
+    if np.isfinite(low) and np.isfinite(high):  # leave room beyond the far end
+        units = max(units, 1.6 * needed(high))
+    if np.isinf(interval).any():  # and for an arrow
+        units *= 1.25
+    # Shrunk four times at most for the published figure.
+    if published is not None and (own := needed(measure.scaled(published))) <= 4 * units:
+        units = max(units, own)
+    return lambda value: float(np.clip(sign * (value - origin) / (units or 1.0), *ENDS))
+
+
+def bounded(measure: Measure, value: float) -> float:
+    """A value in the quantity's own units, as far as there is such a one: percentages differ by 100 points at most, and
+    a ratio that is as good as 0 or infinite is that.
+    """
+    if measure.ratio:
+        return 0.0 if value < NEARLY_NONE else np.inf if value > 1 / NEARLY_NONE else value
+    most = 100.0 if measure.unit == "points" else measure.most
+    return float(np.clip(value, -most, most)) if np.isfinite(value) else value
+
+
+def number_words(judgement: Judgement) -> tuple[str, str]:
+    """Estimate with its unit, and interval, both to the digits that the interval's width allows; on how many values
+    they rest, where that is known; and whether the part may have no verdict.
+    """
+    measure = judgement.part.measure
+    numbers = [bounded(measure, value) for value in (judgement.estimate, judgement.low, judgement.high)]
+    estimate, *ends = numbers
+    unit = "×" if measure.ratio else f" {measure.unit}".rstrip()
+    if np.isnan(estimate):
+        return "–", "not measured"
+    if np.isnan(ends).any():
+        return _digits(estimate, np.nan, measure.ratio) + unit, "no interval"
+    widths = [abs(end - estimate) for end in ends if np.isfinite(end) and end != estimate]
+    middle, low, high = (_digits(value, max(widths, default=np.nan), measure.ratio) for value in numbers)
+    rests_on = "" if measure.n is None else f" n {measure.n}"
+    return middle + unit, f"[{low}, {high}]{rests_on}{', vetoed' * bool(measure.veto)}"
+
+
+def _digits(value: float, width: float, ratio: bool) -> str:
+    """A number that is known to `width`; a ratio has three digits at least, as its interval may span many sizes."""
+    if np.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if ratio and value == 0:
+        return "0"
+    if not ratio and abs(value) < width / 1000:
+        value = 0.0  # no digit of it is seen
+    size = int(np.floor(np.log10(abs(value)))) if value else 0
+    if value and (size >= 5 or size < -4):  # as in 2.10·10⁶
+        power = str(size).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+        return f"{value / 10.0**size:.2f}·10{power}".replace("-", "−")
+    by_width = 1 - int(np.floor(np.log10(width))) if width > 0 else 2 - size
+    decimals = max(by_width - 1, 2 - size) if ratio else by_width
+    text = f"{value:,.{min(max(decimals, 0), 5)}f}"
+    return (text if float(text.replace(",", "")) else text.lstrip("-")).replace("-", "−")

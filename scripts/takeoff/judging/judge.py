@@ -11,17 +11,16 @@ import pandas as pd
 from takeoff.common.errors import TakeoffError, choices
 from takeoff.data.card import Card
 from takeoff.judging.claims import Claim, Claims, criterion_sentence, fixed_criteria
+from takeoff.judging.looks import look_at, read_looks, share_of
 from takeoff.statistics import criteria
 from takeoff.statistics.intervals import sign_test
 from takeoff.statistics.measures import Measure, read_measures
 from takeoff.statistics.verdicts import Judgement, Part, Verdict, judge_claim, judge_parts
 from takeoff.study.model import Study
 
-FEW = 6
-"""Fewer values than these, and the reason says how many."""
 CHANGED = "its criterion, or a number that it rests on, was changed after this study was first planned"
 COLUMNS = (
-    "claim source statement quantity estimate ci_low ci_high criterion verdict published experiment figure reason"
+    "claim source statement quantity estimate ci_low ci_high criterion verdict published experiment figure reason look"
 ).split()
 PART_COLUMNS = [*criteria.COLUMNS, "family", "veto"]
 
@@ -42,10 +41,10 @@ class JudgedClaim:
     """Which of them is shown: the first where all hold, else the one that decides."""
     reason: str = ""
     """What a reader must know of the verdict, or why the claim was not tested."""
-    brief: str = ""
-    """The reason in a few words, for the figure; empty: `reason` is short enough."""
     changed: bool = False
     """Whether its criterion was changed after the study was planned."""
+    look: int = 1
+    """So many times was it judged on other data, with this time."""
 
     @property
     def shown(self) -> Judgement | None:
@@ -59,8 +58,9 @@ def judge_study(
     """Every claim there is, in the order of the claims' file, which is `source`.
 
     `now` are the study's criteria, as `claims.criteria` gives them today. The folder `results` has
-    `<experiment>/measured.csv`, and `criteria.json`, written when the study was planned; `card` is the dataset's. A
-    TakeoffError says that one of these is missing or wrong, or that a measure and the claims' file do not fit.
+    `<experiment>/measured.csv`, `criteria.json`, written when the study was planned, and `looks.json`, if it was judged
+    before; `card` is the dataset's. A TakeoffError says that one of these is missing or wrong, or that a measure and
+    the claims' file do not fit.
     """
     wanted, images = study.dataset.train_samples, card.images("train")
     images = images if isinstance(wanted, str) else min(wanted, images)
@@ -69,26 +69,28 @@ def judge_study(
         raise TakeoffError(f"{path}: there is no such file; `scripts/plan.py --criteria-out` writes it")
     fixed = fixed_criteria(path)
     measured = _measured(study, claims, results, source)
-    untested = {
-        name: _untested(study, claims, claim, measured.get(name, []), images) for name, claim in claims.claims.items()
-    }
-    tested = [claim for name, claim in claims.claims.items() if untested[name] is None]
+    every = claims.claims.values()
+    untested = {claim.name: _untested(study, claims, claim, measured.get(claim.name, []), images) for claim in every}
+    tested = [claim for claim in every if untested[claim.name] is None]
     parts = [part for claim in tested for part in _parts(claim, measured[claim.name], study.margin, source)]
-    families = [claims.claims[part.measure.claim].parts[part.measure.part].family for part in parts]
-    judgements = judge_parts(parts, families=families)
+    before = read_looks(results)
+    looks = {claim.name: look_at(claim.name, measured[claim.name], before)[0] for claim in tested}
+    terms = {name: (claims.claims[name].family, share_of(look)) for name, look in looks.items()}
+    judgements = judge_parts(parts, terms=terms)
     judged = []
-    for name, claim in claims.claims.items():
-        sentence, why = criterion_sentence(claim, study.margin), untested[name]
+    for claim in every:
+        name, sentence, why = claim.name, criterion_sentence(claim, study.margin), untested[claim.name]
         if why is not None:
-            judged.append(JudgedClaim(claim, sentence, "not tested", reason=why[0], brief=why[1]))
+            judged.append(JudgedClaim(claim, sentence, "not tested", reason=why))
             continue
         own = tuple(judgement for judgement in judgements if judgement.part.measure.claim == name)
         verdict, deciding = judge_claim(own)
         # The published figure decides nothing.
         changed = fixed.get(name, {}) | {"published_value": None} != {**now[name], "published_value": None}
-        reasons = [CHANGED * changed, measured[name][0].reason, *_reasons(own, verdict, deciding)]
-        reason = "; ".join(filter(None, reasons))
-        judged.append(JudgedClaim(claim, sentence, verdict, own, deciding, reason, changed=changed))
+        look, again = looks[name], "look {}, which may spend {:.2g} of the error rate"
+        reasons = [CHANGED * changed, again.format(look, share_of(look)) * (look > 1), measured[name][0].reason]
+        reason = "; ".join(filter(None, [*reasons, *_reasons(own, verdict, deciding)]))
+        judged.append(JudgedClaim(claim, sentence, verdict, own, deciding, reason, changed=changed, look=look))
     return judged
 
 
@@ -99,7 +101,7 @@ def claims_table(judged: Sequence[JudgedClaim]) -> pd.DataFrame:
         claim, shown = one.claim, one.shown
         numbers = (np.nan,) * 3 if shown is None else (shown.estimate, shown.low, shown.high)
         found = (*numbers, one.criterion, one.verdict, claim.published, claim.experiment, claim.figure)
-        rows.append((claim.name, claim.source, claim.statement, claim.quantity, *found, one.reason))
+        rows.append((claim.name, claim.source, claim.statement, claim.quantity, *found, one.reason, one.look))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -107,7 +109,7 @@ def parts_table(judged: Sequence[JudgedClaim]) -> pd.DataFrame:
     """`claims_parts.csv`: a row per part of each tested claim, with the columns `PART_COLUMNS`."""
     pairs = [(one.claim, judgement) for one in judged for judgement in one.judgements]
     table = criteria.judgements_table(judgement for _, judgement in pairs)
-    families = [claim.parts[judgement.part.measure.part].family for claim, judgement in pairs]
+    families = [claim.family for claim, _ in pairs]
     return table.assign(family=families, veto=[judgement.part.measure.veto for _, judgement in pairs])
 
 
@@ -125,56 +127,41 @@ def _measured(study: Study, claims: Claims, results: Path, source: str) -> dict[
             found.setdefault(one.claim, []).append(one)
         for name in own:
             if name not in found:
-                raise TakeoffError(
-                    f"{path}: no row on the claim {name}; valid: a Measure of that name from {experiment}"
-                )
+                raise TakeoffError(f"{path}: no row on the claim {name}; valid: a Measure of that name by {experiment}")
     return found
 
 
 def _parts(claim: Claim, measures: Sequence[Measure], margin: float, source: str) -> list[Part]:
     """The measures of a claim, each with its criterion; both are to have the same parts."""
-    names = [one.part for one in measures]
-    for name in names:
-        if name not in claim.parts:
-            valid = choices(name, claim.parts)
-            raise TakeoffError(f"{source}: no criterion for {claim.name}.{name}; {valid}")
-    for name in claim.parts:
-        if name not in names:
-            raise TakeoffError(f"{source}: {claim.name}.{name}: nothing was measured, but for other parts")
+    for name in sorted({one.part for one in measures} ^ claim.parts.keys(), key=claim.parts.__contains__):
+        absent, unknown = "nothing was measured, but for other parts", f"no criterion; {choices(name, claim.parts)}"
+        raise TakeoffError(f"{source}: {claim.name}.{name}: {absent if name in claim.parts else unknown}")
     return [Part(one, claim.parts[one.part].criterion(margin)) for one in measures]
 
 
-def _untested(
-    study: Study, claims: Claims, claim: Claim, measured: Sequence[Measure], images: int
-) -> tuple[str, str] | None:
-    """Why a claim is not tested, whole and in a few words; None where it is."""
+def _untested(study: Study, claims: Claims, claim: Claim, measured: Sequence[Measure], images: int) -> str | None:
+    """Why a claim is not tested; None where it is."""
     name = claim.experiment
     if name not in study.experiments:
         off = f"experiment {name} is not switched on in this study"
-        return f"{off}: add `{name}: {{}}` below `experiments` in its file", f"{name} is not switched on"
+        return f"{off}: add `{name}: {{}}` below `experiments` in its file"
     scope = claims.scopes.get(claim.scope)
     if scope is not None and images < scope.train_samples:
-        return (
-            f"out of scope: {claim.scope} means {scope.train_samples:,} training images or more, and this study has "
-            f"{images:,}; the study {scope.study} would test it",
-            f"needs {scope.train_samples:,} training images, here {images:,}",
-        )
-    if not any(one.part for one in measured):
-        return measured[0].reason, ""
-    return None
+        words = f"out of scope: {claim.scope} means {scope.train_samples:,} training images or more"
+        return f"{words}, and this study has {images:,}; the study {scope.study} would test it"
+    return None if any(one.part for one in measured) else measured[0].reason
 
 
 def _reasons(judgements: tuple[Judgement, ...], verdict: Verdict, deciding: int) -> Iterator[str]:
     """What the rule adds to an experiment's own reason: the part shown, and why it is undecided."""
     shown = judgements[deciding]
-    measure = shown.part.measure
     if len(judgements) > 1:
         held = sum(judgement.verdict == "supported" for judgement in judgements)
-        yield f"{held} of {len(judgements)} parts hold; shown: {measure.label}"
+        yield f"{held} of {len(judgements)} parts hold; shown: {shown.part.measure.label}"
     if verdict == "undecided":
         yield undecided_words(shown)
-    if measure.n is not None and 0 < measure.freedom < FEW - 1:
-        yield f"it rests on {measure.n} values"
+    if verdict != "undecided" and shown.p_sign_flip >= shown.level:
+        yield f"a sign-flip test would not decide (p = {shown.p_sign_flip:.2g})"
 
 
 def undecided_words(judgement: Judgement) -> str:
@@ -184,9 +171,9 @@ def undecided_words(judgement: Judgement) -> str:
         return "it could not be measured"
     if not measure.testable:
         return "too few seeds for an interval"
-    if measure.veto == "any":
+    if measure.veto:
         return "no verdict may rest on it"
-    if not judgement.part.against or measure.veto == "contradicted":
+    if not judgement.part.against:
         low, high = judgement.part.criterion.supports
         if judgement.high < low or judgement.low > high:
             return "the interval lies against the claim, but cannot contradict it here"

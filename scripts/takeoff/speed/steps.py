@@ -1,72 +1,68 @@
-"""Seconds per training step of arms, side by side, with the engine's own code, but for one thing: activations come
-before poolings, as in the papers. The engine's other order spares tanh most of its price, and with it what is claimed.
-"""
+"""Seconds per training step of arms, side by side: the engine's own steps, in the way that trains the arm's runs."""
 
 from collections.abc import Sequence
-
-from torch import Tensor, nn
+from pathlib import Path
 
 from takeoff.engine import architecture
 from takeoff.engine.hardware import Hardware
-from takeoff.engine.network import MONOTONE
 from takeoff.engine.resident import Resident
 from takeoff.engine.state import Training
-from takeoff.engine.steps import OneStep
+from takeoff.engine.steps import Eager, Graphed
+from takeoff.jobs.choosing import choose_way
+from takeoff.jobs.hardware import keep_freed_memory
+from takeoff.jobs.ways import Way
 from takeoff.speed.timing import Row, Timed, measured
 from takeoff.study.arms import Arm, Run
 from takeoff.study.planned import PlannedArm
 
 MOST_PARAMETERS = 50_000_000
-"""Of all arms that stay in memory between their blocks; beyond, each is built anew for every block."""
+"""Of all runs that stay in memory between their blocks; beyond, each is built anew for every block."""
+STEPS = {"cpu": 1, "cuda": 50}
+"""Steps of a call: a GPU's host waits at the end of one only, as at an epoch's in training."""
 
 
 class Stepping(Timed):
-    """The training of one arm, a step per call: batch, forward, backward, optimiser."""
+    """The training of an arm's `runs`, as many at once as the way takes: batches, forward, backward, optimiser."""
 
-    def __init__(self, data: Resident, arm: Arm, run: Run, hardware: Hardware, keep: bool = True) -> None:
-        batch = min(arm.recipe.batch_size, len(data.split(arm.train_samples, run.seed)[0]))
+    def __init__(self, data: Resident, arm: Arm, runs: Sequence[Run], hardware: Hardware, way: Way, keep: bool) -> None:
+        batch = min(arm.recipe.batch_size, len(data.split(arm.train_samples, runs[0].seed)[0]))
         flops = batch * architecture.training_flops(architecture.layers(arm.network, *data.shape))
-        super().__init__("step", arm.name, hardware, self._step, flops, batch)
-        self.data, self.arm, self.run, self.keep = data, arm, run, keep
-        self.training: Training | None = None
-        self.left: list[Tensor] = []
+        self.runs, self.way, steps = runs[: way.at_once], way, STEPS[hardware.device.type]
+        super().__init__("step", arm.name, hardware, self._steps, flops, batch, steps * len(self.runs))
+        # Of an epoch of a few steps the rest of a pass is kept, so that images are shuffled once a pass.
+        recipe = arm.recipe.model_copy(update={"epoch_images": steps * batch})
+        self.data, self.arm, self.keep = data, arm.model_copy(update={"recipe": recipe}), keep
+        self.stepper: Eager | Graphed | None = None
 
     def ready(self) -> None:
-        """Set the machine up, and build the network where there is none."""
+        """Set the machine up, and build the networks where there are none."""
         super().ready()
-        if self.training is None:
-            self.training = Training(self.data, self.arm, self.run, self.hardware)
-            activation_first(self.training.model)
-            self.training.model.train()
+        if self.stepper is None:
+            self.stepper = self.way.stepper([Training(self.data, self.arm, run, self.hardware) for run in self.runs])
 
-    def _step(self) -> Tensor:
-        assert self.training is not None
-        if not self.left:  # a new order begins where the images run out
-            self.left = [*self.training.batches()]
-        return OneStep([self.training])([self.left.pop(0)], [self.run.learning_rate])
+    def _steps(self) -> list[float]:
+        assert self.stepper is not None
+        return self.stepper.epoch()
 
     def release(self) -> None:
-        """Drop the network, unless there is room for it."""
+        """Drop the networks, unless there is room for them."""
         if not self.keep:
-            self.training = None
+            self.stepper = None
 
 
-def time_steps(arms: Sequence[PlannedArm], data: Resident, hardware: Hardware, seconds: float) -> list[Row]:
-    """A row per arm and block: the mean seconds of a step of that arm in that block.
+def time_steps(arms: Sequence[PlannedArm], data: Resident, hardware: Hardware, seconds: float, ways: Path) -> list[Row]:
+    """A row per arm and block: the mean seconds of a step of one of that arm's runs in that block.
 
-    Every arm has the batch size of its recipe, its first tuning seed, and the least learning rate of its grid, at
-    which nothing diverges: infinite numbers can be slower than others. The images lie on the hardware's device.
+    An arm's final runs are timed in the way that trains them (on a GPU measured, and kept in the folder `ways`), at the
+    least learning rate of its grid, at which nothing diverges: infinite numbers can be slower than others. The images
+    lie on the hardware's device.
     """
-    sizes = [architecture.parameters(architecture.layers(arm.network, *data.shape)) for arm in arms]
-    stepping = []
+    if hardware.device.type == "cpu":
+        keep_freed_memory()  # as training does
+    chosen = []
     for arm in arms:
-        run = Run(arm.tuning_seeds[0], arm.learning_rate or min(arm.learning_rates), final=False)
-        stepping.append(Stepping(data, arm, run, hardware, keep=sum(sizes) <= MOST_PARAMETERS))
-    return measured(stepping, seconds)
-
-
-def activation_first(model: nn.Sequential) -> None:
-    """Put each activation before its pooling again, as the papers have them."""
-    for place in range(1, len(model)):
-        if isinstance(model[place], MONOTONE) and isinstance(model[place - 1], nn.MaxPool2d):
-            model[place - 1], model[place] = model[place], model[place - 1]
+        runs = [Run(seed, arm.learning_rate or min(arm.learning_rates), final=False) for seed in arm.seeds]
+        chosen.append((arm, runs, choose_way(data, arm, runs, hardware, ways)))
+    networks = [(architecture.layers(arm.network, *data.shape), way.at_once) for arm, _, way in chosen]
+    keep = sum(architecture.parameters(layers) * at_once for layers, at_once in networks) <= MOST_PARAMETERS
+    return measured([Stepping(data, arm, runs, hardware, way, keep) for arm, runs, way in chosen], seconds)

@@ -70,9 +70,11 @@ class Timed:
     hardware: Hardware
     call: Callable[[], object]
     flops: int
-    """Floating-point operations of a call."""
+    """Floating-point operations of a step, a pass or a product."""
     batch: int | None = None
-    """Images of a call."""
+    """Images of a step, or of a pass."""
+    steps: int = 1
+    """Steps of a call, of all runs that it trains."""
 
     def ready(self) -> None:
         """Set the threads, and the precision of a GPU's convolutions."""
@@ -94,7 +96,7 @@ def measured(actions: Sequence[Timed], seconds: float) -> list[Row]:
     for action, blocks in zip(actions, interleaved(actions, seconds), strict=True):
         where = (action.hardware.name, action.hardware.threads or 1, action.hardware.precision)
         for block, spent in enumerate(blocks):
-            rows.append(Row(action.kind, action.name, *where, action.batch, block, spent, action.flops))
+            rows.append(Row(action.kind, action.name, *where, action.batch, block, spent / action.steps, action.flops))
     return rows
 
 

@@ -59,7 +59,7 @@ def add_statistics(commands: Any) -> None:
     )
     verdicts.add_argument("--criteria", type=Path, required=True, help=words)
     verdicts.add_argument("--censored", metavar="COLUMN", help="true where a value is a lower bound")
-    verdicts.add_argument("--alpha", type=rate, default=0.05, help="error rate of all parts together: 0.05")
+    verdicts.add_argument("--alpha", type=rate, default=0.05, help="error rate of all claims together: 0.05")
 
     coverage = _add(commands, "coverage", _coverage, "how often the effects' intervals hold the truth")
     coverage.add_argument("--seeds", type=positive, default=6, help="runs in each cell, 2 or more: 6")

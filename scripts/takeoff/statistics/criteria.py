@@ -11,7 +11,9 @@ from takeoff.common.tables import check_once, check_rows, flags, level_text, lev
 from takeoff.statistics.measures import Measure
 from takeoff.statistics.verdicts import Criterion, Judgement, Part, judge_claim, judge_parts
 
-COLUMNS = "claim part unit n estimate ci_low ci_high level supports contradicts p_value p_adjusted verdict".split()
+COLUMNS = (
+    "claim part unit n estimate ci_low ci_high level supports contradicts p_value p_adjusted verdict p_sign_flip"
+).split()
 ENDS = ("above", "below", "contradicted_above", "contradicted_below")
 CRITERIA = ("part", "claim", "ratio", "unit", *ENDS)
 """Columns that a table of criteria may have; `part` it must, and `above` or `below`."""
@@ -75,7 +77,7 @@ def parts_of(
 
 
 def verdicts_table(parts: list[Part], alpha: float = 0.05) -> pd.DataFrame:
-    """`judgements_table` of parts that share the error rate `alpha`, with the verdict of each part's claim."""
+    """`judgements_table` of parts whose claims share the error rate `alpha`, with the verdict of each part's claim."""
     judgements = judge_parts(parts, alpha)
     table = judgements_table(judgements)
     verdicts = {
@@ -95,7 +97,7 @@ def judgements_table(judgements: Iterable[Judgement]) -> pd.DataFrame:
             for side in ([part.criterion.supports], part.against)
         ]
         shown = (measure.n, one.estimate, one.low, one.high, one.level)
-        judged = (*regions, one.p_value, one.p_adjusted, one.verdict)
+        judged = (*regions, one.p_value, one.p_adjusted, one.verdict, one.p_sign_flip)
         rows.append((measure.claim, measure.label, measure.unit, *shown, *judged))
     return pd.DataFrame(rows, columns=COLUMNS).astype({"n": "Int64"})
 

@@ -6,7 +6,7 @@ A table of measures, `measured.csv`, knows no criterion: judging joins it with t
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -17,9 +17,9 @@ from takeoff.common.tables import column
 from takeoff.statistics.criterion import Range
 from takeoff.statistics.intervals import ROUNDING, mean_interval
 
-Veto = Literal["", "any", "contradicted"]
+Veto = Literal["", "any"]
 COLUMNS = (
-    "claim part label unit estimate standard_error degrees_of_freedom n bound_below bound_above most veto reason"
+    "claim part label unit estimate standard_error degrees_of_freedom n bound_below bound_above most veto reason values"
 ).split()
 
 
@@ -47,9 +47,11 @@ class Measure:
     most: float = float("inf")
     """No value of the quantity lies farther from 0: 2 for a difference of correlations."""
     veto: Veto = ""
-    """Which verdict it may not have, whatever its interval: `any`, or `contradicted`; the reason says why."""
+    """`any`: no verdict may rest on it, whatever its interval; the reason says why."""
     reason: str = ""
     """What a reader must know of the measurement."""
+    values: tuple[float, ...] = ()
+    """What the estimate is the mean of, one per seed, on its scale; empty where it is no such mean."""
     arms: tuple[str, ...] | None = None
     """The arms whose tuning it depends on; None: all that the experiment has. No column of the table."""
 
@@ -87,7 +89,8 @@ class Measure:
             error = np.nan
         elif np.ptp(sample) > ROUNDING * size:
             error = float(sample.std(ddof=1) / np.sqrt(sample.size))
-        return cls(claim, part, label, mean, error, freedom, unit, bound, veto=veto, reason=reason, arms=arms)
+        known: Any = {"veto": veto, "reason": reason, "values": tuple(sample.tolist()), "arms": arms}
+        return cls(claim, part, label, mean, error, freedom, unit, bound, **known)
 
     @classmethod
     def missing(cls, claim: str, reason: str, part: str = "", label: str = "", unit: str = "") -> "Measure":
@@ -133,7 +136,8 @@ def product_of(label: str, one: Measure, other: Measure) -> Measure:
     if min(variances) > 0:
         error = float(np.sqrt(sum(variances)))
         freedom = sum(variances) ** 2 / sum(v**2 / f for v, f in zip(variances, freedoms, strict=True))
-    return replace(one, label=label, estimate=one.estimate + other.estimate, error=error, freedom=freedom)
+    estimate = one.estimate + other.estimate
+    return replace(one, label=label, estimate=estimate, error=error, freedom=freedom, values=())
 
 
 def measures_table(measures: Iterable[Measure]) -> pd.DataFrame:
@@ -143,7 +147,8 @@ def measures_table(measures: Iterable[Measure]) -> pd.DataFrame:
     rows = []
     for one in measures:
         numbers = (one.estimate, one.error, one.freedom, one.n, *one.bound, one.most)
-        rows.append((one.claim, one.part, one.label, one.unit, *numbers, one.veto, one.reason))
+        values = " ".join(map(repr, one.values))
+        rows.append((one.claim, one.part, one.label, one.unit, *numbers, one.veto, one.reason, values))
     return pd.DataFrame(rows, columns=COLUMNS).astype({"n": "Int64"})
 
 
@@ -157,12 +162,13 @@ def read_measures(path: Path) -> list[Measure]:
         raise TakeoffError(f"{path}: not a table: {' '.join(str(wrong).split())}") from None
     measures = []
     columns = [column(table, name, str(path)) for name in COLUMNS]
-    for claim, part, label, unit, *numbers, veto, reason in zip(*columns, strict=True):
+    for claim, part, label, unit, *numbers, veto, reason, texts in zip(*columns, strict=True):
         if veto not in get_args(Veto):
-            raise TakeoffError(f"{path}: column veto: {veto!r}: valid: any, contradicted, or nothing")
+            raise TakeoffError(f"{path}: column veto: {veto!r}: valid: any, or nothing")
         try:
             mean, error, freedom, _, below, above, most = (float(number or "nan") for number in numbers)
-            one = Measure(claim, part, label, mean, error, freedom, unit, (below, above), most, veto, reason)
+            values = tuple(map(float, texts.split()))
+            one = Measure(claim, part, label, mean, error, freedom, unit, (below, above), most, veto, reason, values)
         except ValueError as wrong:
             raise TakeoffError(f"{path}: {claim}: {wrong}") from None
         measures.append(one)

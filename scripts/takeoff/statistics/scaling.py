@@ -97,7 +97,7 @@ def _law(sizes: Floats, errors: Floats, shared: bool) -> tuple[dict[str, float],
     if law.gamma == 0:
         return {}, ["slopes only: gamma sits on its bound"]
     row = {"alpha": law.alpha, "gamma": law.gamma} | _named("beta", (law.beta, *beta_profile_interval(m, values)))
-    if len(errors) < FEW_DRAWS:
+    if np.isfinite(errors).all(axis=1).sum() < FEW_DRAWS:
         notes.append(f"not resampled: fewer than {FEW_DRAWS} draws")
     else:
         row["resampled_low"], row["resampled_high"] = beta_resampling_interval(m, values, draw)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from takeoff.study.model import TUNING_SEED, Level, Study
+from takeoff.study.model import Level, Study
 from takeoff.study.settings import FACTORS, Network, Recipe, Settings
 
 Features = Literal["pixels", "hog", "kmeans", "fisher"]
@@ -34,7 +34,7 @@ class Arm(_Arm):
     learning_rates: tuple[float, ...] | None = None
     """The grid that the rate is chosen from; None: the study's."""
     tuning_seeds: int | None = None
-    """On how many seeds each rate is tried, more than the study's number; None: just that."""
+    """On how many seeds each block tries a setting, more than the study's number; None: just that."""
     target: float | None = None
     """The training accuracy that the chosen rate is to reach soonest; None: choose by validation accuracy."""
     probed: bool = False
@@ -96,6 +96,8 @@ def make_arm(
 
     """
     changes = {k: v for k, v in levels.items() if FACTORS[k] is Network} | dict(network or {})
+    if changes.get("family", study.network.family) != study.network.family:
+        changes = {"stem_stride": None} | changes  # another family has a first convolution of its own
     training = {k: v for k, v in levels.items() if FACTORS[k] is Recipe} | dict(recipe or {})
     arm = Arm(
         name="unnamed",
@@ -132,9 +134,9 @@ def seeds_of(study: Study, arm: AnyArm) -> list[int]:
     return study.seed_list if arm.seeds is None else list(arm.seeds)
 
 
-def tuning_seeds_of(study: Study, arm: Arm) -> list[int]:
-    """The seeds that the arm's rate is chosen on."""
-    return list(range(TUNING_SEED, TUNING_SEED + (arm.tuning_seeds or study.tuning.seeds)))
+def blocks_of(study: Study, seeds: Iterable[int]) -> list[int]:
+    """The blocks of seeds, each of which chooses for itself, that final seeds belong to."""
+    return sorted({seed % study.tuning.blocks for seed in seeds})
 
 
 def _samples(study: Study, given: Level | None) -> int | None:
@@ -157,7 +159,7 @@ def arm_name(study: Study, arm: Arm) -> str:
     usual = study.network.model_dump() | study.recipe.model_dump()
     own = network.model_dump() | recipe.model_dump()
     for key, word in _WORDS.items():
-        if own[key] != usual[key]:
+        if own[key] not in {None, usual[key]}:
             unaugmented = (key, own[key]) == ("augmentation", "none")
             parts.append("unaugmented" if unaugmented else word + _plain(own[key]))
     if arm.learning_rate is not None:
@@ -180,6 +182,7 @@ _WORDS = {
     "pooling": "",
     "initialisation": "",
     "width": "width",
+    "stem_stride": "stride",
     "augmentation": "",
     "epochs": "epochs",
     "epoch_images": "images",

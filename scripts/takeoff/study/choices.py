@@ -4,6 +4,9 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+STOPPED = "stopped before it converged"
+"""What the notes of an older method's choice and runs say of a solver that had more to do."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
@@ -24,6 +27,8 @@ class Choice:
     """Every tuning run: what was tried, on which seed, and what it ended with."""
     choice_from: str | None = None
     """The arm whose choice this is, where it is not the arm's own."""
+    block: int = 0
+    """The block of final seeds that it is for."""
 
 
 def tied_within(accuracy: float, images: int) -> float:

@@ -4,11 +4,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from takeoff.study.settings import Count, LearningRate, Network, Recipe, Resolution, Settings, ascending
+from takeoff.study.settings import Count, LearningRate, Network, Recipe, Resolution, Settings, WeightDecay, ascending
 
 Level = str | int | float
+SMALLEST_MAP = 8
+"""Pixels that the first convolution must leave, for three poolings."""
 TUNING_SEED = 1_000_000
 """Tuning draws its seeds from here upwards, where no final run may."""
+MOST_TUNING_SEEDS = 100
+"""Of a block."""
 
 
 class Dataset(Settings):
@@ -33,12 +37,19 @@ class Dataset(Settings):
 
 
 class Tuning(Settings):
-    """How learning rates are chosen: the same grid and the same number of seeds for every arm that is tuned."""
+    """How learning rates, and weight decays, are chosen: with the same grid and as many runs for every arm."""
 
     learning_rates: Annotated[list[LearningRate], Field(min_length=1), AfterValidator(ascending)]
     """The grid."""
-    seeds: Annotated[int, Field(ge=2)] = 2
-    """Runs per rate, on seeds that no final run uses."""
+    weight_decays: Annotated[list[WeightDecay], Field(min_length=1), AfterValidator(ascending)] | None = None
+    """Weight decays that each rate is tried with; left out, the recipe's alone. Arms with a grid of their own keep to
+    the recipe's."""
+    blocks: Count = 1
+    """In how many blocks the final seeds choose, each for itself, on tuning seeds of its own; a seed belongs to the
+    block of its remainder. With as many blocks as seeds each chooses alone, and intervals over seeds contain what the
+    choice adds."""
+    seeds: Annotated[Count, Field(lt=MOST_TUNING_SEEDS)] = 2
+    """Runs per setting and block, on seeds that no final run uses."""
 
 
 class Factor(Settings):
@@ -73,7 +84,8 @@ class Study(Settings):
     seeds: Count | Annotated[list[Annotated[int, Field(strict=True)]], Field(min_length=1)]
     """Seeds of the final runs: how many, from 0 up, or which."""
     factors: Annotated[dict[str, Factor], Field(min_length=1)]
-    """The factors: activation, norm, dropout, pooling, augmentation, initialisation, width, train_samples."""
+    """The factors: activation, norm, dropout, pooling, augmentation, initialisation, width, stem_stride,
+    train_samples."""
     experiments: Annotated[dict[str, dict[str, Any] | None], Field(min_length=1)]
     """Which experiments run, each with its own options."""
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.01
@@ -95,6 +107,11 @@ class Study(Settings):
         for name, factor in self.factors.items():
             if factor.baseline == factor.treatment:
                 raise ValueError(f"factors.{name}: baseline and treatment are both {factor.baseline}")
+        strides = {f"factors.stem_stride.{role}": level for role, level in self.factors.get("stem_stride", ())}
+        side, most = self.dataset.resolution, max(1, self.dataset.resolution // SMALLEST_MAP)
+        for key, stride in {"network.stem_stride": self.network.stem_stride, **strides}.items():
+            if isinstance(stride, int) and stride > most:
+                raise ValueError(f"{key}: {stride} leaves too small a map of {side} px; at most {most}")
         return self
 
     @property
@@ -104,5 +121,11 @@ class Study(Settings):
 
     @property
     def tuning_seeds(self) -> list[int]:
-        """The seeds that rates are chosen on."""
-        return list(range(TUNING_SEED, TUNING_SEED + self.tuning.seeds))
+        """The seeds of the first block, on which older methods choose their settings."""
+        return tuning_seeds(0, self.tuning.seeds)
+
+
+def tuning_seeds(block: int, runs: int) -> list[int]:
+    """The seeds on which a block chooses, so many."""
+    first = TUNING_SEED + block * MOST_TUNING_SEEDS
+    return list(range(first, first + runs))

@@ -1,14 +1,15 @@
 """Planned arms: each whole, with nothing left to look up, one file each: `arms/<arm>/arm.json`."""
 
 from collections.abc import Iterable, Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from takeoff.common.errors import TakeoffError, choices
 from takeoff.common.files import load_json, write_json
-from takeoff.study.arms import AnyArm, Arm, ClassicalArm, distinct, seeds_of, tuning_seeds_of
+from takeoff.study.arms import AnyArm, Arm, ClassicalArm, blocks_of, distinct, seeds_of
 from takeoff.study.loading import check
-from takeoff.study.model import Study
+from takeoff.study.model import Study, tuning_seeds
 from takeoff.study.settings import Count, Resolution, Settings
 
 ARM = "arm.json"
@@ -29,6 +30,15 @@ class Images(Settings):
     """The share of the arm's training images held out."""
 
 
+class Block(Settings):
+    """Final seeds that share a choice, and the seeds that it is made on."""
+
+    number: int
+    seeds: tuple[int, ...]
+    """Of final runs; none where only arms that take this arm's choice have some."""
+    tuning_seeds: tuple[int, ...]
+
+
 class PlannedArm(Arm):
     """A network's arm, whole."""
 
@@ -37,11 +47,18 @@ class PlannedArm(Arm):
     seeds: tuple[int, ...]
     """Of its final runs."""
     learning_rates: tuple[float, ...]
-    """The grid that its learning rate is chosen from."""
-    tuning_seeds: tuple[int, ...]  # type: ignore[assignment]
-    """The seeds that every rate of the grid is tried on."""
+    """The grid that its learning rate is chosen from, with"""
+    weight_decays: tuple[float, ...]
+    """each of these."""
+    blocks: tuple[Block, ...]
+    """Its final seeds, in the blocks that choose."""
     experiments: tuple[str, ...]
     """The experiments that want it."""
+
+    @property
+    def grid(self) -> list[tuple[float, float]]:
+        """Every learning rate with every weight decay."""
+        return list(product(self.learning_rates, self.weight_decays))
 
 
 class PlannedClassicalArm(ClassicalArm):
@@ -72,7 +89,10 @@ def planned_arms(study: Study, wanted: Mapping[str, Iterable[AnyArm]]) -> list[A
         for arm in arms:
             experiments.setdefault(arm.name, {})[name] = None
     everything = distinct(arm for arms in wanted.values() for arm in arms)
-    return [_whole(study, arm, tuple(experiments[arm.name])) for arm in everything]
+    taking: dict[str, set[int]] = {}
+    for arm in everything:
+        taking.setdefault(arm.choice_from or arm.name, set()).update(blocks_of(study, seeds_of(study, arm)))
+    return [_whole(study, arm, tuple(experiments[arm.name]), taking.get(arm.name, set())) for arm in everything]
 
 
 def images_of(study: Study) -> Images:
@@ -81,17 +101,23 @@ def images_of(study: Study) -> Images:
     return Images(dataset=study.dataset.name, **settings)
 
 
-def _whole(study: Study, arm: AnyArm, experiments: tuple[str, ...]) -> AnyPlannedArm:
-    common = arm.model_dump() | {
-        "images": images_of(study),
-        "seeds": tuple(seeds_of(study, arm)),
-        "experiments": experiments,
-    }
+def _whole(study: Study, arm: AnyArm, experiments: tuple[str, ...], taken: set[int]) -> AnyPlannedArm:
+    """The arm, with blocks for the final seeds of those that take its choice, too."""
+    seeds = tuple(seeds_of(study, arm))
+    common = arm.model_dump() | {"images": images_of(study), "seeds": seeds, "experiments": experiments}
     if not isinstance(arm, Arm):
         return PlannedClassicalArm(**common | {"tuning_seeds": tuple(study.tuning_seeds)})
-    grid = arm.learning_rates or tuple(study.tuning.learning_rates)
-    seeds = tuple(tuning_seeds_of(study, arm))
-    return PlannedArm(**common | {"learning_rates": grid, "tuning_seeds": seeds})
+    tuning, runs = study.tuning, max(arm.tuning_seeds or 0, study.tuning.seeds)
+    decay = arm.recipe.weight_decay
+    own = arm.learning_rate or arm.learning_rates or decay != study.recipe.weight_decay or tuning.weight_decays is None
+    blocks = []
+    for number in sorted({*taken, *blocks_of(study, seeds)}):
+        within = tuple(seed for seed in seeds if seed % tuning.blocks == number)
+        blocks.append(Block(number=number, seeds=within, tuning_seeds=tuple(tuning_seeds(number, runs))))
+    common["network"]["stem_stride"] = arm.network.stride_at(study.dataset.resolution)
+    common |= {"learning_rates": arm.learning_rates or tuple(tuning.learning_rates), "tuning_seeds": runs}
+    common |= {"weight_decays": (decay,) if own else tuple(tuning.weight_decays or ()), "blocks": tuple(blocks)}
+    return PlannedArm(**common)
 
 
 def arm_path(results: Path, name: str) -> Path:

@@ -33,19 +33,20 @@ RUNS = pa.schema(
         *[pa.field(factor, _kind(factor)) for factor in FACTORS],
         *_columns(TEXT, "family"),
         *_columns(WHOLE, "depth epochs"),
-        *_columns(NUMBER, "learning_rate"),
+        *_columns(NUMBER, "learning_rate weight_decay"),
         *_columns(WHOLE, "parameters"),
         *_columns(NUMBER, "train_loss train_accuracy validation_loss validation_accuracy"),
         *_columns(NUMBER, "test_loss test_accuracy test_top5_accuracy"),
         *_columns(WHOLE, "best_epoch"),
         *_columns(TRUTH, "diverged"),
         *_columns(NUMBER, "flops seconds images_per_second"),
-        *_columns(TEXT, "device precision run_key started_at"),
+        *_columns(TEXT, "device precision run_key started_at notes"),
         *_columns(BITS, "test_correct test_top5_correct"),
     ]
 )
-"""A missing value, such as an older method's learning rate, is null. The last two have a bit per test image, in
-their order: whether the run had it right (`numpy.packbits`)."""
+"""A missing value, such as an older method's learning rate, is null. `notes` say of an older method what was
+approximated or stopped early. The last two have a bit per test image, in their order: whether the run had it right
+(`numpy.packbits`)."""
 _RUN = [*_columns(TEXT, "arm"), *_columns(WHOLE, "seed"), *_columns(TEXT, "run_key")]
 PROBE = pa.schema(
     [

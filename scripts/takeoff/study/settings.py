@@ -13,24 +13,29 @@ Augmentation = Literal["none", "flip-crop", "flip-crop-colour"]
 Initialisation = Literal["by-activation", "gaussian-0.01", "xavier", "he"]
 Schedule = Literal["constant", "cosine", "step"]
 Keep = Literal["last", "best"]
-Resolution = Literal[8, 32, 64, 128, 224]
+Resolution = Literal[8, 16, 32, 64, 128, 224]
 
 LearningRate = Annotated[float, Field(gt=0, le=100)]
+WeightDecay = Annotated[float, Field(ge=0, lt=1)]
 
 
 Grid = TypeVar("Grid", list[float], tuple[float, ...])
 
 
 def ascending(rates: Grid) -> Grid:
-    """A grid of learning rates in order; none may stand in it twice."""
+    """A grid in order; nothing may stand in it twice."""
     if len(set(rates)) < len(rates):
-        raise ValueError("a learning rate stands twice in the grid")
+        raise ValueError("a value stands twice in the grid")
     return type(rates)(sorted(rates))
 
 
 Rates = Annotated[tuple[LearningRate, ...], Field(min_length=2), AfterValidator(ascending)]
 """An experiment's own grid."""
 Count = Annotated[int, Field(gt=0, strict=True)]
+
+
+STEM_STRIDES = {8: 1, 16: 1, 32: 1, 64: 2, 128: 4, 224: 4}
+"""That of the first convolution of AlexNet's family, by the images' side in pixels."""
 
 
 class Settings(BaseModel):
@@ -63,12 +68,22 @@ class Network(Settings):
     (Krizhevsky 2012), or `by-activation`: Xavier for sigmoid and tanh, He for ReLU and GELU."""
     width: Annotated[float, Field(gt=0, le=16)] = 1.0
     """Multiplies the channels of every hidden layer."""
+    stem_stride: Annotated[int, Field(ge=1, le=8, strict=True)] | None = None
+    """The stride of the first convolution, in pixels; left out: 1 up to 32 px, 2 at 64 px, 4 above (of the family
+    `four-layer` a 32nd of the images' side). Twice the stride is about a quarter of the computation."""
 
     @model_validator(mode="after")
     def _depth_belongs(self) -> "Network":
         if (self.depth is not None) != (self.family == "plain"):
             raise ValueError(f"depth {self.depth}: it is given for the family plain, and for no other")
         return self
+
+    def stride_at(self, resolution: int) -> int | None:
+        """That of the first convolution for images of so many pixels; None for a network that has none."""
+        if self.family == "plain":
+            return None
+        own = max(1, resolution // 32) if self.family == "four-layer" else STEM_STRIDES[resolution]
+        return self.stem_stride or own
 
 
 class Recipe(Settings):
@@ -86,7 +101,7 @@ class Recipe(Settings):
     """Images per step; the rest of an epoch that fills no batch is left out, another one each epoch."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     """The momentum of the gradient's running mean."""
-    weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0005
+    weight_decay: WeightDecay = 0.0005
     """L2 penalty on weights; biases and the norm's scales are spared."""
     schedule: Schedule = "cosine"
     """How the rate goes down after the warm-up: not at all, to zero along a cosine, or tenfold at a half and
@@ -113,6 +128,7 @@ FACTORS: dict[str, type[Settings] | None] = {
     "augmentation": Recipe,
     "initialisation": Network,
     "width": Network,
+    "stem_stride": Network,
     "train_samples": None,  # the arm's own
 }
 """What a study may list as a factor, and where that setting lives."""

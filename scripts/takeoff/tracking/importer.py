@@ -124,6 +124,5 @@ def dataset_inputs(card: Mapping[str, Any]) -> list["DatasetInput"]:
         )
 
     contexts = {"train": "training", "test": "testing"}
-    return [
-        DatasetInput(images(split), [InputTag("mlflow.data.context", context)]) for split, context in contexts.items()
-    ]
+    tags = {split: [InputTag("mlflow.data.context", context)] for split, context in contexts.items()}
+    return [DatasetInput(images(split), own) for split, own in tags.items()]

@@ -15,7 +15,7 @@ from takeoff.study.planned import AnyPlannedArm, arm_path, read_arm
 from takeoff.study.settings import FACTORS
 from takeoff.tracking.entries import Entry, Point
 
-PARAMS = (*"method family depth learning_rate epochs parameters seed device precision".split(), *FACTORS)
+PARAMS = (*"method family depth learning_rate weight_decay epochs parameters seed device precision".split(), *FACTORS)
 """Columns of `runs.parquet` that are params, beside the settings in `arm.json`."""
 CURVES = "train_loss train_accuracy validation_loss validation_accuracy batch_loss learning_rate".split()
 """Metrics with a value per epoch."""
@@ -91,7 +91,7 @@ def _arm_entries(arm: AnyPlannedArm, study: Study, results: Path, tags: dict[str
 def _settings(arm: AnyPlannedArm) -> dict[str, str]:
     """Every setting of an arm by its place in `arm.json`: `network.norm`, `recipe.momentum`, `learning_rates`."""
     flat: dict[str, Any] = {}
-    for key, value in arm.model_dump(mode="json", exclude={"name", "seeds", "experiments"}).items():
+    for key, value in arm.model_dump(mode="json", exclude={"name", "seeds", "blocks", "experiments"}).items():
         flat |= {f"{key}.{inner}": v for inner, v in value.items()} if isinstance(value, dict) else {key: value}
     return _texts(flat, flat)
 
@@ -135,10 +135,10 @@ def _mean_curve(curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def _tuning_tags(folder: Path) -> dict[str, str]:
-    """What tuning says about the arm's learning rate."""
+    """Whether some block's learning rate lies at its grid's edge, or had no reason."""
     path = folder / "learning_rate.json"
-    rate = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return _tags(**{f"rate_{key}": rate[key] for key in ("at_edge", "untuned") if rate.get(key) is not None})
+    made = json.loads(path.read_text(encoding="utf-8"))["choices"] if path.exists() else []
+    return _tags(**{f"rate_{key}": any(one[key] for one in made) for key in ("at_edge", "untuned") if made})
 
 
 def _experiment_entry(name: str, results: Path, tags: dict[str, str], end: int) -> Entry:

@@ -75,9 +75,8 @@ def drawing(experiment: Experiment[Any]) -> str:
 
 def judging(study: Study) -> str:
     """Of the verdicts."""
-    return digest_of(
-        [code_digest("judging"), read_yaml(claims_file()), study.model_dump(mode="json", exclude={"budget"})]
-    )
+    known = study.model_dump(mode="json", exclude={"budget"})
+    return digest_of([code_digest("judging"), read_yaml(claims_file()), known])
 
 
 def _code(experiment: Experiment[Any], *modules: str) -> str:

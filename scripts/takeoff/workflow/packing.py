@@ -18,7 +18,7 @@ MOST_PACKS = 500
 """Jobs that train, about, at most: Snakemake's own work, and a cluster's, grow with them."""
 ARMS = 4
 """Of a job, where nobody knows how long they take; of older methods at least, which share features."""
-WORTH = 60.0
+WORTH = 40.0
 """Seconds of such a job at least, of which importing torch takes three to five."""
 FLOPS_PER_SECOND = {"cpu": 5e10, "auto": 5e10, "cuda": 5e13}
 """Of that estimate, by the configured device: of one thread, so that its seconds are one or two on most CPUs, and of a

@@ -4,6 +4,7 @@ import csv
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from takeoff.common.files import atomic_path
@@ -30,6 +31,7 @@ class PlannedRun:
     """`tune`, `final`, or `fit`, which is an older method's and counts in no budget."""
     seed: int
     learning_rate: float | None
+    weight_decay: float | None
     parameters: int | None
     train_samples: int
     epochs: int | None
@@ -56,8 +58,8 @@ def _runs_of(arm: AnyPlannedArm, shape: Shape, flops_per_second: float) -> Itera
     samples, held_out = sizes(shape.train, arm.train_samples, arm.images.validation_fraction)
     experiments = "+".join(arm.experiments)
     if not isinstance(arm, PlannedArm):
-        uncounted = (None,) * 5
-        yield from (PlannedRun(arm.name, experiments, "fit", s, None, None, samples, *uncounted) for s in arm.seeds)
+        of = [None, None, None, samples, *[None] * 5]
+        yield from (PlannedRun(arm.name, experiments, "fit", seed, *of) for seed in arm.seeds)  # type: ignore[arg-type]
         return
     layers = architecture.layers(arm.network, arm.images.resolution, shape.channels, shape.classes)
     batch = min(arm.recipe.batch_size, samples - held_out)
@@ -69,19 +71,20 @@ def _runs_of(arm: AnyPlannedArm, shape: Shape, flops_per_second: float) -> Itera
 
     counts = (architecture.parameters(layers), samples, arm.recipe.epochs, steps, steps * batch)
 
-    def run(purpose: str, seed: int, rate: float | None) -> PlannedRun:
+    def run(purpose: str, seed: int, rate: float | None, decay: float | None) -> PlannedRun:
         # A run whose end alone chooses a learning rate is scored at both its ends alone.
         watched = purpose == "final" or arm.target is not None or arm.recipe.keep == "best"
         scored = 2 * held_out * (arm.recipe.epochs + 1 if watched else 2)
         flops = trained + scored * architecture.forward_flops(layers)
         expected = round(steps * per_step + flops / (EFFICIENCY * flops_per_second), 3)
-        return PlannedRun(arm.name, experiments, purpose, seed, rate, *counts, flops, expected)
+        return PlannedRun(arm.name, experiments, purpose, seed, rate, decay, *counts, flops, expected)
 
-    grid = arm.learning_rates
-    if arm.tuned and len(grid) > 1:
-        yield from (run("tune", seed, rate) for rate in grid for seed in arm.tuning_seeds)
-    fixed = arm.learning_rate or (grid[0] if arm.tuned and len(grid) == 1 else None)
-    yield from (run("final", seed, fixed) for seed in arm.seeds)
+    if arm.tuned and len(arm.grid) > 1:
+        tried = product(arm.blocks, arm.grid)
+        yield from (run("tune", seed, *point) for block, point in tried for seed in block.tuning_seeds)
+    open_choice = (None, None) if arm.choice_from or len(arm.grid) > 1 else arm.grid[0]
+    fixed = (arm.learning_rate, arm.recipe.weight_decay) if arm.learning_rate else open_choice
+    yield from (run("final", seed, *fixed) for seed in arm.seeds)
 
 
 def matrix_rate(side: int = 768, seconds: float = 0.3) -> float:

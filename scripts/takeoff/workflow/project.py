@@ -18,6 +18,8 @@ from takeoff.workflow.digests import changed
 from takeoff.workflow.images import ImageSource, check_counts
 from takeoff.workflow.packing import ARMS, estimate, packs_of
 
+LARGE = 40_000
+"""Training images of a study from which on k-means features are as many as in Coates 2011."""
 RESERVED = ("data", "benchmark", "mlartifacts", "reference")
 """Folders of the results that belong to no study."""
 
@@ -63,6 +65,14 @@ class Project:
         arms = [arm for arm in self.arms.values() if isinstance(arm, PlannedClassicalArm)]
         arms.sort(key=lambda arm: arm.method)
         return self._packs(arms, ARMS)
+
+    @property
+    def classical_flags(self) -> str:
+        """What of the study older methods need to know besides their arms, as options of `fit_classical`."""
+        wanted, shape = self.study.dataset.train_samples, self.images.shape
+        images = wanted if isinstance(wanted, int) else shape.train if shape else 0
+        mirrored = self.study.recipe.augmentation != "none"
+        return " ".join(["--mirrored"] * mirrored + ["--large"] * (images >= LARGE))
 
     def _packs(self, arms: Sequence[AnyPlannedArm], least: int = 1) -> list[list[AnyPlannedArm]]:
         seconds = estimate(self.images.shape, self.configuration.device)
@@ -125,7 +135,7 @@ def load_project(config: dict[str, Any]) -> Project:
     project = Project(configuration, load_study(source), source)
     if any(place.exists() and not place.is_dir() for place in (project.folder, *project.folder.parents)):
         raise TakeoffError(
-            f"results={configuration.results}: there is a file of that name; valid: a folder, or a new name"
+            f"results={configuration.results}: there is a file of that name; valid: a folder, a new name"
         )
     # Of the user's own copy, `prepare` counts the images.
     check_counts(project.study, str(source), None if project.images.given else project.images.shape)

@@ -14,9 +14,11 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
 from takeoff.common.errors import TakeoffError
+from takeoff.common.places import configured
 from takeoff.data.catalogue import Entry, entries
 from takeoff.experiments.registry import EXPERIMENTS, design
 from takeoff.study.configuration import Configuration
+from takeoff.study.loading import read_yaml
 from takeoff.study.model import Dataset, Factor, Study
 from takeoff.study.settings import FACTORS
 
@@ -139,7 +141,12 @@ def _tables() -> dict[str, str]:
     catalogue = [
         (f"`{e.name}`", e.title, f"{e.classes:,}", f"{e.train:,} + {e.test:,}", _origin(e)) for e in entries().values()
     ]
+    published = [
+        (one["figure"], one["source"], one.get("seen", "remembered"), one.get("caveat", ""), ", ".join(one["quoted"]))
+        for one in read_yaml(configured("published.yaml"))["published"]
+    ]
     return keys | {
+        "published": _table(("figure", "source", "seen", "caveat", "quoted in"), published),
         "factors": _table(("factor", "levels", "meaning"), factors),
         "experiments": _table(_KEYS, experiments),
         "catalogue": _table(("name", "title", "classes", "training + test images", "comes"), catalogue),

@@ -32,7 +32,8 @@ class Design(Experiment[Options]):
     def arms(self) -> list[AnyArm]:
         """The cells of the factorial."""
         given = self.study.experiments.get("factorial") or {}
-        return Factorial(self.study, check(Factorial.Options, given, "experiments.factorial")).arms()
+        factorial = Factorial(self.study, check(Factorial.Options, given, "experiments.factorial"))
+        return [*factorial.tuned_arms, *factorial.fixed_arms]
 
     def reads_speed(self) -> bool:
         """The rates are in `speed.csv`, of the study's network: no arm is timed."""

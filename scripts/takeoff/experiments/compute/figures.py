@@ -54,9 +54,9 @@ def _rates(title: str, rates: pd.DataFrame, fixed: FixedCriterion | None) -> Dra
     axes = figure.subplots()
     lines, shade = [Line(OFTEN_SAID, "often said: 10 TFLOP/s", PUBLISHED, DOTTED)], None
     if fixed:
-        low, high = fixed.parts["rate"].supports
-        words = f"criterion: {two_digits(low)} to {two_digits(high)} times"
-        lines, shade = [*lines, Line(1e6 * low, words), Line(1e6 * high, "")], Criterion((1e6 * low, 1e6 * high), ())
+        low, high = (1e6 * end for end in fixed.parts["rate"].supports)
+        words = f"criterion: above {two_digits(low / 1e6)} times"
+        lines, shade = [*lines, Line(low, words)], Criterion((low, high), ())
     label, ceilings = "sustained rate, floating-point operations per second", numbers["ceiling"]
     draw_rows(axes, rows, xlabel=label, log=True, lines=lines, shade=shade, include=ceilings)
     axes.scatter(ceilings, ceilings.index + 1, marker="|", s=220, lw=1.8, color=MUTED, zorder=3)

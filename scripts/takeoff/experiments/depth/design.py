@@ -1,7 +1,9 @@
 """Do gradients vanish in deep networks, and what cures it: ReLU, initialisation, batch norm?"""
 
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated
+from math import ceil
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -26,8 +28,8 @@ class Grid(Settings):
     tuning_seeds: Annotated[int, Field(ge=2, strict=True)] = 4
     """Seeds that each rate is tried on, those of the study at least: what is said of shallow networks, and of rates,
     rests on them."""
-    shallow_seeds: Count = 1
-    """Final runs of networks that are not the deepest. What is said of these comes from the tuning runs."""
+    epochs: Count | None = None
+    """Passes over the training images; None: as many as the study's."""
 
 
 class Options(Grid):
@@ -35,12 +37,12 @@ class Options(Grid):
 
     activations: Annotated[tuple[Activation, ...], Field(min_length=1)] = ("sigmoid", "tanh", "relu")
     """Of the hidden layers, each with Xavier's or He's initialisation as suits it."""
-    batch_everywhere: bool = True
-    """Whether every depth has batch norm too; if not, the greatest has, and ReLU at every depth."""
     gaussian: bool = False
     """Whether ReLU without batch norm at the greatest depth is also drawn from N(0, 0.01), as in 2012."""
     seeds: Count | None = None
     """How many of the study's seeds run at the greatest depth; None: all."""
+    longer: Annotated[int, Field(ge=2, strict=True)] = 4
+    """How many times as long the deepest plain sigmoid network is trained, too: does it not learn, or not yet?"""
 
 
 class Design(Experiment[Options]):
@@ -50,16 +52,16 @@ class Design(Experiment[Options]):
     Options = Options
 
     def tables(self) -> tuple[str, ...]:
-        """Gradients and weights by layer, accuracy by depth, and what each remedy adds."""
-        return ("layers", "slopes", "change", "accuracy", "runs", "remedies")
+        """Gradients and weights by layer, accuracy by depth, and which networks learn."""
+        return ("layers", "slopes", "change", "accuracy", "runs", "learning")
 
     def figures(self) -> dict[str, str]:
-        """Two by layer, one by depth, one by remedy."""
+        """Two by layer, one by depth, one by network."""
         return {
             "gradients": "Gradients, layer by layer",
             "layers": "Saturated units and the change of weights, layer by layer",
             "accuracy": "Accuracy against depth",
-            "remedies": "What batch norm, ReLU and the initialisation each add",
+            "learning": "Which deep networks learn",
         }
 
     @property
@@ -78,34 +80,37 @@ class Design(Experiment[Options]):
         found: list[Arm] = []
         for depth in sorted(set(options.depths)):
             last = depth == self.deepest
-            seeds = first_seeds(study, options.seeds if last else options.shallow_seeds)
-            kinds = [
+            # What is said of networks of fewer layers comes from their tuning runs.
+            seeds = first_seeds(study, options.seeds if last else study.tuning.blocks)
+            kinds: list[dict[str, Level]] = [
                 {"activation": activation, "norm": norm}
                 for activation in dict.fromkeys(options.activations)
-                for norm in (NORMS if last or options.batch_everywhere or activation == "relu" else NORMS[:1])
+                for norm in NORMS
             ]
             if last and options.gaussian:
                 kinds.append({"activation": "relu", "norm": "none", "initialisation": "gaussian-0.01"})
-            found += [plain_arm(study, options, depth, seeds, probed=last, **kind) for kind in kinds]
+            found += [plain_arm(study, options, depth, kind, seeds=seeds, probed=last) for kind in kinds]
+            if last and "sigmoid" in options.activations:
+                kind = {"activation": "sigmoid", "norm": "none"}
+                found.append(plain_arm(study, options, depth, kind, times=options.longer, seeds=seeds))
         return found
 
 
-def plain_arm(
-    study: Study, grid: Grid, depth: int, seeds: tuple[int, ...] | None, probed: bool = False, **levels: Level
-) -> Arm:
-    """A network of `depth` fully connected hidden layers with these `levels`, its own grid of rates, and no dropout.
+def plain_arm(study: Study, grid: Grid, depth: int, levels: Mapping[str, Level], times: int = 1, **more: Any) -> Arm:
+    """A network of `depth` fully connected hidden layers with these `levels`, its own grid of rates, and no dropout,
+    trained `times` as long as the grid says; `more` are other fields of the arm.
 
     It has no weight decay either. Decay changes the weights of a layer that learns nothing, and how weights change is
     what is measured.
     """
     plain: dict[str, Level] = {"dropout": 0, "response_norm": "none", "initialisation": "by-activation"}
+    # In all blocks together; a final seed of each makes it choose.
+    per_block = max(ceil(grid.tuning_seeds / study.tuning.blocks), study.tuning.seeds)
+    tuning = {"learning_rates": grid.rates, "tuning_seeds": per_block}
     return make_arm(
         study,
-        plain | levels,
+        {**plain, **levels},
         network={"family": "plain", "depth": depth},
-        recipe={"weight_decay": 0.0},
-        learning_rates=grid.rates,
-        seeds=seeds,
-        tuning_seeds=max(grid.tuning_seeds, study.tuning.seeds),
-        probed=probed,
+        recipe={"weight_decay": 0.0, "epochs": times * (grid.epochs or study.recipe.epochs)},
+        **tuning | more,
     )

@@ -1,4 +1,4 @@
-"""The figures of `depth`: gradients, saturation and change of weights by layer, accuracy, and what each remedy adds."""
+"""The figures of `depth`: gradients, saturation and change of weights by layer, accuracy, and what learns."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -14,36 +14,29 @@ from takeoff.experiments.depth.design import Design
 from takeoff.experiments.depth.measured import GRADIENTS, LEARNING
 from takeoff.experiments.depth.tables import STILL
 from takeoff.figures.curves import ACTIVATION_LOOKS, Look, draw_curves, value_ticks
-from takeoff.figures.rows import Line, draw_rows
-from takeoff.figures.style import COLOURS, MUTED, new_figure, styled
+from takeoff.figures.rows import ZERO, criterion_lines, draw_rows
+from takeoff.figures.style import ACTIVATION_COLOURS, MUTED, new_figure, styled
 from takeoff.figures.words import level_words, seeds_words, signed
 
 SUITED = {"sigmoid": "Xavier", "tanh": "Xavier", "relu": "He", "gelu": "He"}
 GAUSSIAN = "N(0, 0.01)"
-CHANGES = {
-    "batch norm": "batch norm, with {network}",
-    "ReLU for sigmoid": "ReLU (He) for sigmoid (Xavier), {norms}",
-    "ReLU for tanh": "ReLU (He) for tanh (Xavier), {norms}",
-    "He for N(0, 0.01)": "ReLU: He for N(0, 0.01), {norms}",
-}
-"""The changes of `remedies`, in the figure's order and words."""
 Row = tuple[str, str, str, Mapping[str, str]]
 
 
 @styled
 def draw(depth: Design, tables: Tables, criteria: Mapping[str, FixedCriterion]) -> list[Drawing]:
-    """Gradients by layer, saturation and change by layer, accuracy against depth, and what each remedy adds."""
+    """Gradients by layer, saturation and change by layer, accuracy against depth, and which networks learn."""
     gradients = _gradients(depth, tables, criteria.get(GRADIENTS))
-    accuracy = _accuracy(depth, tables, criteria.get(LEARNING))
-    return [gradients, _layers(depth, tables), accuracy, _remedies(depth, tables["remedies"])]
+    learning = _learning(depth, tables["learning"], criteria.get(LEARNING))
+    return [gradients, _layers(depth, tables), _accuracy(depth, tables), learning]
 
 
 def _named(table: pd.DataFrame) -> pd.DataFrame:
-    """With each row's `network`, its activation and initialisation in words, its `norms`, and both: its `line`."""
+    """With each row's `network`, its activation and initialisation in words, and with its norm: its `line`."""
     suits = table["initialisation"] == "by-activation"
     activations, norms = (table[name].map(partial(level_words, name)) for name in ("activation", "norm"))
     networks = activations + ", " + table["activation"].map(SUITED).where(suits, GAUSSIAN)
-    return table.assign(network=networks, norms=norms, line=networks + ", " + norms)
+    return table.assign(network=networks, line=networks + ", " + norms)
 
 
 def _looks(table: pd.DataFrame) -> dict[str, Look]:
@@ -132,21 +125,19 @@ def _layers(depth: Design, tables: Tables) -> Drawing:
     return Drawing("layers", figure, table)
 
 
-def _accuracy(depth: Design, tables: Tables, claim: FixedCriterion | None) -> Drawing:
+def _accuracy(depth: Design, tables: Tables) -> Drawing:
     """Training and validation accuracy against depth, each network at its own learning rate; and the final runs."""
-    tuning, runs = _named(tables["accuracy"]), _named(tables["runs"])
+    tuning, runs = (_named(table[table["times"] == 1]) for table in (tables["accuracy"], tables["runs"]))
     seeds = " to ".join(dict.fromkeys(f"{tuning['n_seeds'].agg(end):.0f}" for end in ("min", "max")))
     subtitle = f"lines: {seeds} tuning runs at each network's own learning rate · points beside: final runs"
     figure = new_figure(8.2, 4.4, f"{depth.study.title}: which deep networks still learn?", subtitle)
     panels, looks = figure.subplots(1, 2, sharey=True), _looks(tuning)
     said = {line: line for line in looks}
     chance, depths = 100 * tuning["majority"].iloc[0], sorted(tuning["depth"].unique())
-    low, high = claim.parts["sigmoid"].supports if claim else (0.0, 0.0)
     pairs = [("train_accuracy", "train_accuracy"), ("validation_accuracy", "test_accuracy")]
     for axes, (tuned, final) in zip(panels, pairs, strict=True):
         axes.axhline(chance, color=MUTED, lw=1)
-        axes.axhspan(chance + low, chance + high, color="#e4e4e4", lw=0)
-        axes.text(depths[0], chance + 2.5, "chance" + " ± margin" * bool(claim), color=MUTED, size=7.5)
+        axes.text(depths[0], chance + 2.5, "chance", color=MUTED, size=7.5)
         lines = tuning.assign(percent=100 * tuning[tuned]).sort_values("depth", kind="stable")
         draw_curves(axes, lines, "depth", "percent", "line", looks, said, markers=True)
         for place, (line, look) in enumerate(looks.items()):
@@ -163,16 +154,16 @@ def _accuracy(depth: Design, tables: Tables, claim: FixedCriterion | None) -> Dr
     return Drawing("accuracy", figure, pd.concat(numbers, ignore_index=True))
 
 
-def _remedies(depth: Design, remedies: pd.DataFrame) -> Drawing:
-    """What each change adds to training accuracy at the greatest depth, with its interval."""
-    order = list(CHANGES)
-    table = remedies.sort_values("change", kind="stable", key=lambda names: names.map(order.index))
-    rows = 100 * table[["gain", "ci_low", "ci_high"]].astype(float).rename(columns={"gain": "estimate"})
-    rows["label"] = [CHANGES[row["change"]].format(**row) for _, row in _named(table).iterrows()]
-    rows["colour"] = [COLOURS[order.index(change)] for change in table["change"]]
-    subtitle = "at the greatest depth, each network at its own learning rate · 95% Student t intervals, paired by seed"
-    question = f"{depth.study.title}: what helps a deep network to learn?"
-    figure = new_figure(7.2, 1.5 + 0.32 * len(table), question, subtitle)
-    none = Line(0, "no change", MUTED)
-    draw_rows(figure.subplots(), rows, xlabel="training accuracy that it adds, points", lines=[none])
-    return Drawing("remedies", figure, table)
+def _learning(depth: Design, learning: pd.DataFrame, claim: FixedCriterion | None) -> Drawing:
+    """By how much training brings each network's loss below that of guessing, with its interval."""
+    longer = learning["times"].map(lambda times: f", {times}× the steps" * (times > 1))
+    rows = _named(learning).rename(columns={"gained": "estimate"})
+    rows = rows.assign(label=rows["line"] + longer, colour=rows["activation"].map(ACTIVATION_COLOURS))
+    rows["hollow"] = rows["norm"] == "batch"
+    lines = [line for part in ("sigmoid", "relu") for line in criterion_lines(claim.parts[part])] if claim else []
+    subtitle = f"{depth.deepest} hidden layers, each network at its own learning rate · 95% Student t intervals"
+    question = f"{depth.study.title}: which deep networks learn?"
+    figure = new_figure(7.2, 1.5 + 0.32 * len(rows), question, subtitle)
+    label = "training loss below that of guessing, nats · hollow: with batch norm"
+    draw_rows(figure.subplots(), rows, xlabel=label, lines=[ZERO, *lines], decimals=3)
+    return Drawing("learning", figure, learning)

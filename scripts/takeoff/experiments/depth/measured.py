@@ -7,28 +7,31 @@ import pandas as pd
 
 from takeoff.experiments.base import Tables
 from takeoff.experiments.depth.design import Design
+from takeoff.figures.words import level_words
 from takeoff.statistics.measures import Measure
 
 COMPARED = ["sigmoid", "relu"]
 GRADIENTS, CHANGES = "sigmoid-gradients-shrink", "early-sigmoid-layers-learn-slowly"
-LEARNING = "deep-sigmoid-networks-do-not-learn"
+LEARNING, NORM = "deep-sigmoid-networks-do-not-learn", "batch-norm-makes-deep-sigmoid-networks-learn"
 
 
 def measure(depth: Design, tables: Tables, card: dict[str, Any]) -> list[Measure]:
     """Gradients and the change of weights of sigmoid and ReLU networks, and whether these learn at all."""
     if not {*COMPARED} <= {*depth.options.activations}:
         reason = "sigmoid and ReLU networks are compared; list both sigmoid and relu below depth.activations"
-        return [Measure.missing(claim, reason) for claim in (GRADIENTS, CHANGES, LEARNING)]
+        return [Measure.missing(claim, reason) for claim in (GRADIENTS, CHANGES, LEARNING, NORM)]
     return [
         *_gradients_shrink(tables["slopes"]),
         *_learn_slowly(tables["change"], tables["runs"]),
-        *_do_not_learn(tables["runs"], tables["accuracy"]),
+        *_learn(tables["runs"], tables["accuracy"]),
     ]
 
 
 def _plain(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the networks compared: without norm, each with the initialisation that suits its activation."""
-    own = table["norm"].eq("none") & table["initialisation"].eq("by-activation")
+    """The rows of the networks compared: without norm, each with the initialisation that suits its activation, trained
+    as long as the study says.
+    """
+    own = table["norm"].eq("none") & table["initialisation"].eq("by-activation") & table["times"].eq(1)
     return table[own & table["activation"].isin(COMPARED)]
 
 
@@ -72,9 +75,8 @@ def _learn_slowly(change: pd.DataFrame, runs: pd.DataFrame) -> list[Measure]:
     ]
 
 
-def _do_not_learn(runs: pd.DataFrame, accuracy: pd.DataFrame) -> list[Measure]:
-    pairs = 100 * _pairs(runs.assign(above=runs["train_accuracy"] - runs["majority"]), "above")
-    deepest = int(runs["depth"].max())
+def _learn(runs: pd.DataFrame, accuracy: pd.DataFrame) -> list[Measure]:
+    deepest, longest = int(runs["depth"].max()), int(runs["times"].max())
     reason = f"at {deepest} hidden layers"
     shallow = _plain(accuracy).query("activation == 'sigmoid' and depth < @deepest")
     if len(shallow):
@@ -82,12 +84,21 @@ def _do_not_learn(runs: pd.DataFrame, accuracy: pd.DataFrame) -> list[Measure]:
         first = shallow.loc[shallow["depth"].idxmin()]
         reached = f"{100 * first['train_accuracy']:.1f}%"
         reason += f"; with {int(first['depth'])}, sigmoid's tuning runs reach {reached}"
-    known: dict[str, Any] = {"unit": "points", "reason": reason, "arms": _arms(runs)}
-    words = "training accuracy above the majority rate"
-    return [
-        Measure.of(LEARNING, "sigmoid", f"sigmoid: {words}", pairs["sigmoid"], **known),
-        Measure.of(LEARNING, "relu", f"ReLU: {words}", pairs["relu"], **known),
-    ]
+    suited, measures = runs[runs["initialisation"] == "by-activation"], []
+    for claim, part, activation, norm, times in (
+        (LEARNING, "sigmoid", "sigmoid", "none", 1),
+        (LEARNING, "longer", "sigmoid", "none", longest),
+        (LEARNING, "relu", "relu", "none", 1),
+        (NORM, "batch", "sigmoid", "batch", 1),
+        (NORM, "none", "sigmoid", "none", 1),
+        (NORM, "longer", "sigmoid", "none", longest),
+    ):
+        own = suited[suited[["activation", "norm", "times"]].eq([activation, norm, times]).all(axis=1)]
+        words = (level_words("activation", activation), level_words("norm", norm), f"{times}× the steps")
+        label = f"{', '.join(words)}: training loss below guessing"
+        arms = tuple(own["arm"].unique())
+        measures.append(Measure.of(claim, part, label, own["gained"], "nats", reason=reason, arms=arms))
+    return measures
 
 
 def _arms(table: pd.DataFrame) -> tuple[str, ...]:

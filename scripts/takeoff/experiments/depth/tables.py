@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from takeoff.experiments.base import Results
-from takeoff.experiments.chance import training_chance_of
+from takeoff.experiments.chance import guessing_loss, training_chance_of
 from takeoff.experiments.depth.design import Design
 from takeoff.statistics.chance import collapsed
 from takeoff.statistics.intervals import mean_interval
@@ -13,8 +13,8 @@ LEAST = 1e-38
 """What a gradient's norm of 0 counts as in logarithms: about the least that float32 holds in full."""
 STILL = 1e-7
 """What a relative change of weights below float32's rounding counts as."""
-NETWORK = ["activation", "norm", "initialisation", "depth"]
-"""What each row says of its arm."""
+NETWORK = ["activation", "norm", "initialisation", "depth", "times"]
+"""What each row says of its arm, and `times`, how many times as long as the others it is trained."""
 
 
 def analyse(depth: Design, results: Results) -> dict[str, pd.DataFrame]:
@@ -26,28 +26,29 @@ def analyse(depth: Design, results: Results) -> dict[str, pd.DataFrame]:
       per hidden layer on the way from the output towards the images (least squares).
     - `change`: a row per such arm and seed: the relative change of the weights of the `first` and the `last` hidden
       layer, and their `ratio`; a layer that is `_still` has changed by less than float32 can represent.
-    - `accuracy`: a row per arm: the learning rate that it chose, and there the tuning runs' mean training and
+    - `accuracy`: a row per arm: the learning rate that is best for its tuning runs, and there their mean training and
       validation accuracy, and how many of them are at chance. The rate was chosen on these very runs, so that each
       accuracy is a little too good; of every arm alike.
-    - `runs`: a row per final run of the greatest depth; where a diverged run has no accuracy, it is at chance.
-    - `remedies`: a row per change and network: what batch norm, ReLU and the initialisation each add to training
-      accuracy there, the mean over paired seeds with its t interval, not adjusted for their number. Each network has
-      its own learning rate, and each activation the initialisation that suits it.
+    - `runs`: a row per final run of the greatest depth; where a diverged run has no accuracy, it is at chance. `gained`
+      is by how many nats its training loss lies below that of guessing; of a diverged run 0.
+    - `learning`: a row per network there: the mean of `gained` over seeds with its t interval.
 
     A TakeoffError says that the card does not count the training images of every class.
     """
-    rows = {arm.name: {key: getattr(arm.network, key) for key in NETWORK} for arm in depth.networks}
-    networks = pd.DataFrame.from_dict(rows, orient="index").rename_axis("arm")
+    epochs = min(arm.recipe.epochs for arm in depth.networks)
+    rows = {arm.name: {**arm.network.model_dump(), "times": arm.recipe.epochs // epochs} for arm in depth.networks}
+    networks = pd.DataFrame.from_dict(rows, orient="index")[NETWORK].rename_axis("arm")
     majority, images = training_chance_of(results.card, depth.study)
     probes = results.probes.join(networks, on="arm")
     runs = _final_runs(networks, results.runs, depth.deepest, majority)
+    runs["gained"] = (guessing_loss(results.card) - runs["train_loss"]).mask(runs["diverged"].astype(bool), 0.0)
     return {
         "layers": _layers(probes),
         "slopes": _slopes(probes[probes["hidden"]]),
         "change": _changes(probes[probes["hidden"] & probes["moment"].eq("end")]),
-        "accuracy": _accuracies(networks, results, majority, images),
+        "accuracy": _accuracies(networks, results.tuning, majority, images),
         "runs": runs,
-        "remedies": _remedies(runs),
+        "learning": _learning(runs),
     }
 
 
@@ -82,39 +83,27 @@ def _logs(group: pd.DataFrame) -> np.ndarray:
     return np.log(group["gradient_norm"].to_numpy(dtype=float).clip(LEAST))
 
 
-def _accuracies(networks: pd.DataFrame, results: Results, majority: float, images: int) -> pd.DataFrame:
-    choices, rows = results.runs.groupby("arm")[["learning_rate", "at_edge"]].first(), []
-    accuracy = ["train_accuracy", "validation_accuracy"]
-    for arm, group in results.tuning.groupby("arm", sort=False):
-        own = group[group["learning_rate"] == choices.at[arm, "learning_rate"]]
+def _accuracies(networks: pd.DataFrame, tuning: pd.DataFrame, majority: float, images: int) -> pd.DataFrame:
+    accuracy, rows = ["train_accuracy", "validation_accuracy"], []
+    for arm, group in tuning.groupby("arm", sort=False):
+        means = group.groupby("learning_rate")[accuracy].mean()
+        rate = means["validation_accuracy"].idxmax()
+        own = group[group["learning_rate"] == rate]
         lost = collapsed(own["train_accuracy"], own["diverged"], majority, images).sum()
-        means = [own[name].mean() for name in accuracy]
-        rows.append((arm, *networks.loc[arm], *choices.loc[arm], len(own), lost, *means, majority))
-    columns = ["arm", *NETWORK, *choices, "n_seeds", "collapsed", *accuracy, "majority"]
+        at_edge = rate in means.index[[0, -1]]
+        rows.append((arm, *networks.loc[arm], rate, at_edge, len(own), lost, *means.loc[rate], majority))
+    columns = ["arm", *NETWORK, "learning_rate", "at_edge", "n_seeds", "collapsed", *accuracy, "majority"]
     return pd.DataFrame(rows, columns=columns)
 
 
 def _final_runs(networks: pd.DataFrame, runs: pd.DataFrame, deepest: int, majority: float) -> pd.DataFrame:
     accuracy = ["train_accuracy", "test_accuracy"]
-    kept = ["learning_rate", "at_edge", "untuned", *accuracy, "diverged"]
+    kept = ["learning_rate", "at_edge", "untuned", "train_loss", *accuracy, "diverged"]
     found = runs[["arm", "seed", *kept]].join(networks, on="arm").query("depth == @deepest")
     found[accuracy] = found[accuracy].where(np.isfinite(found[accuracy]), majority)
     return found[["arm", "seed", *NETWORK, *kept]].assign(majority=majority).reset_index(drop=True)
 
 
-def _remedies(runs: pd.DataFrame) -> pd.DataFrame:
-    network = NETWORK[:3]
-    accuracy = {key: own.set_index("seed")["train_accuracy"] for key, own in runs.groupby(network, sort=False)}
-    rows = []
-    for (activation, norm, drawn), after in accuracy.items():
-        changes = {
-            "batch norm": (activation, "none", drawn) if norm == "batch" else None,
-            "ReLU for sigmoid": ("sigmoid", norm, drawn) if activation == "relu" else None,
-            "ReLU for tanh": ("tanh", norm, drawn) if activation == "relu" else None,
-            "He for N(0, 0.01)": (activation, norm, "gaussian-0.01") if drawn != "gaussian-0.01" else None,
-        }
-        for change, before in changes.items():
-            if before in accuracy:
-                gain = mean_interval(after - accuracy[before], size=1)[:3]
-                rows.append((change, activation, norm, drawn, *gain, len(after)))
-    return pd.DataFrame(rows, columns=["change", *network, "gain", "ci_low", "ci_high", "n_seeds"])
+def _learning(runs: pd.DataFrame) -> pd.DataFrame:
+    rows = [(*key, *mean_interval(own["gained"])[:3], len(own)) for key, own in runs.groupby(NETWORK, sort=False)]
+    return pd.DataFrame(rows, columns=[*NETWORK, "gained", "ci_low", "ci_high", "n_seeds"])

@@ -23,7 +23,7 @@ KEPT = "arm dropout images steps n_seeds n_diverged n_collapsed".split()
 
 @styled
 def draw(dropout: Design, tables: Tables, criteria: Mapping[str, FixedCriterion]) -> list[Drawing]:
-    """Gap, test and training error by set size and by steps, and what dropout and more steps change at full size."""
+    """Gap, test and training error by set size and steps; what dropout and more steps change at the greatest size."""
     cells = tables["cells"]
     numbers = in_percent(cells, KEPT, RESPONSES).join(cells[[f"loss_change{end}" for end in ENDS]])
     subtitle = seeds_words(int(numbers["n_seeds"].max()))
@@ -39,13 +39,14 @@ def draw(dropout: Design, tables: Tables, criteria: Mapping[str, FixedCriterion]
     figure.axes[1].set_title(f"by steps, {numbers['images'].max():,} images")
     claim = criteria.get("dropout-reduces-overfitting")
     lines = criterion_lines(claim.parts["gap-1x"]) if claim else [Line(0, "no change", MUTED)]
-    _draw_dropout(figure.add_subplot(grid[:2, 2]), tables["differences"], lines)
-    _draw_steps(figure.add_subplot(grid[2, 2]), tables["longer"], sorted(numbers["dropout"].unique()))
+    rates = sorted(numbers["dropout"].unique())
+    _draw_dropout(figure.add_subplot(grid[:2, 2]), tables, rates, lines)
+    _draw_steps(figure.add_subplot(grid[2, 2]), tables["longer"], rates)
     return [Drawing("sizes", figure, numbers)]
 
 
 def _draw_response(left: Axes, right: Axes, numbers: pd.DataFrame, response: str) -> None:
-    """A line per rate of dropout: over the size of the training set, and over the steps at the full size."""
+    """A line per rate of dropout: over the size of the training set, and over the steps at the greatest size."""
     rates, sizes, steps = (sorted(numbers[name].unique()) for name in ("dropout", "images", "steps"))
     apart = numbers["dropout"].map(rates.index) - (len(rates) - 1) / 2
     percent, size = f"{response}_percent", numbers["images"] * 1.02**apart
@@ -65,14 +66,15 @@ def _draw_response(left: Axes, right: Axes, numbers: pd.DataFrame, response: str
     limit_values(left, -inf if response == "gap" else -0.03 * left.get_ylim()[1], inf, least=4)
 
 
-def _draw_dropout(axes: Axes, differences: pd.DataFrame, lines: list[Line]) -> None:
-    """The greatest rate of dropout against the least, at the full size, by response and steps."""
-    own = differences[differences["images"] == differences["images"].max()]
-    own = own[own["dropout"] == own["dropout"].max()]
+def _draw_dropout(axes: Axes, tables: Tables, rates: list[float], lines: list[Line]) -> None:
+    """The chosen rate of dropout and each rate against none, at the greatest size, by response and steps."""
+    each, chosen = tables["differences"], tables["chosen"].assign(which="chosen", colour=COLOURS[4])
+    colours = each["dropout"].map(lambda rate: look(rates.index(rate)).colour)
+    rows = pd.concat([chosen, each.assign(which=each["dropout"].map("{:g}".format), colour=colours)])
+    own = rows[rows["images"] == rows["images"].max()].sort_values(["response", "steps"], kind="stable")
     names = own["response"].map({"gap": "gap", "test_error": "test error"})
-    labels = names + own["steps"].map(",\n{}× steps".format)
-    _draw_changes(axes, own.assign(label=labels, colour=COLOURS[4]), lines)
-    axes.set_title(f"what dropout changes, {own['dropout'].iloc[0]:g} − {own['over'].iloc[0]:g}", pad=16)
+    _draw_changes(axes, own.assign(label=names + own["steps"].map(", {}×, ".format) + own["which"]), lines)
+    axes.set_title("what dropout changes: rate − none", pad=16)
 
 
 def _draw_steps(axes: Axes, longer: pd.DataFrame, rates: list[float]) -> None:

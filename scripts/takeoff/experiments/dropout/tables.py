@@ -13,34 +13,36 @@ from takeoff.statistics.chance import collapsed
 from takeoff.statistics.intervals import Interval, benjamini_hochberg, mean_interval
 from takeoff.statistics.responses import GAP, responses_of
 
-MEASURES = ("gap", "test_error", "train_error", "test_accuracy", "train_accuracy", "loss_change")
-FLAGS = ["learning_rate", "at_edge", "untuned"]
-NOTHING = Interval(*[np.nan] * 4)
-PLACE = ["dropout", "images", "steps"]
+ACCURACIES = ["test_accuracy", "train_accuracy", "validation_accuracy"]
+MEASURES = ("gap", "test_error", "train_error", *ACCURACIES, "loss_change")
+WITHIN = ["images", "steps"]
+PLACE = ["dropout", *WITHIN]
 
 
 def analyse(dropout: Design, results: Results) -> dict[str, pd.DataFrame]:
     """The tables of the experiment; accuracies, errors and gaps are fractions.
 
-    - `runs`: a row per run: `dropout`, `images` (validation included), `steps` (multiple of the epochs), errors,
-      `gap` (training − test accuracy), and `loss_change`: training loss after the last epoch − before it, below 0
-      where it still falls; empty for a run that diverged.
-    - `cells`: a row per arm: counts, learning rate, and mean and t interval over seeds of every measure in `runs`.
-    - `differences`: what each rate of dropout does to gap and test error against the least one, paired by seed, at each
-      size and number of steps: t interval, p, and p after Benjamini–Hochberg within each response.
-    - `longer`: what more steps change in training and test error of each rate at the full size, paired by seed.
+    - `runs`: a row per run: `dropout`, `images` (validation included), `steps` (multiple of the epochs), errors, `gap`
+      (training − test accuracy), `loss_change`: training loss after the last epoch − before it, empty for a run that
+      diverged; and whether its rate is `chosen`: best in mean validation accuracy of the other seeds at its place.
+    - `cells`: a row per arm: counts, and mean and t interval over seeds of every measure in `runs`.
+    - `differences`: what each rate of dropout does to gap and test error against none, paired by seed, at each size and
+      number of steps: t interval, p, and p after Benjamini–Hochberg within each response.
+    - `chosen`: the same of the rate chosen for each seed, and which `rates` these are.
+    - `longer`: what more steps change in training and test error of each rate at the greatest size, paired by seed.
 
     A TakeoffError says that runs or card do not fit the study.
     """
     runs = _runs(dropout, results)
     full = runs[runs["images"] == runs["images"].max()]
-    differences = _changes(runs, ("gap", "test_error"), ["images", "steps"], "dropout")
+    differences = _changes(runs, ("gap", "test_error"), WITHIN, "dropout")
     adjusted = differences.groupby("response")["p_value"].transform(benjamini_hochberg)
     longer = _changes(full, ("train_error", "test_error"), ["dropout"], "steps")
     return {
         "cells": _cells(runs),
         "runs": runs,
         "differences": differences.assign(p_adjusted=adjusted),
+        "chosen": _chosen(runs),
         "longer": longer.drop(columns="p_value"),
     }
 
@@ -50,16 +52,27 @@ def _runs(dropout: Design, results: Results) -> pd.DataFrame:
     places["arm"] = [arm.name for arm in dropout.cells.values()]
     given = places.merge(results.runs.sort_values("seed"), on="arm", suffixes=("", "_of_run"))
     chance, images = chance_of(results.card, dropout.study)
-    found = responses_of(given, ["test_accuracy", "train_accuracy", GAP], images, chance, "dropout")
-    test, train = found["test_accuracy"], found["train_accuracy"]
-    runs = given[["arm", "seed", *PLACE]].assign(gap=found[GAP], test_error=1 - test)
-    runs = runs.assign(test_accuracy=test, train_accuracy=train, train_error=1 - train)
+    found = responses_of(given, [*ACCURACIES, GAP], images, chance, "dropout")
+    runs = given[["arm", "seed", *PLACE]].assign(gap=found.pop(GAP), **found)
+    runs = runs.assign(test_error=1 - runs["test_accuracy"], train_error=1 - runs["train_accuracy"])
     losses = results.curves.sort_values("epoch").groupby(["arm", "seed"])["train_loss"]
     runs = runs.join(losses.agg(lambda loss: loss.diff().iloc[-1]).rename("loss_change"), on=["arm", "seed"])
     runs["loss_change"] = runs["loss_change"].where(np.isfinite(runs["loss_change"]))
     runs["diverged"] = given["diverged"].astype(bool)
     runs["collapsed"] = collapsed(runs["test_accuracy"], runs["diverged"], chance, images)
-    return runs.join(given[FLAGS])
+    # Chosen by the other seeds, as its own luck would speak for what did well in a seed; of equals the least rate.
+    dropped = runs[runs["dropout"] > 0]
+    others = dropped.groupby(PLACE)["validation_accuracy"].transform("sum") - dropped["validation_accuracy"]
+    runs["chosen"] = runs.index.isin(others.groupby([dropped[name] for name in (*WITHIN, "seed")]).idxmax())
+    return runs.join(given[["learning_rate", "at_edge", "untuned"]])
+
+
+def _chosen(runs: pd.DataFrame) -> pd.DataFrame:
+    switched = runs[runs["chosen"] | (runs["dropout"] == 0)].assign(switched=(runs["dropout"] > 0).astype(int))
+    table = _changes(switched, ("gap", "test_error"), WITHIN, "switched").drop(columns=["switched", "over"])
+    taken = runs[runs["chosen"]].groupby(WITHIN)["dropout"].value_counts().sort_index().reset_index()
+    words = [f"{rate:g} in {number} seeds" for rate, number in zip(taken["dropout"], taken["count"], strict=True)]
+    return table.join(taken.assign(rates=words).groupby(WITHIN)["rates"].agg(", ".join), on=WITHIN)
 
 
 def _cells(runs: pd.DataFrame) -> pd.DataFrame:
@@ -67,10 +80,9 @@ def _cells(runs: pd.DataFrame) -> pd.DataFrame:
     for arm, group in runs.groupby("arm", sort=False):
         row = {"arm": arm, **group.iloc[0][PLACE], "n_seeds": len(group)}
         row |= {f"n_{flag}": int(group[flag].sum()) for flag in ("diverged", "collapsed")}
-        row |= dict(group.iloc[0][FLAGS])
         for name in MEASURES:
             known = group[name].dropna()
-            row |= (mean_interval(known) if len(known) else NOTHING).named(name)
+            row |= (mean_interval(known) if len(known) else Interval(*[np.nan] * 4)).named(name)
         rows.append(row)
     return pd.DataFrame(rows)
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from takeoff.experiments.base import Experiment
+from takeoff.experiments.scoring import Scoring, scoring
 from takeoff.study.arms import AnyArm, Arm, first_seeds, make_arm
 from takeoff.study.model import Level
 from takeoff.study.settings import Count, LearningRate, Settings
@@ -27,6 +28,9 @@ class Options(Settings):
     none is."""
     fixed_seeds: Count | None = None
     """How many of the study's seeds are trained at `fixed_rate`, the first ones; left out, all."""
+    scores: Count = 1
+    """How often an epoch the two networks are scored on which batch norm's speed is measured; above 1 both are trained
+    for it once more, at the rates of their twins. What is crossed before the 8th score is not judged."""
     resolution: Literal[3, 4, 5] = 5
     """Of the fraction that is trained of more than six factors. At 5 neither main effects nor interactions of two
     factors are mixed up with each other; at 4 such interactions are; at 3 main effects are, with interactions."""
@@ -39,8 +43,8 @@ class Design(Experiment[Options]):
     Options = Options
 
     def arms(self) -> list[AnyArm]:
-        """Every cell tuned, and, where a rate is fixed, every cell at that rate too."""
-        return [*self.tuned_arms, *self.fixed_arms]
+        """Every cell tuned and, where a rate is fixed, at that rate too; and two that are scored within epochs."""
+        return [*self.tuned_arms, *self.fixed_arms, *(self.timed() if self.options.scores > 1 else [])]
 
     def timed(self) -> list[Arm]:
         """The plain arm and the one with batch norm, whose steps are timed against each other."""
@@ -48,7 +52,7 @@ class Design(Experiment[Options]):
 
     def tables(self) -> tuple[str, ...]:
         """Those at a fixed rate, and aliases, only where the study has these."""
-        names = "effects cells collapse pairing curves runs equivalence pooled speed_up step_seconds"
+        names = "effects cells collapse pairing curves runs equivalence pooled speed_up speed_curves step_seconds"
         names += "" if self.options.fixed_rate is None else " fixed_effects fixed_cells fixed"
         return tuple((names if self.fraction is None else f"{names} aliases").split())
 
@@ -119,18 +123,27 @@ class Design(Experiment[Options]):
         ]
 
     @cached_property
+    def scoring(self) -> Scoring:
+        """How scores part the epochs of those two."""
+        scores, samples = self.options.scores, self.tuned_arms[0].train_samples
+        return scoring(self.study, self.study.recipe.epochs, scores, "factorial.scores", samples)
+
+    @cached_property
     def speed_pair(self) -> tuple[Arm, Arm] | str:
-        """The arms of ReLU without dropout, plain and with batch norm, all other factors at their baselines; or why
-        there are none.
+        """The arms of ReLU without dropout, plain and with batch norm, all other factors at their baselines, scored as
+        often as the study asks; or why there are none.
         """
         pair = []
+        parted = self.scoring.recipe | {"warmup_epochs": self.study.recipe.warmup_epochs / self.scoring.share}
         for norm in ("none", "batch"):
             wanted: dict[str, Level] = {"activation": "relu", "dropout": 0, "norm": norm}
             levels = {name: wanted.get(name, baseline) for name, (baseline, _) in self.levels.items()}
             arm = make_arm(self.study, levels)
             if not wanted.items() <= arm.levels.items():
                 return "the study has no ReLU networks without dropout both with and without batch norm"
-            pair += [one for one in self.tuned_arms if one.name == arm.name]
+            if arm.name in {one.name for one in self.tuned_arms}:
+                often = make_arm(self.study, levels, recipe=parted, choice_from=arm.name)
+                pair.append(arm if self.options.scores == 1 else often)
         if len(pair) < 2:
             return "the study trains no two ReLU networks without dropout that differ in batch norm alone"
         return pair[0], pair[1]

@@ -7,7 +7,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from takeoff.common.tables import level_text
 from takeoff.experiments.base import Tables
 from takeoff.experiments.factorial.design import Design
 from takeoff.figures.curves import ENDS
@@ -20,14 +19,6 @@ Drawn = tuple[Figure, pd.DataFrame]
 """A figure, and the numbers drawn in it."""
 MOST_INTERACTIONS = 15
 """Of more interactions only the largest are drawn; the table has all of them."""
-MISHKIN: dict[frozenset[tuple[str, ...]], float] = {
-    frozenset({("activation", "tanh", "relu")}): 6.05,
-    frozenset({("norm", "none", "batch")}): 3.75,
-    frozenset({("activation", "tanh", "relu"), ("norm", "none", "batch")}): -0.95,
-}
-"""Points of test accuracy in the published 2 × 2 (Mishkin, Sergievskiy & Matas 2017): .401 tanh, .448 tanh with batch
-norm, .471 ReLU, .499 ReLU with batch norm; by the switches that a term stands for."""
-MISHKIN_NOTE = "◇ Mishkin 2017: CaffeNet, ImageNet at 128 px, one run a cell of a 2 × 2; ours: mean over other factors"
 SMALL = " ≈"
 """Stands after the number of an effect that is shown to be smaller than the margin."""
 UNCLEAR = "#a6a6a6"
@@ -38,19 +29,16 @@ AXES = {"points": ("test accuracy, percentage points", 1.0, 1), "log-odds": ("te
 
 
 def draw_effects(factorial: Design, tables: Tables) -> Drawn:
-    """Main, interaction and simple effects with intervals, and Shapley shares, in percentage points.
-
-    Beside ours stand published effects of the same switches; a mark says which main and simple effects are shown to
-    be smaller than the study's margin.
+    """Main, interaction and simple effects with intervals, and Shapley shares, in percentage points; a mark says which
+    main and simple effects are shown to be smaller than the study's margin.
     """
     numbers = tables["effects"].query("response == @RESPONSE").copy()
     small = tables["equivalence"].query("response == @RESPONSE and equivalent == 'equivalent'")
     numbers["response"] = f"{RESPONSE}_points"
     numbers[ESTIMATE] *= 100
     pairs = pd.MultiIndex.from_frame(numbers[["term", "kind"]])
-    numbers["published"] = [_published(factorial, *pair) for pair in pairs]
     numbers["small"] = pairs.isin(small.set_index(["term", "kind"]).index)
-    notes = [MISHKIN_NOTE] if numbers["published"].notna().any() else []
+    notes = []
     if numbers.loc[numbers["kind"].eq("main") | (len(factorial.levels) < 4), "small"].any():
         margin = 100 * factorial.study.margin
         words = f"shown to be smaller than {margin:g} point{'s' * (margin != 1)}"
@@ -92,13 +80,6 @@ def runs_words(tables: Tables, spread: str = "intervals") -> str:
     if "at_edge" in cells and (edge := cells["at_edge"].map(str).eq("True").sum()):
         words += f" · rate at the grid's edge in {edge} of {len(cells)} arms"
     return words
-
-
-def _published(factorial: Design, term: str, kind: str) -> float:
-    """What Mishkin 2017 found for the very switches of a main effect or interaction, in points; NaN elsewhere."""
-    names = term.split(":") if kind in {"main", "interaction"} else []
-    switches = frozenset((name, *map(level_text, factorial.levels[name])) for name in names)
-    return MISHKIN.get(switches, float("nan"))
 
 
 def _forest(

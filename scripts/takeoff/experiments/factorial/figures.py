@@ -223,14 +223,14 @@ def draw_speed_up(factorial: Design, tables: Tables, fixed: FixedCriterion | Non
     left, right = figure.subplots(1, 2, width_ratios=(1.1, 1))
     looks = {"plain": Look(COLOURS[1], (0, (4, 1.5))), "batch_norm": Look(COLOURS[0])}
     words = {"plain": "ReLU, no norm", "batch_norm": "ReLU, batch norm"}
-    curves = in_percent(tables["curves"], CURVE, CURVES)
+    curves = in_percent(tables["speed_curves"], CURVE, CURVES)
     curves["arm"] = curves["arm"].map({crossings[name].iloc[0]: name for name in looks if len(crossings)})
     draw_curves(left, curves, "epoch", "validation_accuracy_percent", "arm", looks, words, within=(0, 100))
     if np.isfinite(threshold := 100 * crossings["threshold"].mean()):
         for name, style in looks.items():
             seen = crossings.loc[~crossings[f"{name}_censored"].astype(bool), f"{name}_epochs"]
             left.plot(seen, [threshold] * len(seen), "o", color=style.colour, mfc="white", ms=5, zorder=4)
-        text = f"{threshold:.1f}%: 95% of the plain network's, on tuning seeds"
+        text = f"{threshold:.1f}%: 95% of the plain network's, in runs of other seeds"
         left.axhline(threshold, color=MUTED, lw=0.9, ls=DOTTED, label=text)
     left.set(xlabel="epoch", ylabel="validation accuracy, %")
     left.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))

@@ -23,7 +23,7 @@ def fixed_tables(rate: float, contrasts: Sequence[Contrast], tuned: Runs, fixed:
     - `fixed_effects`: as `effects`, of the runs at the one rate, and `rate`.
     - `fixed`: a row per effect and response: `tuned`, `fixed` and `difference` (tuned − fixed, paired by seed), each
       with `_low` and `_high`, all on the seeds that both have (`n_seeds`); and `rate`.
-    - `fixed_cells`: a row per cell: levels, `tuned_rate`, test accuracy and collapsed runs at either rate.
+    - `fixed_cells`: a row per cell: levels, median `tuned_rate`, test accuracy and collapsed runs at either rate.
     """
     design, runs = fixed
     responses = {name: runs[name] for name in RESPONSES}
@@ -55,7 +55,7 @@ def _cells(factors: list[str], rate: float, tuned: pd.DataFrame, fixed: pd.DataF
     groups = dict(tuple(fixed.groupby(factors, sort=False)))
     for levels, ours in tuned.groupby(factors, sort=False):
         row: dict[str, object] = {"arm": ours["arm"].iloc[0], **dict(zip(factors, levels, strict=True))}
-        row |= {"tuned_rate": ours["learning_rate"].iloc[0], "rate": rate}
+        row |= {"tuned_rate": ours["learning_rate"].median(), "rate": rate}
         for side, group in (("tuned", ours), ("fixed", groups[levels])):
             row[side], row[f"{side}_low"], row[f"{side}_high"], _ = mean_interval(group["test_accuracy"])
             row |= {f"{side}_runs": len(group), f"{side}_collapsed": int(group["collapsed"].sum())}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from math import inf, isnan, nan
+from math import inf, nan
 from typing import Any
 
 import numpy as np
@@ -12,23 +12,22 @@ from scipy import special
 from takeoff.experiments.base import Tables
 from takeoff.experiments.chance import chance_of
 from takeoff.experiments.factorial.design import Design, Quartet
+from takeoff.experiments.scoring import BEFORE, reached_words
 from takeoff.statistics.chance import chance_line, near_perfect
 from takeoff.statistics.intervals import mean_interval
 from takeoff.statistics.measures import Measure, product_of
-from takeoff.study.arms import Arm
 
 SPEED, TOGETHER = "batch-norm-speeds-training", "dropout-and-batch-norm-do-not-add-up"
+SPEEDS = {SPEED: "epochs", f"{SPEED}-in-seconds": "seconds"}
+"""The claims about batch norm's speed, and the one part of each."""
 RESPONSES = {"test_accuracy": ("points", 100), "test_accuracy_log_odds": ("log-odds", 1)}
 """What the interaction of dropout and batch norm is measured on: its unit, and how many of these the table's 1 is."""
 
 
 def measure(factorial: Design, tables: Tables, card: dict[str, Any]) -> Iterator[Measure]:
-    """The parts of both claims; of a claim that the study cannot test, why."""
-    pair, quartet, test = factorial.speed_pair, factorial.quartet, chance_of(card, factorial.study)
-    if isinstance(pair, str):
-        yield Measure.missing(SPEED, pair)
-    else:
-        yield from _speed(tables["speed_up"], tables["step_seconds"], pair, chance_line(*test))
+    """The parts of its claims; of a claim that the study cannot test, why."""
+    quartet, test = factorial.quartet, chance_of(card, factorial.study)
+    yield from _speed(factorial, tables["speed_up"], tables["step_seconds"], chance_line(*test))
     if isinstance(quartet, str):
         yield Measure.missing(TOGETHER, quartet)
     else:
@@ -41,12 +40,11 @@ def speed_ratios(crossings: pd.DataFrame, steps: pd.DataFrame) -> dict[str, Meas
     """
     found, seen = {}, crossings["ratio"].dropna()
     if len(seen):
-        found["epochs"] = Measure.of(SPEED, "epochs", "epochs", seen, "ratio")
+        found["epochs"] = Measure.of("", "epochs", "epochs", seen, "ratio")
     if len(steps):
         found["seconds per step"] = Measure.of("", "", "seconds per step", steps["ratio"], "ratio")
         if len(seen):
-            product = product_of("seconds", found["epochs"], found["seconds per step"])
-            found["seconds"] = replace(product, part="seconds")
+            found["seconds"] = product_of("seconds", found["epochs"], found["seconds per step"])
     return found
 
 
@@ -62,31 +60,40 @@ def speed_table(crossings: pd.DataFrame, steps: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["quantity", "ratio", "ci_low", "ci_high", "bound"])
 
 
-def _speed(crossings: pd.DataFrame, steps: pd.DataFrame, pair: tuple[Arm, Arm], line: float) -> Iterator[Measure]:
+def _speed(factorial: Design, crossings: pd.DataFrame, steps: pd.DataFrame, line: float) -> Iterator[Measure]:
     """Of the tables `speed_up` and `step_seconds`; `line` is the accuracy up to which a network guesses."""
-    threshold = float(crossings["threshold"].iloc[0]) if len(crossings) else nan
-    if isnan(threshold):
-        why = "the plain arm has no tuning runs, so that no accuracy to reach was fixed"
-        yield Measure.missing(SPEED, why)
-        return
-    if threshold <= line or crossings["ratio"].isna().any():
+    why = factorial.speed_pair if isinstance(factorial.speed_pair, str) else ""
+    if crossings["threshold"].isna().any():
+        why = "the plain arm has one seed, so that no other run fixes an accuracy to reach"
+    elif (crossings["threshold"] <= line).any() or crossings["ratio"].isna().any():
         why = "the plain network does no better than guessing, so there is nothing to reach"
-        yield Measure.missing(SPEED, why)
+    if why:
+        yield from (Measure.missing(claim, why) for claim in SPEEDS)
         return
-    lost = {name: int(crossings[f"{name}_censored"].sum()) for name in ("batch_norm", "plain")}
-    reasons = [
-        f"{lost[name]} of {len(crossings)} {name.replace('_', ' ')} runs never got there: the ratio is at {side} this"
-        for name, side in (("batch_norm", "most"), ("plain", "least"))
-        if lost[name]
-    ]
-    if not len(steps):
-        reasons.append("the seconds per step were not measured")
-    bound = (inf if lost["batch_norm"] else 0.0, inf if lost["plain"] else 0.0)
-    ratios, reason, arms = speed_ratios(crossings, steps), "; ".join(reasons), tuple(arm.name for arm in pair)
-    for part in ("epochs", "seconds"):
-        label = f"{part} to {100 * threshold:.1f}% validation accuracy, plain over batch norm"
-        one = ratios.get(part, Measure.missing(SPEED, reason, part, label, "ratio"))
-        yield replace(one, label=label, bound=bound, reason=reason, arms=arms)
+    plain, norm = (
+        reached_words(
+            words, crossings[f"{name}_epochs"], crossings[f"{name}_censored"], BEFORE * factorial.scoring.share
+        )
+        for name, words in {"plain": "the plain network", "batch_norm": "that with batch norm"}.items()
+    )
+    ratios, reasons = speed_ratios(crossings, steps), [*plain[2], *norm[2]]
+    height = f"{100 * crossings['threshold'].mean():.1f}% validation accuracy"
+    for claim, part in SPEEDS.items():
+        if part not in ratios:
+            yield Measure.missing(claim, "the seconds per step were not measured; scripts/probe.py does it")
+            continue
+        if part == "seconds":
+            reasons.append(f"on {steps['device'][0]}, {steps['precision'][0]}; steps timed in {len(steps)} blocks")
+        yield replace(
+            ratios[part],
+            claim=claim,
+            part=part,
+            label=f"{part} to {height}, plain over batch norm",
+            bound=(inf if norm[0] else 0.0, inf if plain[0] else 0.0),
+            veto="any" if plain[1] or norm[1] else "",
+            reason="; ".join(reasons),
+            arms=tuple(arm.name for arm in factorial.timed()),
+        )
 
 
 def by_norm(runs: pd.DataFrame, quartet: Quartet, response: str, scale: float = 1) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Batch norm's speed-up: epochs to a height fixed on tuning seeds, and seconds per step, plain against batch norm."""
+"""Batch norm's speed-up: epochs to a height that other runs fixed, and seconds per step, plain against batch norm."""
 
 import numpy as np
 import pandas as pd
@@ -15,47 +15,28 @@ CROSSINGS = (
 STEPS = "block device threads precision plain_seconds batch_norm_seconds ratio".split()
 
 
-def speed_tables(
-    factorial: Design, results: Results, validation: pd.DataFrame, chance: float
-) -> dict[str, pd.DataFrame]:
+def speed_tables(factorial: Design, results: Results, validation: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Two tables, without rows where the study has no such pair of arms.
 
-    - `speed_up`: a row per seed: both arms' names, the `threshold` (a fraction; empty where nothing was tuned),
-      each arm's epochs to it, whether these are `_censored` (the curve ends first: a lower bound), and their `ratio`,
-      plain over batch norm (empty where a curve starts at the threshold).
+    - `speed_up`: a row per seed: both arms' names, the `threshold` (a fraction: of what the plain arm's runs with all
+      other seeds end at, so that nothing is measured by a height that it fixed; empty where there is one seed), each
+      arm's epochs to it, whether these are `_censored` (the curve ends first: a lower bound), and their `ratio`, plain
+      over batch norm (empty where a curve starts at the threshold).
     - `step_seconds`: a row per block of timed steps on the device that the runs were trained on: the seconds of a
       step of each arm, and their `ratio`.
 
-    `validation` is validation accuracy, epochs × (arm, seed); a diverged run counts as `chance`.
+    `validation` is both arms' validation accuracy, epochs × (arm, seed); a diverged run counts as chance.
     """
     if isinstance(factorial.speed_pair, str):
         return {"speed_up": pd.DataFrame(columns=CROSSINGS), "step_seconds": pd.DataFrame(columns=STEPS)}
     plain, norm = (arm.name for arm in factorial.speed_pair)
-    threshold = SHARE * _tuned_accuracy(results, plain, chance)
-    rows = []
-    for seed in validation[plain].columns.intersection(validation[norm].columns):
-        one, other = (
-            first_crossing(validation.index, validation[arm, seed], threshold, factorial.study.recipe.epochs)
-            if np.isfinite(threshold)
-            else (np.nan, False)
-            for arm in (plain, norm)
-        )
-        ratio = one[0] / other[0] if one[0] > 0 and other[0] > 0 else np.nan
-        rows.append((seed, plain, norm, threshold, *one, *other, ratio))
+    rows, horizon = [], factorial.scoring.horizon
+    for seed in sorted({*validation[plain]} & {*validation[norm]}):
+        height = SHARE * validation[plain].iloc[-1].drop(seed).mean()
+        one, other = (first_crossing(validation.index, validation[arm, seed], height, horizon) for arm in (plain, norm))
+        ratio = one[0] / other[0] if height > 0 and one[0] > 0 and other[0] > 0 else np.nan
+        rows.append((seed, plain, norm, height, *one, *other, ratio))
     return {"speed_up": pd.DataFrame(rows, columns=CROSSINGS), "step_seconds": _step_seconds(results, plain, norm)}
-
-
-def _tuned_accuracy(results: Results, arm: str, chance: float) -> float:
-    """The arm's mean validation accuracy over tuning seeds at its chosen rate (a fraction); NaN where it was not
-    tuned. A run that diverged counts as chance.
-    """
-    if not len(results.tuning):
-        return float("nan")
-    rate = results.runs.loc[results.runs["arm"] == arm, "learning_rate"].iloc[0]
-    tuning = results.tuning[results.tuning["arm"] == arm]
-    chosen = tuning[np.isclose(tuning["learning_rate"], rate, rtol=1e-9)]
-    accuracy = chosen["validation_accuracy"].where(~chosen["diverged"].astype(bool), chance)
-    return float(accuracy.mean())
 
 
 def _step_seconds(results: Results, plain: str, norm: str) -> pd.DataFrame:

@@ -38,8 +38,8 @@ def analyse(factorial: Design, results: Results) -> dict[str, pd.DataFrame]:
     - `effects`: the columns of `statistics.effects.COLUMNS`, for every one of `RESPONSES`; of a fraction, main
       effects and interactions of two factors alone.
     - `cells`: a row per arm: levels, `n_seeds`, `n_diverged`, `collapsed`, `censored` (runs that never
-      reached the threshold, so that `epochs_to_threshold` is a lower bound), rate, and mean and t interval of
-      every response.
+      reached the threshold, so that `epochs_to_threshold` is a lower bound), the median of its rates, whether any lay
+      at the grid's edge or had no reason, and mean and t interval of every response.
     - `collapse`: a row per arm: how many `runs` collapsed, the rate's Clopper–Pearson interval, test accuracy
       over all runs and over the rest. A run collapsed if it diverged, or if its test accuracy is not above
       `line`: chance (the rate of the test images' most frequent class) plus two binomial standard errors of
@@ -53,7 +53,8 @@ def analyse(factorial: Design, results: Results) -> dict[str, pd.DataFrame]:
     - `pooled`: each effect with the interval from the pooled error of all cells, which takes all cells as equally
       noisy: a check of the t intervals, never the result; none on epochs where a run never got there, since a
       pooled error of bounds would be too small.
-    - `speed_up`, `step_seconds`: batch norm against none, see `factorial.speed`.
+    - `speed_up`, `step_seconds`: batch norm against none, see `factorial.speed`; `speed_curves`: as `curves`, of these
+      two networks as often as they are scored, in whole epochs.
     - `fixed_effects`, `fixed_cells`, `fixed`: at the one rate, and against tuned rates, see `factorial.fixed`.
     - `aliases`: of a fraction, see `statistics.fractional.aliases_table`.
 
@@ -91,7 +92,7 @@ def analyse(factorial: Design, results: Results) -> dict[str, pd.DataFrame]:
         "runs": runs,
         "equivalence": equivalence_table(design, in_points, study.margin, contrasts),
         "pooled": pooled_table(design, pooled, contrasts),
-        **speed_tables(factorial, results, validation, chance),
+        **_speed(factorial, results, chance),
     }
     if options.fixed_rate is not None:
         fixed, its_design = _measured(factorial, factorial.fixed_arms, results.runs, test)
@@ -101,6 +102,17 @@ def analyse(factorial: Design, results: Results) -> dict[str, pd.DataFrame]:
     if part is not None:
         tables["aliases"] = aliases_table(factors, part)
     return tables
+
+
+def _speed(factorial: Design, results: Results, chance: float) -> dict[str, pd.DataFrame]:
+    """The tables of `factorial.speed`, and the curves that they rest on."""
+    runs = results.runs[results.runs["arm"].isin([arm.name for arm in factorial.timed()])]
+    if runs.empty:
+        return {"speed_curves": pd.DataFrame(columns=["arm", "epoch"]), **speed_tables(factorial, results, runs)}
+    curves = _complete_curves(runs, results.curves, chance)
+    curves = {name: curve.set_axis(curve.index * factorial.scoring.share) for name, curve in curves.items()}
+    validation = curves["validation_accuracy"]
+    return {"speed_curves": _mean_curves(runs, curves), **speed_tables(factorial, results, validation)}
 
 
 def _measured(
@@ -133,7 +145,8 @@ def _complete_curves(runs: pd.DataFrame, curves: pd.DataFrame, chance: float) ->
     """Each of `CURVES` as epochs × (arm, seed); where a diverged run has no accuracy, it is at chance."""
     keys = pd.MultiIndex.from_frame(runs[["arm", "seed"]])
     diverged = runs["diverged"].to_numpy(dtype=bool)
-    measured, wide = curves.pivot(index="epoch", columns=["arm", "seed"], values=[*CURVES]), {}
+    own = curves[curves["arm"].isin(runs["arm"])]
+    measured, wide = own.pivot(index="epoch", columns=["arm", "seed"], values=[*CURVES]), {}
     for name in CURVES:
         curve = measured[name].reindex(columns=keys)
         for arm, seed in keys[curve.isna().all().to_numpy() & ~diverged]:
@@ -151,7 +164,7 @@ def _cells(runs: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
         first = group.iloc[0]
         row = {"arm": arm, **first[[*factors]], "n_seeds": len(group), "n_diverged": group["diverged"].sum()}
         row |= {flag: group[flag].sum() for flag in ("collapsed", "censored")}
-        row |= first.filter(["learning_rate", "at_edge", "untuned"]).to_dict()
+        row |= group.filter(["learning_rate"]).median().to_dict() | group.filter(["at_edge", "untuned"]).any().to_dict()
         for name in (*RESPONSES, "train_accuracy", "validation_accuracy"):
             row[name], row[f"{name}_low"], row[f"{name}_high"], _ = mean_interval(group[name])
         rows.append(row)

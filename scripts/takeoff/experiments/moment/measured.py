@@ -9,6 +9,7 @@ from takeoff.experiments.moment.design import Design
 from takeoff.experiments.moment.tables import RESPONSES, words_of
 from takeoff.statistics.chance import chance_line
 from takeoff.statistics.measures import Measure, Veto
+from takeoff.study.choices import STOPPED
 
 TOP1_PUBLISHED = 37.5 / 45.7
 """Of top-1 errors on ILSVRC-2010: network over Fisher vectors (Krizhevsky 2012, table 1)."""
@@ -31,6 +32,9 @@ def measure(moment: Design, tables: Tables, card: dict[str, Any]) -> list[Measur
             "top-1 is judged, since of so few classes five guesses say little; "
             f"published for top-1: {TOP1_PUBLISHED:.2f}"
         )
+    runs = tables["runs"]
+    if runs.loc[runs["method"] == rival, "notes"].astype(str).str.contains(STOPPED).any():
+        reasons.append(f"{words_of(rival)} {STOPPED}")
     veto: Veto = "any" if guessing else ""
     label = f"{RESPONSES[row['response']].words} error, {pair}"
     value, error, freedom = (float(row[name]) for name in ("log_ratio", "error", "freedom"))

@@ -35,7 +35,7 @@ RESPONSES = {"top1": Response("top-1", 1, "test"), "top5": Response("top-5", 5, 
 TOP5_CLASSES = 10
 """With more classes the top-5 error is judged; of ten a guess is among the first five half of the time."""
 NETWORK_WORDS = {"network-2012": "network: ReLU, dropout", "network-modern": "network: ReLU, batch norm"}
-KEPT = ("learning_rate", "at_edge", "untuned", "seconds", "flops")
+KEPT = ("learning_rate", "at_edge", "untuned", "seconds", "flops", "notes")
 METHODS = "method kind response error ci_low ci_high freedom n_seeds n_images validation_accuracy chosen guess"
 RATIO = "response network rival ratio ci_low ci_high log_ratio error freedom n_seeds n_images judged"
 ByResponse = Mapping[str, Floats]

@@ -1,18 +1,19 @@
 """How much sooner does ReLU reach a training error than tanh and sigmoid do? The race of Krizhevsky 2012, figure 1."""
 
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
-from takeoff.common.errors import TakeoffError
 from takeoff.experiments.base import Experiment
+from takeoff.experiments.scoring import Scoring, scoring
 from takeoff.study.arms import AnyArm, Arm, first_seeds, make_arm
 from takeoff.study.model import Level
 from takeoff.study.settings import Count, Rates, Settings
-from takeoff.study.sizes import full_size, presented
 
 ACTIVATIONS = ("relu", "tanh", "sigmoid")
+EPOCHS = 15
+"""Of a race, at least, unless it says otherwise."""
 
 
 class Options(Settings):
@@ -21,11 +22,10 @@ class Options(Settings):
     error: Annotated[float, Field(gt=0, lt=1)] = 0.25
     """The training error to reach (a fraction); Krizhevsky 2012 took 25% of CIFAR-10."""
     epochs: Count | None = None
-    """How long each network has for it; None: as long as the study trains."""
+    """How long each network has for it; None: as long as the study trains, 15 epochs at least."""
     scores: Count = 1
-    """How often an epoch training error is measured: more often where it falls within few epochs. It parts an epoch's
-    steps evenly. In the runs' own curves each part is an epoch; this experiment's tables count whole ones.
-    """
+    """How often an epoch training error is measured. What is crossed before 2 epochs or 8 scores is not judged. In the
+    runs' own curves each part of an epoch is one; this experiment's tables count whole ones."""
     width: Annotated[float, Field(gt=0, le=16)] = 1.0
     """Multiplies the channels of the four-layer network."""
     rates: Rates | None = None
@@ -60,7 +60,7 @@ class Design(Experiment[Options]):
     def networks(self) -> dict[str, Arm]:
         """The arms, by activation."""
         plain: dict[str, Level] = {"norm": "none", "dropout": 0, "response_norm": "none", "augmentation": "none"}
-        training = {"schedule": "constant", "warmup_epochs": 0, "weight_decay": 0, **self._epochs()}
+        training = {"schedule": "constant", "warmup_epochs": 0, "weight_decay": 0, **self.scoring.recipe}
         return {
             activation: make_arm(
                 self.study,
@@ -74,29 +74,8 @@ class Design(Experiment[Options]):
             for activation in ACTIVATIONS
         }
 
-    @property
-    def horizon(self) -> int:
-        """The epochs that a network has."""
-        return self.options.epochs or self.study.recipe.epochs
-
-    def _epochs(self) -> dict[str, Any]:
-        """The recipe's epochs: each part of an epoch that is scored is one.
-
-        A TakeoffError says that an epoch's steps cannot be parted so, or that their number is not known.
-        """
-        scores, recipe = self.options.scores, self.study.recipe
-        if scores == 1:
-            return {"epochs": self.horizon}
-        batch, images = recipe.batch_size, recipe.epoch_images
-        try:
-            images = images or presented(self.study, full_size(self.study, f"race.scores {scores}"))
-        except TakeoffError as error:
-            raise TakeoffError(f"{error}; or recipe.epoch_images as a number, or race.scores: 1") from None
-        steps = images // batch
-        valid = [number for number in range(1, max(1, steps) + 1) if steps % number == 0]
-        if scores not in valid:
-            raise TakeoffError(
-                f"race.scores {scores}: an epoch has {steps} steps of {batch} images, which leave no equal parts; "
-                f"valid: {', '.join(map(str, valid))}"
-            )
-        return {"epochs": self.horizon * scores, "epoch_images": steps // scores * batch}
+    @cached_property
+    def scoring(self) -> Scoring:
+        """How scores part the epochs that a network has."""
+        epochs = self.options.epochs or max(EPOCHS, self.study.recipe.epochs)
+        return scoring(self.study, epochs, self.options.scores, "race.scores")

@@ -7,9 +7,12 @@ import pandas as pd
 
 from takeoff.experiments.base import CHOICES, Tables
 from takeoff.experiments.race.design import Design
+from takeoff.experiments.scoring import BEFORE, reached_words
 from takeoff.statistics.measures import Measure
 
 NAMES = {"tanh": "tanh", "relu": "ReLU"}
+EARLIEST = 2
+"""Epochs before which a crossing tells of the first steps alone."""
 
 
 def measure(race: Design, tables: Tables, card: dict[str, Any]) -> list[Measure]:
@@ -19,26 +22,21 @@ def measure(race: Design, tables: Tables, card: dict[str, Any]) -> list[Measure]
 
 def _of_crossings(race: Design, tables: Tables) -> list[Measure]:
     """The same ratio twice: the published one is judged apart from `several`."""
-    crossings, scored, choices = tables["crossings"], tables["curves"]["epoch"], tables[CHOICES]
+    crossings, choices, error = tables["crossings"], tables[CHOICES], f"{race.options.error:.0%} training error"
     tanh, relu = (crossings[crossings["activation"] == name].set_index("seed") for name in NAMES)
-    lost_tanh, lost_relu = (int(own["censored"].sum()) for own in (tanh, relu))
+    (lost_tanh, early_tanh, tanh_words), (lost_relu, early_relu, relu_words) = (
+        reached_words(word, own["epochs"], own["censored"], max(EARLIEST, BEFORE * race.scoring.share))
+        for word, own in zip(NAMES.values(), (tanh, relu), strict=True)
+    )
     # A censored crossing lies later than the horizon: tanh's makes the ratio too small, ReLU's too large.
     bound = (inf if lost_relu else 0.0, inf if lost_tanh else 0.0)
-    error = f"{race.options.error:.0%} training error"
-    reasons = [f"to {error}"]
-    for name, lost in zip(NAMES.values(), (lost_tanh, lost_relu), strict=True):
-        reasons += [f"{name} did not reach it in {lost} of {len(tanh)} runs"] * (lost > 0)
-    if lost_tanh and lost_relu:
-        reasons[-1] += ": nothing bounds the ratio"
+    reasons = [f"to {error}", *tanh_words, *relu_words]
+    reasons += ["nothing bounds the ratio"] * (lost_tanh and lost_relu)
     untuned = set(choices.loc[choices["untuned"].astype(bool), "arm"])
     if never := [word for name, word in NAMES.items() if race.networks[name].name in untuned]:
         # Its learning rate is then no better than any other, and its crossings are those of an untuned network.
         words = "reached it at no rate of the grid while tuning, so nothing is decided"
         reasons.append(f"{' and '.join(never)} {words}")
-    if early := int((relu["epochs"] < scored[scored > 0].min()).sum()):
-        # From the start to the first score a straight line is all there is to go by.
-        share = f"{early} of {len(relu)} runs"
-        reasons.append(f"ReLU reached it before its first score in {share}, interpolated coarsely")
     return [
         Measure.of(
             claim,
@@ -47,7 +45,7 @@ def _of_crossings(race: Design, tables: Tables) -> list[Measure]:
             tanh["epochs"] / relu["epochs"],
             "ratio",
             bound,
-            veto="any" if never else "",
+            veto="any" if never or early_tanh or early_relu else "",
             reason="; ".join(reasons),
             arms=tuple(race.networks[name].name for name in NAMES),
         )

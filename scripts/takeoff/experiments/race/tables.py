@@ -36,7 +36,7 @@ def analyse(race: Design, results: Results) -> dict[str, pd.DataFrame]:
 
     A TakeoffError says that the error is no better than guessing, or that a run starts below it.
     """
-    target, arms, scores = 1 - race.options.error, race.networks, race.options.scores
+    target, arms = 1 - race.options.error, race.networks
     chance, images = chance_of(results.card, race.study)
     if target <= chance_line(chance, images):
         raise TakeoffError(
@@ -47,13 +47,13 @@ def analyse(race: Design, results: Results) -> dict[str, pd.DataFrame]:
     curves, crossings = [], []
     for activation, arm in arms.items():
         own = results.curves[results.curves["arm"] == arm.name]
-        own = own.assign(epoch=own["epoch"] / scores)
+        own = own.assign(epoch=own["epoch"] * race.scoring.share)
         wide = own.pivot(index="epoch", columns="seed", values="train_accuracy")
         # The geometric mean over blocks: ratios of means are means of ratios.
         logs = np.log(steps.loc[steps["activation"] == activation, "seconds"].astype(float))
         per_epoch = float((own["step"] / own["epoch"]).max() * np.exp(logs.mean()))
         curves.append(_mean_curve(arm, wide, per_epoch))
-        crossings += _crossings(arm, wide, target, race.horizon, per_epoch)
+        crossings += _crossings(arm, wide, target, race.scoring.horizon, per_epoch)
     tables = {"curves": pd.concat(curves, ignore_index=True), "crossings": pd.DataFrame(crossings)}
     return {**tables, "ratios": _ratios(tables["crossings"]), "steps": steps}
 

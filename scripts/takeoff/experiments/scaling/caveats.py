@@ -1,7 +1,7 @@
 """What a comparison of methods at sizes must be read with: where only a bound is known, and what its interval omits.
 
 Of a method at chance, or near perfect, only a bound is known: the first may know less than it shows, the second may
-know more. So a difference in points is a bound too, from above or from below, by the sign that the method has in it.
+know more. So a difference is a bound too, from above or from below, by the sign that the method has in it.
 Where both signs meet the same bound, the difference means nothing.
 """
 
@@ -17,6 +17,7 @@ from takeoff.experiments.scaling.methods import listed, method_words
 from takeoff.statistics.chance import chance_line, near_perfect
 from takeoff.statistics.criterion import Range
 from takeoff.statistics.measures import Veto
+from takeoff.study.choices import STOPPED
 
 FLOOR, CEILING = -1, 1
 PLACES = {FLOOR: "at chance", CEILING: "within two standard errors of perfect"}
@@ -42,12 +43,12 @@ class Caveats:
         return int(sizes.min()), int(sizes.max())
 
     def of_difference(self, signs: Mapping[Cell, int]) -> Limits:
-        """What is known of a difference in points; `signs`: 1 where a higher accuracy raises it, else −1."""
+        """What is known of a difference, on any scale; `signs`: 1 where a higher accuracy raises it, else −1."""
         # At a floor the true place is lower: one with the sign 1 would lower the difference. A ceiling the other way.
         sides = {sign * self._at_limit.get(cell, 0) for cell, sign in signs.items()}
         below, above = -1 in sides, 1 in sides
         meaning = "means nothing" if below and above else f"is at {'most' if below else 'least'} this"
-        return _limits(below, above, f"{self._words(signs)}, so that in points the difference {meaning}")
+        return _limits(below, above, f"{self._words(signs)}, so that the difference {meaning}")
 
     def of_order(self, smallest: int, largest: int) -> Limits:
         """What is known of the agreement at `smallest` less that at `largest`.
@@ -64,7 +65,7 @@ class Caveats:
 
     def words(self, cells: Iterable[Cell]) -> list[str]:
         """What an interval of a comparison of `cells` omits."""
-        return [*self._sampling_words(cells), *self.settings_words(cells)]
+        return [*self._sampling_words(cells), *self.settings_words(cells), *self._stopped_words(cells)]
 
     def settings_words(self, cells: Iterable[Cell]) -> list[str]:
         """Where the kinds are tuned of which a compared cell takes its settings from another arm."""
@@ -75,19 +76,19 @@ class Caveats:
     def _sampling_words(self, cells: Iterable[Cell]) -> list[str]:
         """What an interval over seeds omits, since these share images at the full size."""
         runs, agreement, full = self.tables["runs"], self.tables["agreement"], self.ends[1]
-        methods = list(dict.fromkeys(method for method, size in cells if size == full))
+        methods = {method for method, size in cells if size == full}
         own = runs[(runs["train_samples"] == full) & runs["method"].isin(methods)]
         if agreement.loc[agreement["train_samples"] == full, "share"].iloc[0] < 1:
             words = "at the full size seeds share images: the interval holds part of the sampling noise only"
             return [] if own["disjoint"].astype(bool).all() else [words]
-        if not methods:
-            return []
         words = "at the full size every seed sees the same images: of that size the interval holds optimisation noise"
-        # Deterministic methods err alike in every seed.
-        errors = own.groupby("method")["test_error"].agg(["size", "nunique"])
-        alike = [name for name in methods if errors.loc[name, "size"] > 1 == errors.loc[name, "nunique"]]
-        same = [f"the same in every seed there: {listed([*map(method_words, alike)])}"] if alike else []
-        return [f"{words} only, not sampling noise", *same]
+        return [f"{words} only, not sampling noise"] if methods else []
+
+    def _stopped_words(self, cells: Iterable[Cell]) -> list[str]:
+        """Of which cells a solver had more to do."""
+        runs = self.tables["runs"]
+        stopped = runs[runs["notes"].astype(str).str.contains(STOPPED)].groupby(["method", "train_samples"]).size()
+        return [f"{method_words(one)} at {size:,} images {STOPPED}" for one, size in cells if (one, size) in stopped]
 
     @cached_property
     def _at_limit(self) -> dict[Cell, int]:

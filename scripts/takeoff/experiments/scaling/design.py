@@ -10,9 +10,10 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from takeoff.common.errors import TakeoffError
 from takeoff.data.catalogue import entries
+from takeoff.data.splits import van_der_corput
 from takeoff.experiments.base import Experiment
 from takeoff.experiments.scaling.methods import Method, network_method, pair
-from takeoff.study.arms import AnyArm, Arm, first_seeds, make_arm, make_classical
+from takeoff.study.arms import AnyArm, Arm, make_arm, make_classical
 from takeoff.study.model import Level
 from takeoff.study.settings import Count, Settings
 from takeoff.study.sizes import full_size, presented
@@ -25,6 +26,7 @@ WIDEST = 16
 """The greatest width of a network."""
 MODERN: dict[str, Level] = {"activation": "relu", "norm": "batch", "dropout": 0}
 """What every network has."""
+Draws = Count | Annotated[tuple[Count, ...], Field(min_length=3)]
 
 
 class Options(Settings):
@@ -35,10 +37,11 @@ class Options(Settings):
     smallest_share: Annotated[float, Field(gt=0, le=0.25)] = 1 / 32
     """The smallest size as a share of the largest; more where that leaves fewer than 5 images of a class and the
     sizes still span 1.5 decades."""
-    draws: Count = 4
-    """How many of the study's seeds networks are trained with, the first ones; each draws its own images."""
-    classical_draws: Count = 4
-    """How many of the study's seeds older methods are fitted with, the first ones."""
+    draws: Draws = 8
+    """On how many draws of images networks are trained: one number, or one for each size, upwards. A draw has a seed:
+    one of the study's, or a further one as long as no two share an image at that size."""
+    classical_draws: Draws = 16
+    """On how many draws older methods are fitted, likewise."""
     widths: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=2)] = (0.5, 1.0, 2.0)
     """Networks' widths, as multiples of the study's."""
     tuned: Annotated[int, Field(ge=0, le=3, strict=True)] = 3
@@ -47,6 +50,9 @@ class Options(Settings):
     ReLU and batch norm on all images, which saves runs and favours that one."""
     classical_tuned: Annotated[int, Field(ge=1, le=3, strict=True)] = 3
     """At how many sizes older methods are, likewise."""
+    plateau: Annotated[int, Field(ge=2, le=100, strict=True)] | None = None
+    """How many times as long the widest network is trained besides, at every size, to reach the plateau of its
+    validation accuracy; None: it is not."""
     methods: Annotated[tuple[Method, ...], Field(min_length=1)] = (
         "pixels-logistic",
         "pixels-linear-svm",
@@ -65,6 +71,13 @@ class Options(Settings):
             raise ValueError(f"one of the {info.field_name} stands twice in the list")
         return tuple(sorted(given)) if info.field_name == "widths" else given
 
+    @field_validator("draws", "classical_draws")
+    @classmethod
+    def _one_for_each_size(cls, given: Draws, info: ValidationInfo) -> Draws:
+        if not isinstance(given, int) and len(given) != (sizes := info.data.get("sizes")):
+            raise ValueError(f"{len(given)} numbers for {sizes} sizes; valid: one number, or one for each size")
+        return given
+
 
 @dataclass(frozen=True)
 class Member:
@@ -72,7 +85,7 @@ class Member:
 
     arm: AnyArm
     method: str
-    """`hog-linear-svm`, or `network-0.5x`."""
+    """`hog-linear-svm`, `network-0.5x`, or `network-2x-3x`, which is trained three times as long."""
     kind: Literal["older", "network"]
     size: int
     """Images that the arm may see, validation included."""
@@ -91,8 +104,8 @@ class Design(Experiment[Options]):
     Options = Options
 
     def tables(self) -> tuple[str, ...]:
-        """Runs, fits, gains per doubling, differences, and agreement of orders."""
-        return ("runs", "fits", "gains", "differences", "agreement", "order")
+        """Runs, fits, gains per doubling, differences, agreement of orders, and what longer training brings."""
+        return ("runs", "fits", "gains", "differences", "agreement", "order", "plateau")
 
     def figures(self) -> dict[str, str]:
         """Errors, gains, differences, and agreement."""
@@ -139,16 +152,28 @@ class Design(Experiment[Options]):
     def members(self) -> list[Member]:
         """Every arm with its place: first the older methods, then the networks, those of a method together."""
         options, found = self.options, []
-        older = [(method, options.classical_tuned) for method in options.methods]
-        for method, tuned in [*older, *((width, options.tuned) for width in options.widths)]:
-            arms = [self._arm(method, size) for size in self.sizes]
-            name, width = (method, None) if isinstance(method, str) else (network_method(method), method)
-            for arm, size, place in zip(arms, self.sizes, choosing_places(self.sizes, tuned), strict=True):
-                chooser = arms[place] if tuned else self.shared_chooser
-                choice_from = None if chooser is None or chooser is arm else chooser.name
-                chosen = arm.model_copy(update={"choice_from": choice_from})
-                found.append(Member(chosen, name, "older" if width is None else "network", size, width))
+        wanted: list[tuple[Method | float, int, int]] = [(one, options.classical_tuned, 1) for one in options.methods]
+        wanted += [(width, options.tuned, 1) for width in options.widths]
+        wanted += [(options.widths[-1], options.tuned, options.plateau)] if options.plateau else []
+        for method, tuned, times in wanted:
+            kind: Literal["older", "network"] = "older" if isinstance(method, str) else "network"
+            name, width = (method, None) if isinstance(method, str) else (network_method(method, times), method)
+            for size, place in zip(self.sizes, choosing_places(self.sizes, tuned), strict=True):
+                arm = self._arm(method, size, times)
+                chooser = self._arm(method, self.sizes[place]) if tuned else self.shared_chooser
+                choice_from = None if chooser is None or chooser.name == arm.name else chooser.name
+                found.append(Member(arm.model_copy(update={"choice_from": choice_from}), name, kind, size, width))
         return found
+
+    @property
+    def widest(self) -> str:
+        """The widest network, as a method."""
+        return network_method(self.options.widths[-1])
+
+    @property
+    def longest(self) -> str:
+        """The same, trained to its plateau; empty where the study does not want it."""
+        return network_method(self.options.widths[-1], self.options.plateau) if self.options.plateau else ""
 
     @property
     def shared_chooser(self) -> Arm | None:
@@ -157,13 +182,13 @@ class Design(Experiment[Options]):
         It is the factorial's arm where that has just these levels.
         """
         study, options = self.study, self.options
-        return None if options.tuned else make_arm(study, MODERN, seeds=first_seeds(study, options.draws))
+        return None if options.tuned else make_arm(study, MODERN, seeds=self._seeds(self.sizes[-1], options.draws))
 
-    def _arm(self, method: Method | float, size: int) -> AnyArm:
-        """An older method, or a network of a multiple of the study's width, on `size` images."""
-        study, full = self.study, self.sizes[-1]
+    def _arm(self, method: Method | float, size: int, times: int = 1) -> AnyArm:
+        """An older method, or a network of a multiple of the study's width and steps, on `size` images."""
+        study, full, options = self.study, self.sizes[-1], self.options
         if isinstance(method, str):
-            seeds = first_seeds(study, self.options.classical_draws)
+            seeds = self._seeds(size, options.classical_draws)
             return make_classical(study, *pair(method), None if size == full else size, seeds)
         width = method * study.network.width
         if width > WIDEST:
@@ -172,8 +197,36 @@ class Design(Experiment[Options]):
                 f"valid: up to {WIDEST / study.network.width:g}"
             )
         levels = MODERN | {"width": width} | ({} if size == full else {"train_samples": size})
-        recipe = {"epoch_images": presented(study, full), "keep": "best"}
-        return make_arm(study, levels, recipe=recipe, seeds=first_seeds(study, self.options.draws))
+        recipe = {"epoch_images": presented(study, full), "keep": "best", "epochs": times * study.recipe.epochs}
+        return make_arm(study, levels, recipe=recipe, seeds=self._seeds(size, options.draws))
+
+    def _seeds(self, size: int, wanted: Draws) -> tuple[int, ...]:
+        """Those of the draws at a size."""
+        study, own = self.study, self.study.seed_list
+        number = wanted if isinstance(wanted, int) else wanted[self.sizes.index(size)]
+        seeds = [*own, *(seed for seed in range(number + len(own)) if seed not in own)][:number]
+        entry = None if study.dataset.classes else entries().get(study.dataset.name)
+        there = presented(study, entry.train if entry else self.sizes[-1])
+        apart = disjoint_seeds(seeds, presented(study, size), there)
+        return tuple(seeds[: max(len(apart), min(number, len(own)))])
+
+
+def disjoint_seeds(seeds: Sequence[int], window: int, pool: int) -> list[int]:
+    """The first of `seeds`, as many as share no image where each trains on `window` of `pool` images.
+
+    As `data.splits.split` draws them: each a window of one order, which starts where the seed says. Of the seeds
+    0, 1, 2, … the first 2^k where a window takes up to 1/2^k of the pool.
+
+    >>> disjoint_seeds([0, 1, 2, 3], 25, 100), disjoint_seeds([0, 1, 2, 3], 30, 100)
+    ([0, 1, 2, 3], [0, 1])
+    """
+    kept: list[tuple[int, int]] = []
+    for seed in seeds:
+        start = int(van_der_corput(seed) * pool)
+        if any(min((start - other) % pool, (other - start) % pool) < window for _, other in kept):
+            break
+        kept.append((seed, start))
+    return [seed for seed, _ in kept]
 
 
 def choosing_places(sizes: Sequence[int], tuned: int) -> list[int]:

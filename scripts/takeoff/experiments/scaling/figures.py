@@ -7,19 +7,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 from takeoff.experiments.base import Drawing, FixedCriterion, Tables
 from takeoff.experiments.scaling.caveats import KINDS, tuned_words
 from takeoff.experiments.scaling.design import Design
-from takeoff.experiments.scaling.measured import JUDGED, best_of, law_words, lawful, left_out
-from takeoff.experiments.scaling.methods import method_words, network_method
+from takeoff.experiments.scaling.measured import JUDGED, SCALES, best_of, law_words, lawful
+from takeoff.experiments.scaling.methods import listed, method_words
 from takeoff.figures.curves import MARKERS, Look, draw_curves, value_ticks
 from takeoff.figures.rows import DOTTED, ESTIMATE, ZERO, Line, criterion_lines, draw_rows
 from takeoff.figures.style import COLOURS, FAINT, MUTED, new_figure, styled
-from takeoff.figures.words import signed
 from takeoff.statistics.criterion import Criterion
 from takeoff.statistics.intervals import mean_interval
 
@@ -27,8 +25,6 @@ Drawn = tuple[Figure, pd.DataFrame]
 PANELS = {"older": "older methods", "network": "networks: ReLU, batch norm, equal steps at each size"}
 PALETTE = [COLOURS[i] for i in (0, 9, 2, 3, 1, 5, 4)] + "#4d4d4d #8c1d40 #6b5900 #56337a".split()
 """Colours in which words can be read."""
-FEW = 3
-"""Of fewer draws each is shown: a t interval of two spans the whole panel."""
 SIZE, PERCENT, LOW, HIGH = "train_samples", *(f"test_error_percent{end}" for end in ("", "_low", "_high"))
 CAFFENET = 100 * (0.471 - 0.305) / np.log2(6)
 """Gain of accuracy, in points per doubling from 200,000 to 1.2 million images (Mishkin, Sergievskiy & Matas 2017)."""
@@ -36,12 +32,11 @@ ROWS = {
     "width_smallest": "widest − narrowest network\nat the smallest size",
     "width_full": "at the full size",
     "width_by_data": "full − smallest",
-    "hog_smallest": "HOG − pixels, SVMs\nat the smallest size",
-    "hog_full": "at the full size",
-    "hog_by_data": "smallest − full",
+    "hand_made_smallest": "best hand-made pipeline − best\nnetwork at the smallest size",
+    "hand_made_full": "at the full size",
+    "hand_made_by_data": "smallest − full",
     "network_minus_older": "best network − best older\nmethod at the full size",
 }
-LOG_ODDS = ["log_odds", "log_odds_low", "log_odds_high"]
 
 
 @styled
@@ -74,24 +69,24 @@ def _curves(scaling: Design, tables: Tables) -> Drawn:
     """A panel for older methods and one for networks, on the same axes, each before the other's in grey."""
     runs, fits, numbers = tables["runs"], tables["fits"], _numbers(tables)
     looks, sizes, laws = _looks(fits), runs[SIZE].unique(), fits.set_index("method")
-    few = runs.merge(numbers.loc[numbers["n_draws"] < FEW, ["method", SIZE]])
     chance, worst = 100 * (1 - fits["chance"].iloc[0]), numbers[PERCENT].max()
     highest = max(worst, chance) if worst > chance / 1.5 else worst
     limits = 0.75 * numbers[PERCENT].min(), min(1.35 * highest, 100)
     lines = "lines: err = α·m^−β + γ where it can be fitted, else straight between sizes"
-    singly = f"; fewer than {FEW} draws are small points" * (2 in numbers["n_draws"].to_numpy())
     title = f"{scaling.study.title}: does error go on falling with data?"
-    figure = new_figure(11.2, 6, title, f"{_draws_words(runs)}{singly} · {lines}")
-    figure.supxlabel("\n".join(tuned_words(runs, kind) for kind in KINDS), size=8, color=MUTED)
+    figure = new_figure(11.2, 6, title, f"{_draws_words(runs)} · {lines}")
+    rising = [f"{size:,}" for size in tables["plateau"].loc[tables["plateau"]["rising"].eq(True), SIZE]]
+    longer = f"trained longer, validation accuracy still rose in the last quarter at {listed(rising or [''])} images"
+    words = [*(tuned_words(runs, kind) for kind in KINDS), *[longer] * bool(rising)]
+    figure.supxlabel("\n".join(words), size=8, color=MUTED)
     panels = figure.subplots(1, 2, sharey=True)
-    # A method's points stand a little beside the others', with intervals where they are of many draws.
+    # A method's points stand a little beside the others'.
     place = numbers.groupby("method", sort=False).ngroup()
     points = numbers.assign(**{SIZE: numbers[SIZE] * 1.02 ** (place - place.mean())})
-    points[[LOW, HIGH]] = points[[LOW, HIGH]].where(points["n_draws"] >= FEW)
     fitted = numbers["method"].map(laws.apply(lawful, axis=1))
     on_lines = numbers[["method", SIZE]].assign(**{PERCENT: numbers["law_percent"].where(fitted, numbers[PERCENT])})
     for axes, (kind, title) in zip(panels, PANELS.items(), strict=True):
-        own, single = numbers["kind"] == kind, few[few["kind"] == kind]
+        own = numbers["kind"] == kind
         for _, curve in numbers[~own].groupby("method"):
             axes.plot(curve[SIZE], curve[PERCENT], color=FAINT, lw=0.9, zorder=1)
         ends = numbers[own & (numbers[SIZE] == sizes.max())].sort_values(PERCENT, ascending=False)["method"]
@@ -100,8 +95,6 @@ def _curves(scaling: Design, tables: Tables) -> Drawn:
         how: dict[str, Any] = {"markers": True, "bars": True, "within": (limits[0], inf)}
         how["words"] = {method: f"{method_words(method)}\n{law_words(laws.loc[method])}" for method in ends}
         draw_curves(axes, points, SIZE, PERCENT, "method", unlined, **how)
-        colours = [looks[method].colour for method in single["method"]]
-        axes.scatter(single[SIZE], 100 * single["test_error"], s=6, color=colours, alpha=0.7, lw=0)
         axes.hlines(chance, sizes.min(), sizes.max(), color=MUTED, lw=1, ls=DOTTED, zorder=1)
         axes.annotate("chance", (sizes.min(), chance), size=8, color=MUTED, va="bottom")
         axes.set(title=title, xlabel="training images, validation included", yscale="log", ylim=limits)
@@ -126,14 +119,14 @@ def _numbers(tables: Tables) -> pd.DataFrame:
 
 
 def _gains(scaling: Design, tables: Tables, criterion: FixedCriterion | None) -> Drawn:
-    """A row per method: its gain per doubling over the last two, single draws small, the margin as a band."""
+    """A row per method: its gain per doubling over the last two, the margin as a band."""
     numbers = _intervals(tables["gains"], ["method"], "gain", 100)
     numbers = numbers.merge(tables["fits"][["method", "kind", "best"]], on="method")
     numbers = numbers.sort_values(["kind", "estimate"], ascending=[False, True], ignore_index=True)
     numbers["margin"] = 100 * scaling.study.margin
-    looks, names = _looks(tables["fits"]), numbers["method"]
-    judged = names.isin([best_of(tables, "older"), network_method(scaling.options.widths[-1])])
-    colours = [looks[method].colour for method in names]
+    names = numbers["method"]
+    judged = names.isin([best_of(tables, "older"), scaling.longest or scaling.widest])
+    colours = names.map({method: look.colour for method, look in _looks(tables["fits"]).items()})
     rows = numbers.assign(label=names.map(method_words), colour=colours, hollow=~judged, bold=judged)
     published = {"label": "published: CaffeNet, 200,000\nto 1.2 million images", "published": CAFFENET}
     rows = pd.concat([rows, pd.DataFrame([published])])
@@ -144,72 +137,46 @@ def _gains(scaling: Design, tables: Tables, criterion: FixedCriterion | None) ->
     if criterion is not None:
         shade = Criterion(criterion.parts["older"].supports, ())
         xlabel += f"; tinted: within the margin of {shade.supports[1]:g}"
-    singles = tables["gains"].assign(value=100 * tables["gains"]["gain"])
-    _draw_rows(figure.subplots(), rows, singles, "method", xlabel=xlabel, lines=[ZERO], shade=shade)
+    draw_rows(figure.subplots(), rows, xlabel=xlabel, lines=[ZERO], shade=shade)
     return figure, numbers
 
 
 def _differences(scaling: Design, tables: Tables, criteria: Mapping[str, FixedCriterion]) -> Drawn:
-    """Gains from width and from HOG at both ends of the sizes, their differences, and best network less best older: in
-    points, and in log-odds.
+    """What width and hand-made features bring at both ends of the sizes, and best network less best older: in log-odds,
+    and in points.
     """
-    table = tables["differences"]
-    points, odds = (_intervals(table, ["quantity"], *scale) for scale in (("value", 100), ("log_odds", 1)))
-    odds = odds.drop(columns="n_seeds").set_axis(["quantity", *LOG_ODDS], axis=1)
-    numbers = points.merge(odds, on="quantity")
-    numbers = numbers.sort_values("quantity", key=lambda names: names.map([*ROWS].index), ignore_index=True)
-    best = [method_words(best_of(tables, kind)) for kind in ("network", "older")]
+    table, numbers = tables["differences"], pd.DataFrame()
+    shown = [name for name in ROWS if name in set(table["quantity"])]
     title = f"{scaling.study.title}: what matters more with data, and what less?"
-    words = f"test accuracy, paired over seeds · {_draws_words(tables['runs'])}"
-    subtitle = f"{words} · best on validation: {' − '.join(best)}"
-    figure = new_figure(10.4, 1.65 + 0.47 * len(numbers), title, subtitle)
-    judged = numbers["quantity"].isin(JUDGED)
-    colours, labels = np.where(judged, COLOURS[0], MUTED), numbers["quantity"].map(ROWS)
-    rows = numbers.assign(label=labels, colour=colours, bold=judged, hollow=~judged)
-    fixed = [criteria[claim].parts[part] for claim, part in JUDGED.values() if claim in criteria]
-    lines = {line for criterion in fixed for line in criterion_lines(criterion)} or [ZERO]
-    left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
-    singles, xlabel = table.assign(value=100 * table["value"]), "points; filled, with a tint: of a claim"
-    _draw_rows(left, rows, singles, "quantity", xlabel=xlabel, lines=lines)
-    singles, xlabel = table.assign(value=table["log_odds"]), "log-odds, which chance and perfection bend less"
-    rows[ESTIMATE] = rows[LOG_ODDS]
-    rows = rows.assign(label="", hollow=True)
-    _draw_rows(right, rows, singles, "quantity", xlabel=xlabel, lines=[ZERO], decimals=2)
-    for row in np.flatnonzero(judged):
-        for axes in (left, right):
-            axes.axhspan(row - 0.5, row + 0.5, color="#f3f6fa", lw=0, zorder=0)
+    subtitle = f"test accuracy, paired over seeds · {_draws_words(tables['runs'])} · the best are chosen on validation"
+    figure = new_figure(10.4, 1.65 + 0.47 * len(shown), title, subtitle)
+    for axes, (unit, (name, factor)) in zip(figure.subplots(1, 2, width_ratios=(1.25, 1)), SCALES.items(), strict=True):
+        own = _intervals(table, ["quantity"], name, factor).set_index("quantity").loc[shown].reset_index()
+        claims = {quantity: claim for quantity, (claim, parts) in JUDGED.items() if unit in parts.values()}
+        fixed = [next(iter(criteria[claim].parts.values())) for claim in claims.values() if claim in criteria]
+        judged, labels = own["quantity"].isin(claims), own["quantity"].map(ROWS) if numbers.empty else ""
+        rows = own.assign(label=labels, colour=np.where(judged, COLOURS[0], MUTED), hollow=~judged, bold=judged)
+        lines = {line for criterion in fixed for line in criterion_lines(criterion)} or [ZERO]
+        draw_rows(axes, rows, xlabel=f"{unit}; filled: of a claim", lines=lines, decimals=1 + (factor == 1))
+        numbers = pd.concat([numbers, own.assign(unit=unit)], ignore_index=True)
     return figure, numbers
 
 
-def _draw_rows(axes: Axes, rows: pd.DataFrame, singles: pd.DataFrame, by: str, **how: Any) -> None:
-    """Rows with the single values below each: those of `singles` with the same value of `by`."""
-    places = dict(zip(rows[by], range(len(rows)), strict=True))
-    draw_rows(axes, rows, points=singles.assign(row=singles[by].map(places)), **how)
-
-
 def _agreement(scaling: Design, tables: Tables, criterion: FixedCriterion | None) -> Drawn:
-    """Mean rank correlation between disjoint draws, a row per size, and the two sizes that the claim compares."""
+    """Agreement of disjoint draws, a row per size, and the two sizes that the claim compares."""
     numbers, order = tables["agreement"], tables["order"].iloc[0]
     title = f"{scaling.study.title}: do other images put the methods in the same order?"
-    subtitle = "mean rank correlation of test errors between draws that share no training image"
-    if left := sorted(map(method_words, left_out(numbers))):
-        subtitle += f" · left out for want of draws: {', '.join(left)}"
-    xlabel, lines = "0: random order, 1: the same order; filled: compared by the claim", [ZERO]
-    judged = numbers[SIZE].isin([order["smallest"], order["largest"]]) & isfinite(order["difference"])
-    if isfinite(order["difference"]):
-        xlabel += f"\ndifference {signed(order['difference'], 2)}"
-        if isfinite(order["ci_low"]):
-            xlabel += f" [{signed(order['ci_low'], 2)}, {signed(order['ci_high'], 2)}]"
-        if criterion is not None:
-            edge = order["largest_agreement"] + criterion.parts["difference"].supports[1]
-            lines.append(Line(edge, f"claimed: at {int(order['smallest']):,} images below this"))
-    elif isinstance(order["note"], str):
-        xlabel += f"\n{order['note']}"
-    counts = zip(numbers[SIZE].tolist(), numbers["n_draws"].tolist(), strict=True)
-    labels = [f"{size:,.0f} images, {n:.0f} draw{'s' * (n != 1)}" for size, n in counts]
+    subtitle = "Kendall's τ of test errors, mean over draws that share no training image and over pairs of methods"
+    lines, judged = [ZERO], numbers[SIZE].isin([order["smallest"], order["largest"]]) & isfinite(order["difference"])
+    if criterion is not None and judged.any():
+        edge = order["largest_agreement"] + criterion.parts["difference"].supports[1]
+        lines.append(Line(edge, f"claimed: at {int(order['smallest']):,} images below this"))
+    counts = zip(numbers[SIZE], numbers["fewest_draws"], numbers["n_draws"], strict=True)
+    labels = [f"{size:,} images, draws: " + " to ".join(map(str, sorted({few, most}))) for size, few, most in counts]
     rows = numbers.assign(label=labels, estimate=numbers["agreement"], colour=COLOURS[0], hollow=~judged, bold=judged)
     rows["note"] = np.where(numbers["agreement"].isna(), "too few draws or methods to compare", "")
-    figure = new_figure(7.4, 1.6 + 0.36 * len(rows), title, subtitle)
+    figure = new_figure(8.2, 1.6 + 0.36 * len(rows), title, subtitle)
+    xlabel = "0: random order, 1: the same order; filled: compared by the claim"
     draw_rows(figure.subplots(), rows, xlabel=xlabel, lines=lines, decimals=2, include=(0, 1))
     return figure, numbers
 

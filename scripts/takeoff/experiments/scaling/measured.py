@@ -11,39 +11,45 @@ from takeoff.experiments.base import Tables
 from takeoff.experiments.chance import chance_of
 from takeoff.experiments.scaling.caveats import Caveats, Cell
 from takeoff.experiments.scaling.design import Design
-from takeoff.experiments.scaling.methods import both_features, method_words, network_method
-from takeoff.figures.words import signed
-from takeoff.statistics.intervals import mean_interval
+from takeoff.experiments.scaling.methods import method_words
 from takeoff.statistics.measures import Measure
 from takeoff.statistics.scaling import DOUBLINGS
 
+BOTH = {"log-odds": "log-odds", "points": "points"}
 JUDGED = {
-    "width_by_data": ("width-pays-more-with-more-data", "difference"),
-    "hog_by_data": ("hand-made-features-matter-with-little-data", "difference"),
-    "network_minus_older": ("large-networks-win-with-much-data", "lead"),
+    "width_by_data": ("width-pays-more-with-more-data", BOTH),
+    "hand_made_by_data": ("hand-made-features-matter-with-little-data", BOTH),
+    "network_minus_older": ("large-networks-win-with-much-data", {"lead": "points"}),
 }
-"""The claim, and its part, that a quantity of `differences` decides."""
+"""The claim that a quantity of `differences` decides, and its parts, each with its unit."""
+SCALES = {"log-odds": ("log_odds", 1), "points": ("value", 100)}
+"""By unit: a column of `differences`, and by how much it is multiplied."""
 
 
 def measure(scaling: Design, tables: Tables, card: dict[str, Any]) -> list[Measure]:
     """The gains of the two methods that the first claim compares, three differences, and the agreement of orders."""
     caveats = Caveats(tables, chance_of(card, scaling.study))
     smallest, full = caveats.ends
-    narrow, wide = (network_method(scaling.options.widths[place]) for place in (0, -1))
-    network, older = best_of(tables, "network"), best_of(tables, "older")
-    width = {(wide, full): 1, (narrow, full): -1, (wide, smallest): -1, (narrow, smallest): 1}
-    ends = {("hog", smallest): 1, ("pixels", smallest): -1, ("hog", full): -1, ("pixels", full): 1}
-    learners = both_features(tables["fits"]["method"])
-    hog = {(f"{features}-{one}", size): sign for (features, size), sign in ends.items() for one in learners}
-    lead = {(network, full): 1, (older, full): -1}
-    winners = f"{method_words(network)} less {method_words(older)}"
+    width = _signs(caveats, ("width_full", full, 1), ("width_smallest", smallest, -1))
+    hand = _signs(caveats, ("hand_made_smallest", smallest, 1), ("hand_made_full", full, -1))
+    lead = _signs(caveats, ("network_minus_older", full, 1))
+    rise = float([0, *tables["plateau"]["rise"]][-1])
+    brought = f"longer training brings {100 * rise:.1f} points of validation accuracy"
+    unfinished = f"networks are not trained to their end: {brought}" if rise > scaling.study.margin else ""
     return [
-        *_plateau(caveats, older, wide),
-        _difference(caveats, "width_by_data", "widest less narrowest network, full less smallest", width),
+        *_plateau(caveats, best_of(tables, "older"), scaling.longest or scaling.widest),
+        *_difference(caveats, "width_by_data", "widest less narrowest network, full less smallest", width),
         _order(caveats),
-        _difference(caveats, "hog_by_data", "HOG less pixels, smallest less full size", hog),
-        _difference(caveats, "network_minus_older", winners, lead),
+        *_difference(caveats, "hand_made_by_data", "best hand-made less best network, smallest less full", hand),
+        *_difference(caveats, "network_minus_older", "best network less best older method", lead, unfinished),
     ]
+
+
+def _signs(caveats: Caveats, *quantities: tuple[str, int, int]) -> dict[Cell, int]:
+    """The cells that differences at a size compare, each added or subtracted, with their signs."""
+    rows = caveats.tables["differences"].drop_duplicates("quantity").set_index("quantity")
+    known = [(rows.loc[quantity], size, sign) for quantity, size, sign in quantities if quantity in rows.index]
+    return {(str(row[key]), size): sign * s for row, size, sign in known for key, s in (("one", 1), ("other", -1))}
 
 
 def best_of(tables: Tables, kind: str) -> str:
@@ -88,59 +94,42 @@ def law_words(row: pd.Series) -> str:
 
 
 def _order(caveats: Caveats) -> Measure:
-    """The agreement of orders at the smallest size less that at the largest with enough draws."""
+    """The agreement of orders at the smallest size less that at a larger one."""
     claim, row = "order-unsettled-with-little-data", caveats.tables["order"].iloc[0]
     note = "" if pd.isna(row["note"]) else str(row["note"])
     if not isfinite(row["difference"]):
-        return Measure.missing(claim, note or "the methods tie in every draw")
-    smallest, largest, freedom = int(row["smallest"]), int(row["largest"]), float(row["freedom"])
+        return Measure.missing(claim, note)
+    smallest, largest, methods = int(row["smallest"]), int(row["largest"]), str(row["methods"]).split(", ")
     bound, veto, why = caveats.of_order(smallest, largest)
-    agreement = caveats.tables["agreement"]
-    left = left_out(agreement[agreement["train_samples"].isin([smallest, largest])])
-    compared = [method for method in caveats.tables["fits"]["method"] if method not in left]
-    reasons = [
-        why,
-        f"{int(row['n_draws'])} draws of {int(row['n_methods'])} methods",
-        f"{', '.join(map(method_words, left))} left out, which have fewer draws" if left else "",
-        "a jackknife over so few draws covers less than it says" if freedom < 5 else "",
-        note,
-        *caveats.settings_words([(method, size) for size in (smallest, largest) for method in compared]),
-    ]
-    label = f"mean rank correlation at {smallest:,} less at {largest:,} images"
-    found = (float(row["difference"]), float(row["error"]), freedom)
-    reason = _sentence(reasons)
+    draws = f"{int(row['n_draws'])} draws or more of each of {len(methods)} methods"
+    cells = [(method, size) for size in (smallest, largest) for method in methods]
+    label = f"agreement of orders at {smallest:,} less at {largest:,} images"
+    found = (float(row["difference"]), float(row["error"]), float(row["freedom"]))
+    reason = _sentence([why, draws, note, *caveats.settings_words(cells)])
     return Measure(claim, "difference", label, *found, bound=bound, most=2, veto=veto, reason=reason)
 
 
-def left_out(agreement: pd.DataFrame) -> list[str]:
-    """The methods that have too few draws in one of these rows of `agreement`."""
-    names = agreement["left_out"].dropna()
-    return list(dict.fromkeys(name for text in names for name in str(text).split(", ") if name))
-
-
-def _difference(caveats: Caveats, quantity: str, label: str, signs: dict[Cell, int]) -> Measure:
-    """A quantity of `differences`, in points; `signs` as `Caveats.of_difference` takes them."""
-    claim, part = JUDGED[quantity]
+def _difference(
+    caveats: Caveats, quantity: str, label: str, signs: dict[Cell, int], unfinished: str = ""
+) -> list[Measure]:
+    """A quantity of `differences`, by part in its unit; `signs` as `Caveats.of_difference` takes them; what is
+    `unfinished` is not judged.
+    """
+    claim, parts = JUDGED[quantity]
     table = caveats.tables["differences"]
     own = table[table["quantity"] == quantity]
     if own.empty:
-        no_pair = "the study has no SVM on both pixels and HOG: list both in scaling.methods"
-        return Measure.missing(claim, "no seed is in all that is compared" if signs else no_pair)
-    points, (bound, veto, why) = 100 * own["value"], caveats.of_difference(signs)
-    words = [why, _log_odds_words(points, own["log_odds"]), *caveats.words(signs)]
-    return Measure.of(claim, part, label, points, "points", bound, veto, _sentence(words))
+        none = "the study has no older method with features other than pixels: list one in scaling.methods"
+        return [Measure.missing(claim, "no seed is in all that is compared" if signs else none)]
+    bound, veto, why = caveats.of_difference(signs)
+    veto = veto or ("any" if unfinished else "")
+    compared = "" if "width" in quantity else ", ".join(f"{size:,} images: {method_words(one)}" for one, size in signs)
+    reason = _sentence([why, unfinished, compared, *caveats.words(signs)])
+    return [
+        Measure.of(claim, part, label, SCALES[unit][1] * own[SCALES[unit][0]], unit, bound, veto, reason)
+        for part, unit in parts.items()
+    ]
 
 
 def _sentence(words: Iterable[str]) -> str:
     return "; ".join(filter(None, words))
-
-
-def _log_odds_words(points: pd.Series, log_odds: pd.Series) -> str:
-    """A difference in log-odds with its interval, and whether the one in points lies on another side of 0."""
-    shown, odds = mean_interval(points, size=1), mean_interval(log_odds, size=1)
-    words = f"in log-odds {signed(odds.estimate, 2)}"
-    if not isfinite(odds.low):
-        return words
-    words += f" [{signed(odds.low, 2)}, {signed(odds.high, 2)}]"
-    sides = {(interval.low > 0) - (interval.high < 0) for interval in (shown, odds)}
-    return words if len(sides) == 1 else f"{words}: the scales disagree about its side of 0"

@@ -1,6 +1,6 @@
 """The older methods that experiments may name, as features and learner, and every method in a reader's words."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Literal, cast
 
 from takeoff.study.arms import Features, Learner
@@ -20,8 +20,6 @@ Method = Literal[
     "fisher-rbf-svm",
 ]
 """Features and learner, as `ClassicalArm.method` names them."""
-LEARNERS = ("linear-svm", "rbf-svm")
-"""Over which the gain from HOG is averaged."""
 _FEATURES = {"pixels": "pixels", "hog": "HOG", "kmeans": "k-means", "fisher": "Fisher vectors"}
 _LEARNERS = {"logistic": "logistic regression", "linear-svm": "linear SVM", "rbf-svm": "RBF SVM"}
 
@@ -32,26 +30,26 @@ def pair(method: Method) -> tuple[Features, Learner]:
     return cast(Features, features), cast(Learner, learner)
 
 
-def both_features(methods: Iterable[str]) -> list[str]:
-    """The SVMs that a study has on both HOG and pixels."""
-    known = set(methods)
-    return [learner for learner in LEARNERS if {f"hog-{learner}", f"pixels-{learner}"} <= known]
+def hand_made(method: str) -> bool:
+    """Whether an older method's features are more than the pixels; k-means learns its own, without labels."""
+    return not method.startswith("pixels-")
 
 
-def network_method(multiple: float) -> str:
-    """What a network of a multiple of the study's width is called in tables: `network-0.5x`."""
-    return f"network-{multiple:g}x"
+def network_method(multiple: float, times: int = 1) -> str:
+    """What a network of a multiple of the study's width and steps is called in tables: `network-0.5x`."""
+    return f"network-{multiple:g}x" + (f"-{times}x" if times > 1 else "")
 
 
 def method_words(method: str) -> str:
     """A method as a reader would name it.
 
-    >>> [method_words(method) for method in ("hog-rbf-svm", "network-0.5x")]
-    ['HOG + RBF SVM', 'network, width 0.5×']
+    >>> [method_words(method) for method in ("hog-rbf-svm", "network-0.5x", "network-2x-3x")]
+    ['HOG + RBF SVM', 'network, width 0.5×', 'network, width 2×, 3× the steps']
     """
     features, _, learner = method.partition("-")
     if features == "network":
-        return f"network, width {learner.removesuffix('x')}×"
+        width, _, times = learner.replace("x", "×").partition("-")
+        return f"network, width {width}" + (f", {times} the steps" if times else "")
     return f"{_FEATURES[features]} + {_LEARNERS[learner]}"
 
 

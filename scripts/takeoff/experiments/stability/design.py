@@ -6,22 +6,32 @@ from typing import Annotated
 from pydantic import Field
 
 from takeoff.experiments.base import Experiment
-from takeoff.experiments.depth.design import NORMS, Grid, plain_arm
+from takeoff.experiments.depth.design import NORMS, Grid, Layers, plain_arm
 from takeoff.study.arms import AnyArm, Arm, first_seeds
-from takeoff.study.settings import Activation
+from takeoff.study.settings import Rates
+
+ACTIVATIONS = ("sigmoid", "relu")
 
 
 class Options(Grid):
     """What a study may set below `stability`."""
 
-    activation: Activation = "relu"
-    """Of the hidden layers."""
+    depths: Annotated[tuple[Layers, ...], Field(min_length=1)] = (2, 5, 10, 20, 50, 100)
+    """Hidden layers: the grid of the greatest depth that trains."""
+    rates: Rates = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+    """The grid of the largest learning rate that trains, about √10 apart, tried on networks of `rates_at` layers."""
+    rates_at: Layers = 2
+    """Hidden layers of the networks whose largest learning rate is sought: so few that both norms train."""
+    deep_rates: Rates = (0.001, 0.01, 0.1)
+    """Learning rates that networks of any other depth are tried with; they train if they do at one of them."""
+    tuning_seeds: Annotated[int, Field(ge=2, strict=True)] = 10
+    """Seeds that each rate is tried on: limits are compared seed by seed."""
     trains: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """A run trains if its training accuracy ends at or above this."""
 
 
 class Design(Experiment[Options]):
-    """Depth × norm; the tuning runs of each network, at every learning rate, are the map."""
+    """Activation × depth × norm; the tuning runs of each network, at every learning rate, are the map."""
 
     title = "Does batch norm allow larger rates and deeper networks?"
     Options = Options
@@ -31,8 +41,8 @@ class Design(Experiment[Options]):
         return ("map", "limits")
 
     def figures(self) -> dict[str, str]:
-        """A figure of each table."""
-        return {"map": "What trains, by rate and depth", "limits": "The largest rate and the greatest depth that train"}
+        """The map."""
+        return {"map": "What trains, by rate and depth"}
 
     def arms(self) -> list[AnyArm]:
         """An arm per network."""
@@ -42,9 +52,16 @@ class Design(Experiment[Options]):
     def networks(self) -> list[Arm]:
         """The arms, those of few layers first."""
         study, options = self.study, self.options
-        seeds = first_seeds(study, options.shallow_seeds)
         return [
-            plain_arm(study, options, depth, seeds, activation=options.activation, norm=norm)
-            for depth in sorted(set(options.depths))
+            plain_arm(
+                study,
+                options,
+                depth,
+                {"activation": activation, "norm": norm},
+                seeds=first_seeds(study, study.tuning.blocks),
+                learning_rates=options.rates if depth == options.rates_at else options.deep_rates,
+            )
+            for depth in sorted({*options.depths, options.rates_at})
+            for activation in ACTIVATIONS
             for norm in NORMS
         ]

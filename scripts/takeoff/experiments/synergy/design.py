@@ -16,8 +16,10 @@ from takeoff.study.model import Level
 from takeoff.study.settings import Count, Settings
 from takeoff.study.sizes import full_size, part_of, presented
 
-MODERN: dict[str, Level] = {"activation": "relu", "norm": "batch", "dropout": 0.5}
+MODERN: dict[str, Level] = {"activation": "relu", "norm": "batch"}
 """The algorithms of the 2010s."""
+DROPOUT = (0.0, 0.5)
+"""With which rate of it: the better one is chosen on validation images, wherever modern networks stand."""
 OLDER: tuple[Method, ...] = ("hog-rbf-svm", "pixels-rbf-svm", "fisher-linear-svm", "kmeans-linear-svm")
 """The rivals; the best is chosen on validation images."""
 Plain = Literal["tanh", "sigmoid"]
@@ -29,17 +31,17 @@ class Options(Settings):
 
     little_share: Annotated[float, Field(gt=0, lt=1)] = 0.125
     """Little data, as a share of the study's training images."""
-    little_epochs_share: Annotated[float, Field(gt=0, le=1)] = 0.125
-    """Little computation, as a share of the study's epochs, rounded, at least one."""
-    little_width: Annotated[float, Field(gt=0, le=16)] | None = None
-    """The width of networks with little computation; None: the study's."""
+    little_epochs_share: Annotated[float, Field(gt=0, le=0.5)] = 0.125
+    """Little computation, as a share of the study's epochs, to within 5%: an epoch may be shortened to get there."""
     plain: Annotated[tuple[Plain, ...], Field(min_length=1, max_length=2)] = ("tanh", "sigmoid")
     """Activations of the plain networks, the algorithms before; claims are judged against the first."""
+    least_gain: Annotated[float, Field(ge=0)] = 5.0
+    """What the whole gain must exceed, in points, with its 95% interval, for data alone to be judged by half of it."""
     seeds: Count | None = None
     """How many of the study's seeds run; None: all."""
     tuned: bool = True
-    """Whether every network is tuned itself, as the older methods are; if not, all take the rate of the one with much
-    data and computation, which saves runs and favours that one."""
+    """Whether every network is tuned itself, as the older methods are; if not, all take the rate of the same one with
+    much data and computation, which saves runs and favours that one."""
 
 
 class Place(NamedTuple):
@@ -49,6 +51,8 @@ class Place(NamedTuple):
     computation: str
     algorithms: str
     """`tanh`, `sigmoid`, `modern`; or `older`."""
+    dropout: float | None = None
+    """Of a network."""
 
 
 class Design(Experiment[Options]):
@@ -78,15 +82,15 @@ class Design(Experiment[Options]):
         on little data end with the weights of their best validation epoch: as they see each image many times, the last
         ones would charge data with too long a training. On much data the last epoch, with the rate gone down, stays: it
         is the factorial's. Where computation is little, warm-up is shortened with the epochs.
-        A TakeoffError says that little is not less than much, or that the size of the full set is not known.
+        A TakeoffError says that little computation cannot be had, or that the size of the full set is not known.
         """
-        algorithms: list[str] = [*dict.fromkeys(self.options.plain), "modern"]
-        found = {Place("much", "much", name): self._network("much", "much", name) for name in algorithms}
-        for data, computation, name in product(AMOUNTS, AMOUNTS, algorithms):
-            place = Place(data, computation, name)
-            if place not in found:
-                chooser = None if self.options.tuned else found[Place("much", "much", name)].name
-                found[place] = self._network(data, computation, name, chooser)
+        recipes = [*product(dict.fromkeys(self.options.plain), [0.0]), *product(["modern"], DROPOUT)]
+        found: dict[Place, Arm] = {}
+        for data, computation, recipe in product(reversed(AMOUNTS), reversed(AMOUNTS), recipes):
+            first = found.get(Place("much", "much", *recipe))
+            chooser = None if first is None or self.options.tuned else first.name
+            place = Place(data, computation, *recipe)
+            found[place] = self._network(place, chooser)
         return found
 
     @cached_property
@@ -99,34 +103,38 @@ class Design(Experiment[Options]):
             for method in OLDER
         ]
 
-    def _network(self, data: str, computation: str, algorithms: str, chooser: str | None = None) -> Arm:
-        study, options = self.study, self.options
-        plain: dict[str, Level] = {"activation": algorithms, "norm": "none", "dropout": 0}
-        levels = dict(MODERN) if algorithms == "modern" else plain
+    def _network(self, place: Place, chooser: str | None = None) -> Arm:
+        study = self.study
+        plain: dict[str, Level] = {"activation": place.algorithms, "norm": "none"}
+        levels = {**(MODERN if place.algorithms == "modern" else plain), "dropout": place.dropout or 0.0}
         recipe: dict[str, Any] = {}
-        if data == "little":
+        if place.data == "little":
             levels["train_samples"] = self._little_data
-            recipe = {"epoch_images": presented(study, full_size(study, "synergy")), "keep": "best"}
-        if computation == "little":
-            much, epochs = study.recipe.epochs, self._little_epochs()
-            warmup = round(study.recipe.warmup_epochs * epochs / much, 3)
-            recipe |= {"epochs": epochs, "warmup_epochs": warmup}
-            if options.little_width is not None:
-                levels["width"] = options.little_width
-        seeds = first_seeds(study, options.seeds)
-        return make_arm(study, levels, recipe=recipe, seeds=seeds, choice_from=chooser)
+            recipe = {"epoch_images": self._epoch_images, "keep": "best"}
+        if place.computation == "little":
+            recipe |= self._little_computation
+        return make_arm(study, levels, recipe=recipe, seeds=first_seeds(study, self.options.seeds), choice_from=chooser)
 
     @cached_property
     def _little_data(self) -> int:
         return part_of(self.study, self.options.little_share, "synergy.little_share")
 
-    def _little_epochs(self) -> int:
-        much, widest = self.study.recipe.epochs, self.study.network.width
-        width = self.options.little_width or widest
-        epochs = max(1, round(self.options.little_epochs_share * much))
-        if width > widest or (width == widest and epochs >= much):
+    @cached_property
+    def _epoch_images(self) -> int:
+        return self.study.recipe.epoch_images or presented(self.study, full_size(self.study, "synergy"))
+
+    @cached_property
+    def _little_computation(self) -> dict[str, Any]:
+        """As many epochs as come near the share, and in each as many steps; the study's own where that is all."""
+        recipe, share = self.study.recipe, self.options.little_epochs_share
+        each, epochs = max(1, self._epoch_images // recipe.batch_size), max(1, round(share * recipe.epochs))
+        much = each * recipe.epochs
+        steps = max(1, round(share * much / epochs))
+        if abs(epochs * steps - share * much) > 0.05 * share * much:
             raise TakeoffError(
-                f"synergy: little computation is {epochs} of {much} epochs at width {width:g} of {widest:g}, "
-                "no less than much; valid: a smaller little_epochs_share or little_width"
+                f"synergy.little_epochs_share: {share:g} of {much} steps cannot be had within 5%; "
+                f"valid: {epochs * steps / much:.3g}, which is {epochs * steps}"
             )
-        return epochs
+        warmup = round(recipe.warmup_epochs * epochs / recipe.epochs, 3)
+        parts = {} if steps == each else {"epoch_images": steps * recipe.batch_size}
+        return {"epochs": epochs, "warmup_epochs": warmup, **parts}

@@ -6,19 +6,19 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from takeoff.experiments.base import Drawing, FixedCriterion, Tables
-from takeoff.experiments.synergy.design import AMOUNTS, Design
+from takeoff.experiments.synergy.design import AMOUNTS, Design, Place
 from takeoff.figures.curves import ENDS, Look, draw_curves, in_percent, limit_values
 from takeoff.figures.rows import DASHED, DOTTED, ESTIMATE, ZERO, Line, draw_rows
 from takeoff.figures.style import COLOURS, INK, MUTED, new_figure, styled
-from takeoff.figures.words import power_words, seeds_words, signed
+from takeoff.figures.words import level_words, power_words, seeds_words, signed
 
 LOOKS = {"tanh": Look(COLOURS[1], marker="s"), "sigmoid": Look(COLOURS[2], marker="D"), "modern": Look(COLOURS[0])}
-NAMES = {"tanh": "plain tanh", "sigmoid": "plain sigmoid", "modern": "ReLU, batch norm, dropout"}
+NAMES = {"tanh": "plain tanh", "sigmoid": "plain sigmoid", "modern": "ReLU, batch norm ± dropout"}
 COLOUR = {"none": MUTED, "data": COLOURS[2], "computation": COLOURS[4], "algorithms": COLOURS[0], "all": INK}
 WORDS = {name: name for name in COLOUR} | {"none": "little of all", "all": "much of all"}
 PERCENT = "test_accuracy_percent"
 UNITS = {"test_accuracy": "percent", "gain": "points", "lead": "points", "older": "percent"}
-CELLS = "arm data computation algorithms method n_seeds n_diverged n_collapsed chosen flops train_samples".split()
+CELLS = ["arm", *Place._fields, *"method n_seeds n_diverged n_collapsed chosen flops train_samples".split()]
 
 
 @styled
@@ -35,8 +35,9 @@ def _cube(title: str, cells: pd.DataFrame, rates: str) -> Drawing:
     aside = {name: 0.03 * (place - 1) for place, name in enumerate(LOOKS)}
     x = numbers["data"].map(AMOUNTS.index) + numbers["algorithms"].map(aside).fillna(0)
     shown = numbers.assign(x=x).sort_values("x", kind="stable")
-    nets, older = shown[shown["algorithms"] != "older"], shown[shown["algorithms"] == "older"]
-    best, images = older[older["chosen"].astype(bool)], nets.groupby("data")["train_samples"].max()
+    chosen = shown[shown["chosen"].astype(bool)]
+    nets, best = chosen[chosen["algorithms"] != "older"], chosen[chosen["algorithms"] == "older"]
+    images = nets.groupby("data")["train_samples"].max()
     spread = seeds_words(int(numbers["n_seeds"].max()))
     subtitle = f"{spread} · dashed: the best older method, chosen on validation images"
     if lost := int(nets["n_collapsed"].sum()):
@@ -53,7 +54,9 @@ def _cube(title: str, cells: pd.DataFrame, rates: str) -> Drawing:
         chance = numbers["chance_percent"].iloc[0]
         axes.axhline(chance, color=MUTED, lw=1, ls=DOTTED, zorder=1, label="chance")
         flops = " to ".join(dict.fromkeys(map(power_words, (own["flops"].min(), own["flops"].max()))))
-        axes.set(title=f"{computation} computation, {flops} FLOPs", xlim=(-0.35, 1.35))
+        modern = own[own["algorithms"] == "modern"].set_index("data")["dropout"]
+        words = ", ".join(f"{level_words('dropout', modern[name])} on {name} data" for name in AMOUNTS)
+        axes.set(title=f"{computation} computation, {flops} FLOPs\nchosen: {words}", xlim=(-0.35, 1.35))
         axes.set_xticks([0, 1], [f"{name} data\n{int(images[name]):,} images" for name in AMOUNTS])
         axes.label_outer()
         axes.grid(axis="x", visible=False)
@@ -67,7 +70,7 @@ def _shares(title: str, alone: pd.DataFrame, effects: pd.DataFrame, rates: str) 
     """A row for each plain network: left the Shapley shares as a waterfall, right each factor alone."""
     shares = effects[(effects["kind"] == "shapley") & (effects["response"] == "test_accuracy")]
     plains = list(dict.fromkeys(alone["plain"]))
-    numbers = alone[["plain", "alone", "older_method"]].assign(
+    numbers = alone[["plain", "alone", "recipe", "older_method"]].assign(
         **{f"{name}_{unit}{end}": alone[name + end] * 100 for name, unit in UNITS.items() for end in ENDS}
     )
     names = {"estimate": "shapley_points", "ci_low": "shapley_points_low", "ci_high": "shapley_points_high"}
@@ -88,7 +91,8 @@ def _shares(title: str, alone: pd.DataFrame, effects: pd.DataFrame, rates: str) 
 
 def _draw_shares(left: Axes, right: Axes, own: pd.DataFrame) -> None:
     """Left the Shapley shares and the whole gain; right each alone, with the criteria: half the gain, older methods."""
-    rows = own.assign(label=own["alone"].map(WORDS), colour=own["alone"].map(COLOUR))
+    recipe = (",\n" + own["recipe"]).where(own["alone"].isin(["algorithms", "all"]), "")
+    rows = own.assign(label=own["alone"].map(WORDS) + recipe, colour=own["alone"].map(COLOUR))
     for name, end in zip(ESTIMATE, ENDS, strict=True):
         rows[name] = own[f"shapley_points{end}"].where(own["alone"] != "all", own[f"gain_points{end}"])
     draw_rows(left, rows.assign(bar=True), xlabel="Shapley shares of the whole gain, points", lines=[ZERO])

@@ -1,6 +1,6 @@
 """What the synergy experiment measures of its claims: that data alone was not enough, and no factor alone."""
 
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
@@ -8,7 +8,7 @@ from takeoff.data.card import Card
 from takeoff.experiments.base import Tables
 from takeoff.experiments.synergy.design import Design
 from takeoff.experiments.synergy.tables import ALONE, cell, older
-from takeoff.statistics.measures import Measure
+from takeoff.statistics.measures import Measure, Veto
 
 SAME_IMAGES = (
     "with much data every seed sees the same images: of these cells the interval holds optimisation noise only, not "
@@ -29,17 +29,18 @@ def measure(synergy: Design, tables: Tables, card: dict[str, Any]) -> list[Measu
     if same and rivals["much"].nunique() == 1 < len(rivals["much"]):
         chosen.insert(0, f"{rivals['much'].name} is the same in every seed there")
     none, data, everything = (100 * cell(runs, factor, plain) for factor in ("none", "data", "all"))
+    alone = tables["alone"][tables["alone"]["plain"] == plain].set_index("alone")
+    low, least, recipes = 100 * alone["gain_low"]["all"], synergy.options.least_gain, alone["recipe"]
+    reasons.append(f"modern networks, chosen: algorithms alone, {recipes['algorithms']}; all, {recipes['all']}")
 
-    def measured(claim: str, part: str, label: str, values: pd.Series, more: list[str]) -> Measure:
+    def measured(claim: str, part: str, label: str, values: pd.Series, more: list[str], veto: Veto = "") -> Measure:
         reason = "; ".join([*reasons, *more])
-        return Measure.of(claim, part, f"{label} ({plain})", values.dropna(), "points", reason=reason)
+        return Measure.of(claim, part, f"{label} ({plain})", values.dropna(), "points", veto=veto, reason=reason)
 
-    claim, whole = "data-alone-not-enough", everything - none
-    missing = 0.5 * whole - (data - none)
-    found = [
-        measured(claim, "shortfall", "half the whole gain − data alone", missing, []),
-        measured(claim, "whole", "the whole gain", whole, []),
-    ]
+    half, small = 0.5 * (everything - none) - (data - none), not low > least
+    gate = [f"no verdict: the whole gain's interval begins at {low:.1f} points, not above {least:g}"] * small
+    label, veto = "half the whole gain − data alone", cast(Veto, "any" * small)
+    found = [measured("data-alone-not-enough", "shortfall", label, half, gate, veto)]
     for factor in ("data", "computation", "algorithms", "all"):
         lead = 100 * (cell(runs, factor, plain) - rivals[ALONE[factor][0]])
         label = f"{'all together' if factor == 'all' else f'{factor} alone'} − the best older method"
