@@ -189,6 +189,9 @@ def test_each_look_at_other_data_has_its_share_of_the_error_rate(place):
     assert [look["claims"]["faster"]["verdict"] for look in looks] == ["supported"] * 3
     assert {"time", "commit", "study", "criteria", "code"} <= looks[0].keys()
     assert not {"gpu", "large"} & looks[0]["claims"].keys()  # what was not tested was not looked at
+    (place.results / "looks.json").write_text('{"looks": null}')
+    with pytest.raises(TakeoffError, match=r"looks\.json: looks: None is not valid"):
+        place({"race": {}})
 
 
 def test_the_same_results_give_the_same_bytes(place):

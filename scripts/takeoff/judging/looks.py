@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from takeoff.common.digests import code_digest
+from takeoff.common.errors import TakeoffError
 from takeoff.common.files import digest_of, load_json, write_json
 from takeoff.common.machine import commit
 from takeoff.statistics.measures import Measure
@@ -37,9 +38,12 @@ def look_at(claim: str, measures: Iterable[Measure], looks: Sequence[Mapping[str
 
 
 def read_looks(results: Path) -> Any:
-    """Those until now; none where there is no file of them."""
+    """Those until now; none where there is no file of them. A TakeoffError says that it is damaged."""
     path = results / LOOKS
-    return load_json(path)["looks"] if path.exists() else []
+    looks = load_json(path).get("looks") if path.exists() else []
+    if not isinstance(looks, list):
+        raise TakeoffError(f"{path}: looks: {looks!r} is not valid; remove the file, and looks are counted anew")
+    return looks
 
 
 def keep_look(results: Path, judged: Iterable[Any], **rests_on: Any) -> None:
@@ -50,8 +54,7 @@ def keep_look(results: Path, judged: Iterable[Any], **rests_on: Any) -> None:
     for one in judged:
         measures = [judgement.part.measure for judgement in one.judgements]
         if data := look_at(one.claim.name, measures, looks)[1]:
-            own = {"look": one.look, "data": data, "n": [measure.n for measure in measures], "verdict": one.verdict}
-            now[one.claim.name] = own
+            now[one.claim.name] = {"look": one.look, "data": data, "n": [m.n for m in measures], "verdict": one.verdict}
     if any(str(one["data"]) not in str(looks) for one in now.values()):
         head, changed = commit() or ("", False)
         look = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "commit": head[:7] + "+" * changed}

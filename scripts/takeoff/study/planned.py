@@ -107,10 +107,9 @@ def _whole(study: Study, arm: AnyArm, experiments: tuple[str, ...], taken: set[i
     common = arm.model_dump() | {"images": images_of(study), "seeds": seeds, "experiments": experiments}
     if not isinstance(arm, Arm):
         return PlannedClassicalArm(**common | {"tuning_seeds": tuple(study.tuning_seeds)})
-    tuning, runs = study.tuning, max(arm.tuning_seeds or 0, study.tuning.seeds)
-    decay = arm.recipe.weight_decay
+    tuning, decay = study.tuning, arm.recipe.weight_decay
     own = arm.learning_rate or arm.learning_rates or decay != study.recipe.weight_decay or tuning.weight_decays is None
-    blocks = []
+    runs, blocks = max(arm.tuning_seeds or 0, tuning.seeds), []
     for number in sorted({*taken, *blocks_of(study, seeds)}):
         within = tuple(seed for seed in seeds if seed % tuning.blocks == number)
         blocks.append(Block(number=number, seeds=within, tuning_seeds=tuple(tuning_seeds(number, runs))))

@@ -65,7 +65,7 @@ def _by_layer(
     for (row, column), axes in np.ndenumerate(panels):
         (response, moment, label, words), network = rows[row], networks[column]
         own = layers[layers["hidden"] & layers["network"].eq(network) & layers["moment"].eq(moment)]
-        said = {name: name.removeprefix(f"{network}, ") + words.get(name, "") for name in set(own["line"])}
+        said = {name: name.removeprefix(f"{network}, ") + words.get(name, "") for name in own["line"].unique()}
         draw_curves(axes, own, "layer", response, "line", _looks(own), said, markers=True)
         for number, line in enumerate(axes.lines):
             line.set_markevery((0.07 * number, 0.14))  # few, and apart where two lines coincide
