@@ -23,16 +23,16 @@ def main() -> None:
         raise TakeoffError(f"--out {given.out}: a file; valid: a folder")
 
     from takeoff.benchmark.machine import facts
-    from takeoff.benchmark.table import Row
+    from takeoff.benchmark.table import Speed
     from takeoff.benchmark.throughput import SETTINGS, measure
     from takeoff.common.files import write_json, write_rows
-    from takeoff.jobs.hardware import choose
+    from takeoff.jobs.hardware import hardware_of
 
-    hardware = choose(given.device, "auto", given.threads)
+    hardware = hardware_of(given.device, "auto", given.threads)
     seconds = given.seconds or (0.5 if given.quick else 2.0)
     device = hardware.device.type
     write_json(given.out / "machine.json", facts(hardware.name) | {"precision": hardware.precision})
-    rows: list[Row] = []
+    rows: list[Speed] = []
     threads = 1 if device == "cuda" else given.threads
     for setting in SETTINGS[: 2 if given.quick else 3]:
         measured = measure(setting, device, threads, seconds, given.quick)

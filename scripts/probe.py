@@ -18,7 +18,7 @@ from takeoff.study.loading import load_study, study_path
 from takeoff.study.planned import PlannedArm, arms_at, images_of
 
 if TYPE_CHECKING:
-    from takeoff.speed.timing import Row
+    from takeoff.speed.timing import Timing
 
 
 def main() -> None:
@@ -38,11 +38,11 @@ def main() -> None:
     arms = [arm for _, arm in arms_at(given.arms, PlannedArm)]
 
     import torch
-    from takeoff.jobs.hardware import choose
+    from takeoff.jobs.hardware import hardware_of
     from takeoff.speed.rates import measured_rates
     from takeoff.speed.steps import time_steps
 
-    hardware = choose(given.device, given.precision, given.step_threads, study.dataset.resolution)
+    hardware = hardware_of(given.device, given.precision, given.step_threads, study.dataset.resolution)
     data = load(given.data, images_of(study), hardware.device)
     rows = time_steps(arms, data, hardware, given.seconds, given.out.absolute().parents[1] / "benchmark" / "ways")
     cuda = given.device != "cpu" and torch.cuda.is_available()
@@ -52,7 +52,7 @@ def main() -> None:
         print(_summary(list(blocks)))
 
 
-def _summary(blocks: "list[Row]") -> str:
+def _summary(blocks: "list[Timing]") -> str:
     """The median block of a measurement."""
     one = blocks[0]
     count = f", {one.threads} thread{'s' * (one.threads > 1)}" if one.device == "cpu" else ""

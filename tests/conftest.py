@@ -149,9 +149,9 @@ def digits(tmp_path_factory: pytest.TempPathFactory, command: Command) -> Path:
 @pytest.fixture(scope="session")
 def hardware() -> "Hardware":
     """One thread of the CPU, in float32."""
-    from takeoff.jobs.hardware import choose
+    from takeoff.jobs.hardware import hardware_of
 
-    return choose("cpu", "float32", threads=1)
+    return hardware_of("cpu", "float32", threads=1)
 
 
 @pytest.fixture

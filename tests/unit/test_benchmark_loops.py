@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from takeoff.benchmark import plain_loops, throughput
-from takeoff.benchmark.table import Row, summarised
+from takeoff.benchmark.table import Speed, summarised
 from takeoff.benchmark.throughput import Loop, Setting, made_up, resident
 from takeoff.engine import architecture
 from takeoff.engine.hardware import Hardware
@@ -79,7 +79,7 @@ def test_three_settings_are_measured() -> None:
 
 def test_workers_are_used_up_before_a_block() -> None:
     task = plain_loops.Task(made_up(8, 1, 10, 40), TINY.network, 16, CPU, 0.01)
-    row = Row("dataloader", TINY.width, 16, 1, "float32", workers=2)
+    row = Speed("dataloader", TINY.width, 16, 1, "float32", workers=2)
     loop = Loop(row, HARDWARE, plain_loops.dataloader(task, 2), 16)
     loop.ready()
     assert 0 < loop() < 10
@@ -100,7 +100,7 @@ def test_a_graph_that_does_not_run_here_is_left_out_with_its_reason(monkeypatch)
 
 def test_ratios_are_to_the_dataloader_and_ranges_from_block_to_block() -> None:
     blocks = {"dataloader": [20.0, 20, 25, 20, 10], "engine": [40.0, 80, 100, 40, 80]}
-    rates = {Row(loop, 0.25, 10, 1, "float32"): each for loop, each in blocks.items()}
+    rates = {Speed(loop, 0.25, 10, 1, "float32"): each for loop, each in blocks.items()}
     plain, engine = summarised(rates, flops=1000, ceilings={"float32": 1e6})
     assert (plain.images_per_second, plain.ratio_to_plain, plain.blocks) == (20, 1, 5)
     assert (engine.images_per_second, engine.ratio_to_plain) == (80, 4)
@@ -116,7 +116,7 @@ def test_the_commands_measure_every_loop_and_draw_them(command, tmp_path: Path) 
         rows = list(csv.DictReader(file))
     names = "loop width batch threads precision images_per_second ratio_to_plain".split()
     assert list(rows[0])[: len(names)] == names
-    assert list(rows[0]) == [field.name for field in fields(Row)]
+    assert list(rows[0]) == [field.name for field in fields(Speed)]
     loops = ["dataloader", "memory", "engine"]
     assert [row["loop"] for row in rows] == [*loops, "engine, 8 fused", *loops]
     for start, end in ((0, 4), (4, 7)):

@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 from takeoff.classical import fisher, gradients, kmeans, learners
 from takeoff.classical.features import FITTED, FIXED, Workshop, fit_reduction, pixels
-from takeoff.classical.learners import choose, fit, hits, settings
+from takeoff.classical.learners import fit, hits, select, settings
 from takeoff.data.card import Card
 from takeoff.data.prepared import Prepared
 from takeoff.study.arms import Features, Learner
@@ -244,7 +244,7 @@ def test_the_best_setting_is_chosen_and_of_equals_the_most_regularised() -> None
             for setting, accuracy in zip(settings("linear-svm"), accuracies, strict=True)
             for seed in (1, 2)
         ]
-        choice = choose("linear-svm", runs, 100, [])
+        choice = select("linear-svm", runs, 100, [])
         return choice.setting["strength"], choice.at_edge, choice.untuned
 
     assert chosen(0.1, 0.2, 0.7, 0.6, 0.7, 0.5, 0.5) == (1e3, False, False)

@@ -13,7 +13,7 @@ from conftest import SCRIPTS
 from takeoff.common.errors import TakeoffError
 from takeoff.engine.hardware import Hardware
 from takeoff.jobs.checkpoints import Checkpoints
-from takeoff.jobs.hardware import choose, first_line, out_of_memory
+from takeoff.jobs.hardware import first_line, hardware_of, out_of_memory
 from takeoff.jobs.running import train
 from takeoff.study.arms import Run
 
@@ -22,7 +22,7 @@ def test_asking_for_a_gpu_where_there_is_none_says_so() -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here")
     with pytest.raises(TakeoffError, match="sees no GPU"):
-        choose("cuda")
+        hardware_of("cuda")
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_small_images_are_trained_on_in_float32_on_every_machine(
     monkeypatch, computes: bool, side: int | None, asked: str, found: str
 ) -> None:
     monkeypatch.setattr("takeoff.jobs.hardware._cpu_computes_bfloat16", lambda: computes)
-    assert choose("cpu", asked, side=side).precision == found
+    assert hardware_of("cpu", asked, side=side).precision == found
 
 
 def test_a_gpus_float32_is_no_tensor_float(monkeypatch) -> None:
@@ -152,9 +152,9 @@ def test_a_job_on_a_gpu_takes_one(monkeypatch) -> None:
     for setting in ("benchmark", "deterministic", "allow_tf32"):
         monkeypatch.setattr(torch.backends.cudnn, setting, getattr(torch.backends.cudnn, setting))
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    assert choose("auto").name == "NVIDIA Made-up"
+    assert hardware_of("auto").name == "NVIDIA Made-up"
     assert asked == ["a GPU"]
-    choose("cpu")
+    hardware_of("cpu")
     assert asked == ["a GPU"]
 
 

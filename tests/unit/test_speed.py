@@ -12,12 +12,12 @@ from takeoff.common.files import write_rows
 from takeoff.engine import architecture
 from takeoff.engine.hardware import Hardware
 from takeoff.engine.network import build
-from takeoff.jobs.hardware import choose
+from takeoff.jobs.hardware import hardware_of
 from takeoff.jobs.ways import Way
 from takeoff.speed import rates, timing
 from takeoff.speed.rates import activation_bytes, fastest_pass, measured_rates, passes, product, settings
 from takeoff.speed.steps import Stepping, time_steps
-from takeoff.speed.timing import Row, interleaved
+from takeoff.speed.timing import Timing, interleaved
 from takeoff.study.arms import Arm, Run, make_arm
 from takeoff.study.loading import load_study
 from takeoff.study.planned import planned_arms
@@ -186,7 +186,7 @@ def test_the_gpu_is_measured_in_both_precisions(study, tmp_path: Path) -> None:
     gpu = [row for row in rows if row.device != "cpu" and row.seconds is not None]
     assert {(row.kind, row.precision) for row in gpu} >= {("training", "float32"), ("matrix", "float32")}
     assert {row.device for row in gpu} == {torch.cuda.get_device_name()}
-    arms, hardware = planned_arms(study, {"race": [make_arm(study, {})]}), choose("cuda", "float32")
+    arms, hardware = planned_arms(study, {"race": [make_arm(study, {})]}), hardware_of("cuda", "float32")
     assert len(time_steps(arms, on(hardware.device, noise(60, 8)), hardware, 0.05, tmp_path)) == 6
 
 
@@ -194,7 +194,7 @@ def test_the_gpu_is_measured_in_both_precisions(study, tmp_path: Path) -> None:
 
 
 def test_what_was_not_measured_is_empty_in_the_table(tmp_path: Path) -> None:
-    write_rows(tmp_path / "speed.csv", [Row("training", "", "cpu", 1, "bfloat16", note="left out")])
+    write_rows(tmp_path / "speed.csv", [Timing("training", "", "cpu", 1, "bfloat16", note="left out")])
     (row,) = csv.DictReader((tmp_path / "speed.csv").open())
     assert row["seconds"] == row["block"] == row["flops"] == ""
     assert row["note"] == "left out"

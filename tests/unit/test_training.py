@@ -16,7 +16,7 @@ from takeoff.engine.state import Epoch, Finished, Training
 from takeoff.engine.streams import stream
 from takeoff.jobs.checkpoints import Checkpoints
 from takeoff.jobs.command import check_room, load
-from takeoff.jobs.hardware import choose
+from takeoff.jobs.hardware import hardware_of
 from takeoff.jobs.running import train as train_runs
 from takeoff.study.arms import Run
 from takeoff.study.loading import load_study
@@ -239,7 +239,7 @@ def test_bfloat16_learns_as_well(images, arm, hardware) -> None:
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU here")
 def test_a_gpu_trains_as_the_cpu_does(images, digits, arm, hardware, write_study) -> None:
-    gpu = choose("cuda", "float32")
+    gpu = hardware_of("cuda", "float32")
     there = load(digits, images_of(load_study(write_study())), gpu.device)
     for levels in ({"norm": "batch"}, {"norm": "batch", "dropout": 0.5, "augmentation": "flip-crop"}):
         chosen = arm({"epochs": 6}, **levels)

@@ -15,7 +15,7 @@ from takeoff.engine.fused import FusedStep
 from takeoff.engine.state import Epoch, Training
 from takeoff.jobs import choosing
 from takeoff.jobs.checkpoints import Checkpoints
-from takeoff.jobs.hardware import choose
+from takeoff.jobs.hardware import hardware_of
 from takeoff.jobs.running import train
 from takeoff.jobs.ways import ONE_AFTER_ANOTHER, Way
 from takeoff.study.arms import Run
@@ -86,7 +86,7 @@ def test_a_killed_group_goes_on_from_its_checkpoints(images, arm, hardware, tmp_
     ids=str,
 )
 def test_every_way_on_a_gpu_gives_what_one_after_another_gives(images, arm, levels: dict, way: Way) -> None:
-    cuda = choose("cuda", "float32")
+    cuda = hardware_of("cuda", "float32")
     there = on(cuda.device, images)
     own = arm(**levels)
     expected = records(there, own, cuda, ONE_AFTER_ANOTHER)

@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from takeoff.benchmark.table import MEMORY, PLAIN, Row
+from takeoff.benchmark.table import MEMORY, PLAIN, Speed
 from takeoff.figures.style import COLOURS, INK, MUTED, new_figure, styled
 
 WORDS = {PLAIN: "plain loop (DataLoader)", MEMORY: "plain loop, images in memory"}
@@ -16,7 +16,7 @@ def draw_throughput(table: pd.DataFrame, machine: str) -> Figure:
     """Bars are the median blocks, whiskers the slowest and the fastest; words give the ratio to the plain loop."""
     measured = table[table["images_per_second"].notna()]
     columns = ["loop", "width", "batch", "threads", "precision", "resolution", "device"]
-    words = [Row(**row).setting for row in measured[columns].to_dict("records")]
+    words = [Speed(**row).setting for row in measured[columns].to_dict("records")]
     panels = list(measured.groupby(words, sort=False))
     figure = new_figure(
         7.2,

@@ -9,7 +9,7 @@ PLAIN, MEMORY = "dataloader", "memory"
 
 
 @dataclass(frozen=True)
-class Row:
+class Speed:
     """One loop in one setting: the columns of throughput.csv."""
 
     loop: str
@@ -59,7 +59,7 @@ class Row:
         return f"{self.setting}: {self.loop}: {speed}"
 
 
-def summarised(rates: Mapping[Row, Sequence[float]], flops: int, ceilings: Mapping[str, float]) -> list[Row]:
+def summarised(rates: Mapping[Speed, Sequence[float]], flops: int, ceilings: Mapping[str, float]) -> list[Speed]:
     """A row per loop of a setting, with its images per second, a number per interleaved block, summarised.
 
     `flops` are the floating-point operations of one image's forward and backward pass, `ceilings` those of a matrix

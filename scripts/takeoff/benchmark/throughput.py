@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from takeoff.benchmark import plain_loops
-from takeoff.benchmark.table import MEMORY, PLAIN, Row, summarised
+from takeoff.benchmark.table import MEMORY, PLAIN, Speed, summarised
 from takeoff.common.machine import cores_at_hand
 from takeoff.data.card import Card
 from takeoff.data.prepared import Prepared
@@ -18,7 +18,7 @@ from takeoff.engine import architecture
 from takeoff.engine.hardware import Hardware
 from takeoff.engine.resident import Resident, on_device
 from takeoff.engine.state import Training
-from takeoff.jobs.hardware import choose, first_line, free_gpu_memory, keep_freed_memory
+from takeoff.jobs.hardware import first_line, free_gpu_memory, hardware_of, keep_freed_memory
 from takeoff.jobs.ways import ONE_AFTER_ANOTHER, Way
 from takeoff.speed.rates import fastest_product
 from takeoff.speed.timing import Action, interleaved
@@ -112,7 +112,7 @@ def engine(
 class Loop:
     """A loop in one setting, to be timed: a call is a step of a plain loop, or an epoch of the engine."""
 
-    row: Row
+    row: Speed
     """Of the table, before it is timed."""
     hardware: Hardware
     losses: Generator[Any, None, None]
@@ -162,15 +162,15 @@ def loops_of(setting: Setting, device: str, threads: int) -> list[Loop]:
     engine in the precision of a study of such images.
     """
     images, batch = setting.images, setting.batch
-    full, half = (choose(device, precision, threads) for precision in ("float32", "auto"))
-    own = choose(device, "auto", threads, setting.resolution)
+    full, half = (hardware_of(device, precision, threads) for precision in ("float32", "auto"))
+    own = hardware_of(device, "auto", threads, setting.resolution)
     workers = min(MOST_WORKERS, cores_at_hand() - 1) if device == "cuda" else 0
     note = "convolutions in TensorFloat-32, as torch comes" * (device == "cuda")
     task = plain_loops.Task(images, setting.network, batch, own.device, LEARNING_RATE)
 
-    def row(loop: str, hardware: Hardware, **rest: Any) -> Row:
+    def row(loop: str, hardware: Hardware, **rest: Any) -> Speed:
         measured = {"resolution": setting.resolution, "device": hardware.name, **rest}
-        return Row(loop, setting.width, batch, threads, hardware.precision, **measured)
+        return Speed(loop, setting.width, batch, threads, hardware.precision, **measured)
 
     plain, memory = row(PLAIN, full, workers=workers, note=note), row(MEMORY, half)
     loops = [
@@ -186,7 +186,7 @@ def loops_of(setting: Setting, device: str, threads: int) -> list[Loop]:
     return loops
 
 
-def measure(setting: Setting, device: str, threads: int, seconds: float, quick: bool = False) -> list[Row]:
+def measure(setting: Setting, device: str, threads: int, seconds: float, quick: bool = False) -> list[Speed]:
     """A row per loop in one setting, whose blocks (few if `quick`) take about so many seconds together; one without
     numbers where a loop does not run here. `threads` are the CPU's: with a GPU 1, which gives it work.
     """

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from takeoff.classical.features import RunFeatures, Workshop
-from takeoff.classical.learners import GRIDS, Fitted, Setting, SettingChoice, choose, fit, hits, settings
+from takeoff.classical.learners import GRIDS, Fitted, Setting, SettingChoice, fit, hits, select, settings
 from takeoff.common.digests import classical_digest
 from takeoff.common.files import digest_of
 from takeoff.common.randomness import entropy
@@ -53,7 +53,7 @@ class ClassicalJob:
         found = [self._kept(self._key("tuning", seed), partial(self._tuned, seed), *keys) for seed in arm.tuning_seeds]
         by_setting = zip(*(record["runs"] for record in found), strict=True)
         notes = dict.fromkeys(note for record in found for note in record["notes"])
-        return choose(arm.learner, [*chain(*by_setting)], found[0]["validation_images"], [*notes])
+        return select(arm.learner, [*chain(*by_setting)], found[0]["validation_images"], [*notes])
 
     def fit(self, choice: SettingChoice) -> None:
         """Fit every seed with the chosen setting, and write `runs.parquet`."""

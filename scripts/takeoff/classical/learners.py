@@ -142,7 +142,7 @@ class SettingChoice(Choice):
     """What was approximated or made smaller."""
 
 
-def choose(learner: Learner, runs: list[dict[str, Any]], validation_images: int, notes: list[str]) -> SettingChoice:
+def select(learner: Learner, runs: list[dict[str, Any]], validation_images: int, notes: list[str]) -> SettingChoice:
     """The setting with the best mean validation accuracy; of equals, the most regularised.
 
     `runs` has `setting`, `seed` and `validation_accuracy` of each fit, which was scored on so many validation images.

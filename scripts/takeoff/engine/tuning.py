@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from takeoff.engine.schedule import steps_of
 from takeoff.statistics.crossing import first_crossing
-from takeoff.study.choices import Choice, tied_within
+from takeoff.study.choices import Choice, Row, tied_within
 
 if TYPE_CHECKING:
     from takeoff.study.planned import PlannedArm
-
-Row = dict[str, Any]
 
 
 class Setting(NamedTuple):
@@ -39,7 +37,7 @@ KEPT = (*Setting._fields, "seed", "train_accuracy", "train_loss", *MEANS, "diver
 """What is remembered of a tuning run."""
 
 
-def choose(
+def choose_setting(
     arm: "PlannedArm", tuned: Sequence[tuple[Row, Sequence[Row]]], images: int, validation_images: int
 ) -> RateChoice:
     """The setting with the best validation accuracy or, where the arm has a target, the one that reaches it soonest.

@@ -14,7 +14,7 @@ from takeoff.common.files import digest_of
 from takeoff.engine.hardware import Hardware
 from takeoff.engine.resident import Resident
 from takeoff.engine.state import Epoch
-from takeoff.engine.tuning import RateChoice, Setting, choose, only_setting
+from takeoff.engine.tuning import RateChoice, Setting, choose_setting, only_setting
 from takeoff.jobs.checkpoints import Checkpoints
 from takeoff.jobs.choosing import choose_way
 from takeoff.jobs.running import train
@@ -69,7 +69,7 @@ class ArmJob:
         sizes, found = [*map(len, self.data.split(arm.train_samples, tried[0][0]))], []
         for block in arm.blocks:
             own = [one for one, (seed, _) in zip(records, tried, strict=True) if seed in block.tuning_seeds]
-            choice = choose(arm, [(record["run"], record["curve"]) for record in own], *sizes)
+            choice = choose_setting(arm, [(record["run"], record["curve"]) for record in own], *sizes)
             found.append(replace(choice, block=block.number))
         return found
 

@@ -79,11 +79,11 @@ def jobs(arguments: argparse.Namespace) -> "Iterator[ArmJob]":
     """
     arms = arms_at(arguments.arms, PlannedArm)
     from takeoff.jobs.arm_job import ArmJob
-    from takeoff.jobs.hardware import choose
+    from takeoff.jobs.hardware import hardware_of
 
     @cache
     def ready(images: Images) -> "tuple[Resident, Hardware]":
-        hardware = choose(arguments.device, arguments.precision, arguments.threads, images.resolution)
+        hardware = hardware_of(arguments.device, arguments.precision, arguments.threads, images.resolution)
         return load(arguments.data, images, hardware.device), hardware
 
     for folder, arm in arms:

@@ -23,7 +23,7 @@ KEPT_BYTES, LARGE_BYTES = 2**30, 2**25
 """Free memory that a process keeps; and the size from which it takes each piece from the system apart, glibc's most."""
 
 
-def choose(device: str = "auto", precision: str = "auto", threads: int = 1, side: int | None = None) -> Hardware:
+def hardware_of(device: str = "auto", precision: str = "auto", threads: int = 1, side: int | None = None) -> Hardware:
     """The hardware that `device`, `precision` and `threads` (of a CPU) of the configuration stand for.
 
     The precision `auto` is bfloat16 where the device multiplies in it, but for images of a small `side`, in pixels. A

@@ -9,16 +9,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic_core import to_json
 
 from takeoff.common.errors import TakeoffError
 from takeoff.common.files import load_json, write_json, write_text
-from takeoff.study.choices import Choice
+from takeoff.study.choices import Choice, Row
 
 Made = TypeVar("Made", bound=Choice)
-Row = dict[str, Any]
 BITS = ("test_correct", "test_top5_correct")
 """What of a run's row is bytes."""
 

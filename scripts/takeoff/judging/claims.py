@@ -40,7 +40,7 @@ class Side(Settings):
         return _range(*(ends[end] if isinstance(end, str) else end for end in (self.above, self.below)))
 
 
-class Part(Settings):
+class ClaimPart(Settings):
     """One quantity of a claim, and where it must lie."""
 
     quantity: str
@@ -54,7 +54,7 @@ class Part(Settings):
     """The claims of a family share an error rate; what one busy machine timed is a family of its own."""
 
     @model_validator(mode="after")
-    def _has_sides(self) -> "Part":
+    def _has_sides(self) -> "ClaimPart":
         low, high = self.criterion(0.01).supports
         if self.unit == "ratio" and low <= 0 and high == inf:
             raise ValueError(f"{self.quantity}: every ratio lies there, it is no side of a criterion")
@@ -80,7 +80,7 @@ class Claim(Settings):
     """Who published it, with year and place, or that nobody is known to have."""
     quantity: str
     """What is measured for it, with its unit."""
-    parts: Annotated[dict[str, Part], Field(min_length=1)]
+    parts: Annotated[dict[str, ClaimPart], Field(min_length=1)]
     """By name; supported needs every one, and the first is the one shown."""
     note: str = ""
     """What the criterion's sentence adds to the numbers."""
@@ -197,7 +197,7 @@ def _option(claim: Claim, options: Settings, name: str) -> Any:
     return dumped[name]
 
 
-def _numbers(part: Part, margin: float) -> dict[str, Any]:
+def _numbers(part: ClaimPart, margin: float) -> dict[str, Any]:
     criterion = part.criterion(margin)
     supports, *against = (
         [end if abs(end) < inf else None for end in region] for region in (criterion.supports, *criterion.against)

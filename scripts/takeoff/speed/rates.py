@@ -9,8 +9,8 @@ from takeoff.engine import architecture
 from takeoff.engine.hardware import Hardware
 from takeoff.engine.network import build
 from takeoff.engine.resident import Resident
-from takeoff.jobs.hardware import choose
-from takeoff.speed.timing import Row, Timed, measured, time_calls
+from takeoff.jobs.hardware import hardware_of
+from takeoff.speed.timing import Timed, Timing, measured, time_calls
 from takeoff.study.arms import Arm, make_arm
 from takeoff.study.model import Study
 
@@ -53,7 +53,7 @@ def product(side: int, hardware: Hardware) -> Timed:
     return Timed("matrix", str(side), hardware, lambda: torch.mm(one, other, out=out), 2 * side**3)
 
 
-def measured_rates(study: Study, data: Resident, cuda: bool, threads: int, seconds: float) -> list[Row]:
+def measured_rates(study: Study, data: Resident, cuda: bool, threads: int, seconds: float) -> list[Timing]:
     """A row per setting, kind (`training`, `matrix`) and block, all timed beside each other.
 
     The network is the study's with ReLU, at the batch size that is fastest of `BATCHES`; the product that of the
@@ -68,16 +68,16 @@ def measured_rates(study: Study, data: Resident, cuda: bool, threads: int, secon
     return left_out + measured(actions, seconds)
 
 
-def settings(cuda: bool, threads: int) -> tuple[list[Hardware], list[Row]]:
+def settings(cuda: bool, threads: int) -> tuple[list[Hardware], list[Timing]]:
     """What to measure, and rows without numbers for what is left out."""
     devices: list[tuple[str, int]] = [("cpu", n) for n in sorted({1, threads})]
     devices += [("cuda", 1)] if cuda else []
     chosen, left_out = [], []
     for device, n in devices:
         for precision in ("float32", "bfloat16"):
-            hardware = choose(device, precision, n)
-            if precision == "bfloat16" and not choose(device, "auto", n).half:
-                left_out.append(Row("training", "", hardware.name, n, precision, note=EMULATED))
+            hardware = hardware_of(device, precision, n)
+            if precision == "bfloat16" and not hardware_of(device, "auto", n).half:
+                left_out.append(Timing("training", "", hardware.name, n, precision, note=EMULATED))
             else:
                 chosen.append(hardware)
     return chosen, left_out

@@ -11,7 +11,7 @@ from takeoff.engine.steps import Eager, Graphed
 from takeoff.jobs.choosing import choose_way
 from takeoff.jobs.hardware import keep_freed_memory
 from takeoff.jobs.ways import Way
-from takeoff.speed.timing import Row, Timed, measured
+from takeoff.speed.timing import Timed, Timing, measured
 from takeoff.study.arms import Arm, Run
 from takeoff.study.planned import PlannedArm
 
@@ -50,7 +50,7 @@ class Stepping(Timed):
             self.stepper = None
 
 
-def time_steps(arms: Sequence[PlannedArm], data: Resident, hardware: Hardware, seconds: float, ways: Path) -> list[Row]:
+def time_steps(arms: list[PlannedArm], data: Resident, hardware: Hardware, seconds: float, ways: Path) -> list[Timing]:
     """A row per arm and block: the mean seconds of a step of one of that arm's runs in that block.
 
     An arm's final runs are timed in the way that trains them (on a GPU measured, and kept in the folder `ways`), at the

@@ -15,7 +15,7 @@ Kind = Literal["step", "training", "matrix"]
 
 
 @dataclass(frozen=True)
-class Row:
+class Timing:
     """One block of one measurement; without a block, what was not measured, and in `note` why."""
 
     kind: Kind
@@ -90,13 +90,14 @@ class Timed:
         """Give nothing back."""
 
 
-def measured(actions: Sequence[Timed], seconds: float) -> list[Row]:
+def measured(actions: Sequence[Timed], seconds: float) -> list[Timing]:
     """A row per action and block: the actions timed beside each other, the blocks of each for about so many seconds."""
     rows = []
     for action, blocks in zip(actions, interleaved(actions, seconds), strict=True):
-        where = (action.hardware.name, action.hardware.threads or 1, action.hardware.precision)
+        hardware = action.hardware
+        what = (action.kind, action.name, hardware.name, hardware.threads or 1, hardware.precision)
         for block, spent in enumerate(blocks):
-            rows.append(Row(action.kind, action.name, *where, action.batch, block, spent / action.steps, action.flops))
+            rows.append(Timing(*what, action.batch, block, spent / action.steps, action.flops))
     return rows
 
 

@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+Row = dict[str, Any]  # what a run ended with, or an epoch
+
 STOPPED = "stopped before it converged"
 """What the notes of an older method's choice and runs say of a solver that had more to do."""
 
