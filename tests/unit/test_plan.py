@@ -18,6 +18,7 @@ from takeoff.study.configuration import Configuration
 from takeoff.study.loading import load_study
 from takeoff.study.settings import Network
 from takeoff.workflow import packing
+from takeoff.workflow.planning import over_budget, plan_runs
 from takeoff.workflow.project import Project, load_project
 
 DECIDED = {"factorial", "depth", "stability", "scaling", "compute"}
@@ -68,6 +69,14 @@ def test_the_small_studies_run_their_experiments_on_few_runs(
     rows = list(csv.DictReader((tmp_path / "plan.csv").open()))
     assert set("+".join(row["experiments"] for row in rows).split("+")) == experiments
     assert len([row for row in rows if row["purpose"] != "fit"]) <= 800
+
+
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "config" / "studies").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_study_keeps_its_own_budget(path: Path) -> None:
+    project = Project(Configuration(), load_study(path), path)
+    assert project.images.shape
+    runs = plan_runs(project.arms.values(), project.images.shape, packing.FLOPS_PER_SECOND["cpu"])
+    assert over_budget(runs, project.study.budget) is None
 
 
 def test_the_plan_of_a_fraction_lists_its_aliases(command: Command, tmp_path: Path) -> None:
