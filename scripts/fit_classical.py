@@ -13,23 +13,19 @@ from takeoff.study.planned import Images, PlannedClassicalArm, arms_at
 
 def main() -> None:
     """Fit every arm named; arms of the same images share these, and the features made of them."""
-    parser = arms_parser(__doc__)
-    parser.add_argument("--mirrored", action="store_true", help="the study mirrors images; learners get mirrored ones")
-    parser.add_argument("--large", action="store_true", help="a large study: as many k-means features as Coates 2011")
-    arguments = parser.parse_args()
+    arguments = arms_parser(__doc__).parse_args()
     arms = arms_at(arguments.arms, PlannedClassicalArm)
     from takeoff.classical.features import Workshop
     from takeoff.classical.jobs import ClassicalJob
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     @cache
-    def workshop(images: Images) -> Workshop:
-        data = load_prepared(arguments.data, **images.model_dump(exclude={"dataset"}))
-        return Workshop(data, arguments.mirrored, arguments.large)
+    def workshop(images: Images, mirrored: bool, large: bool) -> Workshop:
+        return Workshop(load_prepared(arguments.data, **images.model_dump(exclude={"dataset"})), mirrored, large)
 
     with threadpool_limits(arguments.threads):
         for folder, arm in arms:
-            job = ClassicalJob(arm, workshop(arm.images), folder, arguments.threads)
+            job = ClassicalJob(arm, workshop(arm.images, arm.mirrored, arm.large), folder, arguments.threads)
             job.fit(job.tune())
 
 

@@ -34,9 +34,9 @@ def main() -> None:
     path = arguments.study
     study = load_study(path)
     experiments = enabled(study, str(path))
-    arms = planned_arms(study, wanted(experiments))
     shape = _shape(study, str(path), arguments.card)
     check_counts(study, str(path), shape)
+    arms = planned_arms(study, wanted(experiments), shape.train)
     runs = plan_runs(arms, shape, matrix_rate())
     _show(study, [note for one in experiments.values() for note in one.notes()], runs)
     excess = over_budget(runs, study.budget)

@@ -23,11 +23,11 @@ def study(write_study) -> Study:
 
 @pytest.fixture
 def fitted(study, digits, tmp_path, run_here) -> Callable[..., Path]:
-    def run(*arms: ClassicalArm, flags: tuple[str, ...] = ()) -> Path:
+    def run(*arms: ClassicalArm, **changes: bool) -> Path:
         paths = [arm_path(tmp_path, arm.name) for arm in arms]
         for path, arm in zip(paths, planned_arms(study, {"scaling": arms}), strict=True):
-            write_arm(path, arm)
-        run_here("fit_classical", *flags, "--data", digits, *paths)
+            write_arm(path, arm.model_copy(update=changes))
+        run_here("fit_classical", "--data", digits, *paths)
         return paths[0].parent
 
     return run
@@ -96,6 +96,6 @@ def test_another_arms_setting_is_taken(fitted, study) -> None:
 
 @pytest.mark.parametrize("features", ["kmeans", "fisher"])
 def test_thirty_six_images_of_ten_classes(fitted, study, features: str) -> None:
-    folder = fitted(make_classical(study, features, "linear-svm", 36), flags=("--mirrored", "--large"))
+    folder = fitted(make_classical(study, features, "linear-svm", 36), mirrored=True, large=True)
     rows = pq.read_table(folder / "runs.parquet").to_pylist()
     assert all(row["test_accuracy"] > 0.2 and "mirrored copy" in row["notes"] for row in rows)

@@ -29,8 +29,7 @@ for number, pack in enumerate(PROJECT.classical_packs):
             verb=verb("fit_classical"),
             digest=digests.fitting(pack, CONFIG),
             data=folder_of("card"),
-            study=PROJECT.classical_flags,
         shell:
             command(
-                "--data {params.data:q} --threads {threads} {params.study} {input.arms:q}"
+                "--data {params.data:q} --threads {threads} {input.arms:q}"
             )

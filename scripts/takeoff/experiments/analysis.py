@@ -8,12 +8,12 @@ from typing import Any
 import pandas as pd
 
 from takeoff.common.errors import TakeoffError
-from takeoff.common.files import load_json
 from takeoff.common.tables import read_table, write_csv
 from takeoff.experiments.base import CHOICES, MEASURED, Experiment, Results
 from takeoff.statistics.measures import Measure, measures_table
 from takeoff.study.arms import AnyArm, Arm, seeds_of
 from takeoff.study.model import Study
+from takeoff.study.planned import choices_in
 
 FLAGS = ["at_edge", "untuned"]
 NAMED = 4
@@ -67,7 +67,7 @@ def _gathered(study: Study, arms: Sequence[AnyArm], results: Path, card: dict[st
         folder, seeds = results / "arms" / arm.name, seeds_of(study, arm)
         found = _of_seeds(folder / "runs.parquet", seeds)
         network = isinstance(arm, Arm)
-        made = _choices_in(folder / ("learning_rate.json" if network else "tuning.json"))
+        made = choices_in(folder / ("learning_rate.json" if network else "tuning.json"))
         blocks = found["seed"] % (study.tuning.blocks if network else 1)
         flags = {key: blocks.map({one["block"]: bool(one[key]) for one in made}) for key in FLAGS}
         runs.append(found.assign(block=blocks, **flags))
@@ -106,14 +106,6 @@ def read_back(path: Path) -> pd.DataFrame:
         raise TakeoffError(f"{path}: there is no such file; analyse writes it") from None
     except ValueError as error:
         raise TakeoffError(f"{path}: not a table: {' '.join(str(error).split())}") from None
-
-
-def _choices_in(path: Path) -> list[dict[str, Any]]:
-    """An arm's choices; TakeoffError where the file is missing, or of older code."""
-    try:
-        return list(load_json(path)["choices"])
-    except (KeyError, TypeError):
-        raise TakeoffError(f"{path}: choices: no such key; train this arm again") from None
 
 
 def _of_seeds(path: Path, seeds: list[int]) -> pd.DataFrame:

@@ -14,8 +14,9 @@ from typing import TypeVar
 from pydantic_core import to_json
 
 from takeoff.common.errors import TakeoffError
-from takeoff.common.files import load_json, write_json, write_text
+from takeoff.common.files import write_json, write_text
 from takeoff.study.choices import Choice, Row
+from takeoff.study.planned import choices_in
 
 Made = TypeVar("Made", bound=Choice)
 BITS = ("test_correct", "test_top5_correct")
@@ -72,6 +73,6 @@ def choices_of(path: Path, kind: type[Made]) -> list[Made]:
     if not path.is_file():
         raise TakeoffError(f"{path}: there is no such file; tune {arm} first")
     try:
-        return [replace(kind(**one), runs=[], choice_from=arm) for one in load_json(path)["choices"]]
-    except (TakeoffError, TypeError, KeyError):
+        return [replace(kind(**one), runs=[], choice_from=arm) for one in choices_in(path)]
+    except (TakeoffError, TypeError):
         raise TakeoffError(f"{path}: damaged; remove it, and tune {arm} again") from None

@@ -15,6 +15,8 @@ from takeoff.study.settings import Count, Resolution, Settings
 ARM = "arm.json"
 FILES = (ARM, "learning_rate.json", "tuning.json", "runs.parquet", "curves.parquet", "probe.parquet")
 """What may lie in an arm's folder."""
+LARGE = 40_000
+"""Training images of a large study."""
 
 
 class Images(Settings):
@@ -70,6 +72,10 @@ class PlannedClassicalArm(ClassicalArm):
     """Of its final fits."""
     tuning_seeds: tuple[int, ...]
     """The seeds that every setting of its grid is tried on."""
+    mirrored: bool
+    """Whether learners get a mirrored copy of each training image, too: where the study mirrors images."""
+    large: bool
+    """Whether the study is so large that k-means gets as many features as in Coates 2011."""
     experiments: tuple[str, ...]
     """The experiments that want it."""
 
@@ -79,8 +85,11 @@ Planned = TypeVar("Planned", PlannedArm, PlannedClassicalArm)
 _KINDS: dict[object, type[AnyPlannedArm]] = {"network": PlannedArm, "classical": PlannedClassicalArm}
 
 
-def planned_arms(study: Study, wanted: Mapping[str, Iterable[AnyArm]]) -> list[AnyPlannedArm]:
-    """Every arm that an experiment wants, once and whole: the study gives what an arm leaves open.
+def planned_arms(
+    study: Study, wanted: Mapping[str, Iterable[AnyArm]], train_images: int | None = None
+) -> list[AnyPlannedArm]:
+    """Every arm that an experiment wants, once and whole: the study gives what an arm leaves open, and the dataset how
+    many training images it has, where that is known.
 
     Raises ValueError where two arms of one name differ.
     """
@@ -92,7 +101,9 @@ def planned_arms(study: Study, wanted: Mapping[str, Iterable[AnyArm]]) -> list[A
     taking: dict[str, set[int]] = {}
     for arm in everything:
         taking.setdefault(arm.choice_from or arm.name, set()).update(blocks_of(study, seeds_of(study, arm)))
-    return [_whole(study, arm, tuple(experiments[arm.name]), taking.get(arm.name, set())) for arm in everything]
+    samples = study.dataset.train_samples
+    large = ((train_images or 0) if samples == "all" else samples) >= LARGE
+    return [_whole(study, arm, tuple(experiments[arm.name]), taking.get(arm.name, set()), large) for arm in everything]
 
 
 def images_of(study: Study) -> Images:
@@ -101,11 +112,12 @@ def images_of(study: Study) -> Images:
     return Images(dataset=study.dataset.name, **settings)
 
 
-def _whole(study: Study, arm: AnyArm, experiments: tuple[str, ...], taken: set[int]) -> AnyPlannedArm:
+def _whole(study: Study, arm: AnyArm, experiments: tuple[str, ...], taken: set[int], large: bool) -> AnyPlannedArm:
     """The arm, with blocks for the final seeds of those that take its choice, too."""
     seeds = tuple(seeds_of(study, arm))
     common = arm.model_dump() | {"images": images_of(study), "seeds": seeds, "experiments": experiments}
     if not isinstance(arm, Arm):
+        common |= {"mirrored": study.recipe.augmentation != "none", "large": large}
         return PlannedClassicalArm(**common | {"tuning_seeds": tuple(study.tuning_seeds)})
     tuning, decay = study.tuning, arm.recipe.weight_decay
     own = arm.learning_rate or arm.learning_rates or decay != study.recipe.weight_decay or tuning.weight_decays is None
@@ -148,6 +160,14 @@ def read_arm(path: Path) -> AnyPlannedArm:
     if not isinstance(kind, str) or kind not in _KINDS:
         raise TakeoffError(f"{path}: kind: {kind!r} is not valid; {choices(kind, _KINDS)}")
     return check(_KINDS[kind], content, path)
+
+
+def choices_in(path: Path) -> list[dict[str, Any]]:
+    """An arm's choices, one per block of its final seeds; TakeoffError where the file is damaged, or of older code."""
+    try:
+        return list(load_json(path)["choices"])
+    except (KeyError, TypeError):
+        raise TakeoffError(f"{path}: choices: no such key; train this arm again") from None
 
 
 def arms_at(paths: Iterable[Path], kind: type[Planned]) -> list[tuple[Path, Planned]]:

@@ -1,6 +1,5 @@
 """Reads a results folder into the entries to be logged: experiments, arms, and the runs of each arm."""
 
-import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ import pandas as pd
 from takeoff.common.errors import TakeoffError
 from takeoff.common.tables import column, read_table
 from takeoff.study.model import Study
-from takeoff.study.planned import AnyPlannedArm, arm_path, read_arm
+from takeoff.study.planned import AnyPlannedArm, arm_path, choices_in, read_arm
 from takeoff.study.settings import FACTORS
 from takeoff.tracking.entries import Entry, Point
 
@@ -137,7 +136,7 @@ def _mean_curve(curves: pd.DataFrame) -> pd.DataFrame:
 def _tuning_tags(folder: Path) -> dict[str, str]:
     """Whether some block's learning rate lies at its grid's edge, or had no reason."""
     path = folder / "learning_rate.json"
-    made = json.loads(path.read_text(encoding="utf-8"))["choices"] if path.exists() else []
+    made = choices_in(path) if path.exists() else []
     return _tags(**{f"rate_{key}": any(one[key] for one in made) for key in ("at_edge", "untuned") if made})
 
 

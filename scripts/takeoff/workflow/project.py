@@ -18,8 +18,6 @@ from takeoff.workflow.digests import changed
 from takeoff.workflow.images import ImageSource, check_counts
 from takeoff.workflow.packing import ARMS, estimate, packs_of
 
-LARGE = 40_000
-"""Training images of a study from which on k-means features are as many as in Coates 2011."""
 RESERVED = ("data", "benchmark", "mlartifacts", "reference")
 """Folders of the results that belong to no study."""
 
@@ -52,7 +50,8 @@ class Project:
     @cached_property
     def arms(self) -> dict[str, AnyPlannedArm]:
         """Every arm, once and whole, by its name."""
-        return {arm.name: arm for arm in planned_arms(self.study, wanted(self.experiments))}
+        train = self.images.shape.train if self.images.shape else None
+        return {arm.name: arm for arm in planned_arms(self.study, wanted(self.experiments), train)}
 
     @cached_property
     def packs(self) -> list[list[AnyPlannedArm]]:
@@ -65,14 +64,6 @@ class Project:
         arms = [arm for arm in self.arms.values() if isinstance(arm, PlannedClassicalArm)]
         arms.sort(key=lambda arm: arm.method)
         return self._packs(arms, ARMS)
-
-    @property
-    def classical_flags(self) -> str:
-        """What of the study older methods need to know besides their arms, as options of `fit_classical`."""
-        wanted, shape = self.study.dataset.train_samples, self.images.shape
-        images = wanted if isinstance(wanted, int) else shape.train if shape else 0
-        mirrored = self.study.recipe.augmentation != "none"
-        return " ".join(["--mirrored"] * mirrored + ["--large"] * (images >= LARGE))
 
     def _packs(self, arms: Sequence[AnyPlannedArm], least: int = 1) -> list[list[AnyPlannedArm]]:
         seconds = estimate(self.images.shape, self.configuration.device)
