@@ -30,6 +30,4 @@ for number, pack in enumerate(PROJECT.classical_packs):
             digest=digests.fitting(pack, CONFIG),
             data=folder_of("card"),
         shell:
-            command(
-                "--data {params.data:q} --threads {threads} {input.arms:q}"
-            )
+            command("--data {params.data:q} --threads {threads} {input.arms:q}")
