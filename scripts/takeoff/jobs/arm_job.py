@@ -20,7 +20,7 @@ from takeoff.jobs.choosing import choose_way
 from takeoff.jobs.running import train
 from takeoff.jobs.runs import Row, choices_of, line, load_record, now, remark, save_choices, save_record
 from takeoff.study.arms import Run
-from takeoff.study.planned import PlannedArm
+from takeoff.study.planned import Block, PlannedArm
 from takeoff.study.records import CURVES, PROBE, RUNS, write_table
 
 FILE = "learning_rate.json"
@@ -42,7 +42,7 @@ class ArmJob:
     def tune(self) -> list[RateChoice]:
         """Choose the arm's learning rate and weight decay, for each block of its final seeds, and write that down.
 
-        Every setting of the grid is trained on every tuning seed of a block, with the whole recipe; no test image is
+        Every setting that is tried is trained on every tuning seed of a block, with the whole recipe; no test image is
         read. An arm with a fixed rate, or one that takes another arm's choice, trains nothing for it: `TakeoffError`
         where the other has made none.
         """
@@ -64,12 +64,22 @@ class ArmJob:
             only = only_setting(Setting(arm.learning_rate or arm.learning_rates[0], arm.weight_decays[0]))
             return [replace(only, block=block.number) for block in arm.blocks]
         # All blocks' side by side, and each block's taken from them again.
-        tried = [(seed, point) for block in arm.blocks for point in arm.grid for seed in block.tuning_seeds]
-        records = self._finished([(Run(seed, rate, final=False), decay) for seed, (rate, decay) in tried])
-        sizes, found = [*map(len, self.data.split(arm.train_samples, tried[0][0]))], []
-        for block in arm.blocks:
-            own = [one for one, (seed, _) in zip(records, tried, strict=True) if seed in block.tuning_seeds]
-            choice = choose_setting(arm, [(record["run"], record["curve"]) for record in own], *sizes)
+        points = [(block, point) for block in arm.blocks for point in arm.grid]
+        choices = self._tried(points)
+        if arm.later_decays:
+            best = [(block, choice.learning_rate) for block, choice in zip(arm.blocks, choices, strict=True)]
+            points += [(block, (rate, decay)) for block, rate in best for decay in arm.later_decays]
+            choices = self._tried(points)
+        return choices
+
+    def _tried(self, points: Sequence[tuple[Block, tuple[float, float]]]) -> list[RateChoice]:
+        """What each block chooses from its learning rates and weight decays."""
+        tried = [(seed, block, point) for block, point in points for seed in block.tuning_seeds]
+        records = self._finished([(Run(seed, rate, final=False), decay) for seed, _, (rate, decay) in tried])
+        sizes, found = [*map(len, self.data.split(self.arm.train_samples, tried[0][0]))], []
+        for block in self.arm.blocks:
+            own = [one for one, (_, its, _) in zip(records, tried, strict=True) if its == block]
+            choice = choose_setting(self.arm, [(record["run"], record["curve"]) for record in own], *sizes)
             found.append(replace(choice, block=block.number))
         return found
 

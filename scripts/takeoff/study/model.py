@@ -44,12 +44,24 @@ class Tuning(Settings):
     weight_decays: Annotated[list[WeightDecay], Field(min_length=1), AfterValidator(ascending)] | None = None
     """Weight decays that each rate is tried with; left out, the recipe's alone. Arms with a grid of their own keep to
     the recipe's."""
+    search: Literal["grid", "line"] = "grid"
+    """Which of them are tried: with `grid` every rate with every decay; with `line` every rate with the recipe's decay,
+    then the best of them with the other decays, which are fewer runs, and as many for every arm."""
     blocks: Count = 1
     """In how many blocks the final seeds choose, each for itself, on tuning seeds of its own; a seed belongs to the
     block of its remainder. With as many blocks as seeds each chooses alone, and intervals over seeds contain what the
     choice adds."""
     seeds: Annotated[Count, Field(lt=MOST_TUNING_SEEDS)] = 2
     """Runs per setting and block, on seeds that no final run uses."""
+    first_seed: Annotated[int, Field(ge=TUNING_SEED, strict=True)] = TUNING_SEED
+    """The first of these seeds, a million or above. Another one gives a second run of the study with choices of its
+    own, to show how far these carry."""
+
+    @model_validator(mode="after")
+    def _line_has_start(self) -> "Tuning":
+        if self.search == "line" and len(self.weight_decays or ()) < 2:
+            raise ValueError("tuning.search: line is for two weight_decays or more")
+        return self
 
 
 class Factor(Settings):
@@ -107,6 +119,9 @@ class Study(Settings):
         for name, factor in self.factors.items():
             if factor.baseline == factor.treatment:
                 raise ValueError(f"factors.{name}: baseline and treatment are both {factor.baseline}")
+        decay, decays = self.recipe.weight_decay, self.tuning.weight_decays
+        if self.tuning.search == "line" and decay not in (decays or ()):
+            raise ValueError(f"tuning.weight_decays: {decays}: a line starts at recipe.weight_decay, {decay:g}")
         strides = {f"factors.stem_stride.{role}": level for role, level in self.factors.get("stem_stride", ())}
         side, most = self.dataset.resolution, max(1, self.dataset.resolution // SMALLEST_MAP)
         for key, stride in {"network.stem_stride": self.network.stem_stride, **strides}.items():
@@ -122,10 +137,9 @@ class Study(Settings):
     @property
     def tuning_seeds(self) -> list[int]:
         """The seeds of the first block, on which older methods choose their settings."""
-        return tuning_seeds(0, self.tuning.seeds)
+        return self.tuning_seeds_of(0, self.tuning.seeds)
 
-
-def tuning_seeds(block: int, runs: int) -> list[int]:
-    """The seeds on which a block chooses, so many."""
-    first = TUNING_SEED + block * MOST_TUNING_SEEDS
-    return list(range(first, first + runs))
+    def tuning_seeds_of(self, block: int, runs: int) -> list[int]:
+        """The seeds on which a block chooses, so many."""
+        first = self.tuning.first_seed + block * MOST_TUNING_SEEDS
+        return list(range(first, first + runs))

@@ -9,7 +9,7 @@ from takeoff.common.errors import TakeoffError, choices
 from takeoff.common.files import load_json, write_json
 from takeoff.study.arms import AnyArm, Arm, ClassicalArm, blocks_of, distinct, seeds_of
 from takeoff.study.loading import check
-from takeoff.study.model import Study, tuning_seeds
+from takeoff.study.model import Study
 from takeoff.study.settings import Count, Resolution, Settings
 
 ARM = "arm.json"
@@ -51,7 +51,9 @@ class PlannedArm(Arm):
     learning_rates: tuple[float, ...]
     """The grid that its learning rate is chosen from, with"""
     weight_decays: tuple[float, ...]
-    """each of these."""
+    """each of these,"""
+    search: Literal["grid", "line"]
+    """or these with the best rate alone."""
     blocks: tuple[Block, ...]
     """Its final seeds, in the blocks that choose."""
     experiments: tuple[str, ...]
@@ -59,8 +61,17 @@ class PlannedArm(Arm):
 
     @property
     def grid(self) -> list[tuple[float, float]]:
-        """Every learning rate with every weight decay."""
-        return list(product(self.learning_rates, self.weight_decays))
+        """The learning rates and weight decays that are tried first: all of a `grid`, those of the recipe's decay of a
+        `line`.
+        """
+        line = self.search == "line"
+        return list(product(self.learning_rates, (self.recipe.weight_decay,) if line else self.weight_decays))
+
+    @property
+    def later_decays(self) -> tuple[float, ...]:
+        """The weight decays that are tried with the best of those rates alone."""
+        first = {decay for _, decay in self.grid}
+        return tuple(decay for decay in self.weight_decays if decay not in first)
 
 
 class PlannedClassicalArm(ClassicalArm):
@@ -124,10 +135,11 @@ def _whole(study: Study, arm: AnyArm, experiments: tuple[str, ...], taken: set[i
     runs, blocks = max(arm.tuning_seeds or 0, tuning.seeds), []
     for number in sorted({*taken, *blocks_of(study, seeds)}):
         within = tuple(seed for seed in seeds if seed % tuning.blocks == number)
-        blocks.append(Block(number=number, seeds=within, tuning_seeds=tuple(tuning_seeds(number, runs))))
+        blocks.append(Block(number=number, seeds=within, tuning_seeds=tuple(study.tuning_seeds_of(number, runs))))
     common["network"]["stem_stride"] = arm.network.stride_at(study.dataset.resolution)
     common |= {"learning_rates": arm.learning_rates or tuple(tuning.learning_rates), "tuning_seeds": runs}
     common |= {"weight_decays": (decay,) if own else tuple(tuning.weight_decays or ()), "blocks": tuple(blocks)}
+    common["search"] = "grid" if own else tuning.search
     return PlannedArm(**common)
 
 

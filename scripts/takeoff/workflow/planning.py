@@ -80,7 +80,8 @@ def _runs_of(arm: AnyPlannedArm, shape: Shape, flops_per_second: float) -> Itera
         return PlannedRun(arm.name, experiments, purpose, seed, rate, decay, *counts, flops, expected)
 
     if arm.tuned and len(arm.grid) > 1:
-        tried = product(arm.blocks, arm.grid)
+        later: list[tuple[float | None, float]] = [(None, decay) for decay in arm.later_decays]
+        tried = product(arm.blocks, [*arm.grid, *later])
         yield from (run("tune", seed, *point) for block, point in tried for seed in block.tuning_seeds)
     open_choice = (None, None) if arm.choice_from or len(arm.grid) > 1 else arm.grid[0]
     fixed = (arm.learning_rate, arm.recipe.weight_decay) if arm.learning_rate else open_choice
