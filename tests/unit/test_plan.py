@@ -61,14 +61,14 @@ def test_what_exceeds_the_budget_is_refused(
     assert not (tmp_path / "plan.csv").exists()
 
 
-@pytest.mark.parametrize(("name", "experiments"), [("digits", DECIDED), ("cifar10-quick", set(EXPERIMENTS))])
+@pytest.mark.parametrize(("name", "experiments"), [("digits", DECIDED), ("cifar10-cpu", set(EXPERIMENTS))])
 def test_the_small_studies_run_their_experiments_on_few_runs(
     command: Command, tmp_path: Path, name: str, experiments: set[str]
 ) -> None:
     command.done("plan", "--study", name, "--out", tmp_path / "plan.csv")
     rows = list(csv.DictReader((tmp_path / "plan.csv").open()))
     assert set("+".join(row["experiments"] for row in rows).split("+")) == experiments
-    assert len([row for row in rows if row["purpose"] != "fit"]) <= 800
+    assert len([row for row in rows if row["purpose"] != "fit"]) <= 1500
 
 
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "config" / "studies").glob("*.yaml")), ids=lambda path: path.stem)
@@ -179,7 +179,7 @@ def test_of_very_many_arms_more_share_a_job(write_study: Callable[..., Path], mo
     assert [arm.name for pack in packs for arm in pack] == list(whole.arms)
 
 
-@pytest.mark.parametrize("name", ["digits", "cifar10-quick"])
+@pytest.mark.parametrize("name", ["digits", "cifar10-cpu"])
 def test_small_arms_share_a_job_until_it_is_worth_its_start(name: str) -> None:
     path = REPOSITORY / "config" / "studies" / f"{name}.yaml"
     whole = Project(Configuration(), load_study(path), path)
@@ -225,6 +225,7 @@ def test_where_nobody_counted_the_images_four_arms_share_a_job(write_study: Call
 def test_a_gpu_gets_more_arms_to_a_job() -> None:
     path = REPOSITORY / "config" / "studies" / "cifar10-quick.yaml"
     study = load_study(path)
+    study = study.model_copy(update={"recipe": study.recipe.model_copy(update={"epochs": 4})})
     cpu, cuda = (Project(Configuration(device=device), study, path).packs for device in ("cpu", "cuda"))
     assert [len(pack) for pack in cpu[:8]] == [1] * 8  # the factorial
     assert len(cuda) < 2 / 3 * len(cpu)

@@ -21,8 +21,8 @@ from takeoff.workflow.schemas import STUDY
 
 STUDIES = REPOSITORY / "config" / "studies"
 PUBLISHED = (
-    "digits cifar10 cifar10-extended cifar10-quick cifar100 imagenette imagenette-quick imagewoof tiny-imagenet "
-    "imagenet100 imagenet1k"
+    "digits cifar10 cifar10-cpu cifar10-extended cifar10-quick cifar100 imagenette imagenette-cpu imagenette-quick "
+    "imagewoof tiny-imagenet imagenet100 imagenet1k"
 ).split()
 
 

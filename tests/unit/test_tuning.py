@@ -1,5 +1,6 @@
 """How an arm gets its rate: by validation, by the soonest crossing, from a choice_from, or fixed."""
 
+import json
 from collections.abc import Callable
 
 import pandas as pd
@@ -104,14 +105,19 @@ def test_each_final_seed_chooses_for_itself_and_what_it_takes_goes_with_its_seed
         }
 
 
-def test_a_line_tries_other_decays_with_the_best_rate_alone_on_seeds_that_a_study_may_move(
+def test_a_line_tries_other_decays_with_the_best_rate_alone_on_a_study_s_own_seeds_in_shorter_runs(
     images, hardware, write_study, tmp_path
 ) -> None:
     tuning = {"learning_rates": [0.0001, 0.01, 0.05], "weight_decays": [0.0005, 0.02, 0.1], "blocks": 2, "seeds": 1}
-    tuning |= {"search": "line", "first_seed": 2_000_000}
-    study = load_study(write_study(tuning=tuning, seeds=2, recipe={"epochs": 1, "warmup_epochs": 0}))
+    tuning |= {"search": "line", "first_seed": 2_000_000, "share": 0.5}
+    study = load_study(write_study(tuning=tuning, seeds=2, recipe={"epochs": 2, "warmup_epochs": 0}))
     (arm,) = planned_arms(study, {"factorial": [make_arm(study, {})]})
-    for choice in ArmJob(arm, images, hardware, tmp_path / "arms" / arm.name, report=lambda _: None).tune():
+    job = ArmJob(arm, images, hardware, tmp_path / "arms" / arm.name, report=lambda _: None)
+    choices = job.tune()
+    job.train(choices)
+    rows = [json.loads(path.read_text())["run"] for path in (tmp_path / "arms" / arm.name / "runs").glob("*.json")]
+    assert sorted(row["epochs"] for row in rows) == [1] * 10 + [2] * 2
+    for choice in choices:
         assert choice.seeds == [2_000_000 + 100 * choice.block]
         decays = [run["weight_decay"] for run in choice.runs]
         assert decays == [0.0005, 0.0005, 0.0005, 0.02, 0.1]

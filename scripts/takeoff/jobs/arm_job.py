@@ -121,7 +121,7 @@ class ArmJob:
         return shared if shared and shared.exists() else self.folder / file
 
     def _train(self, decay: float, runs: list[Run]) -> None:
-        arm, key = self._with(decay), partial(self.key, decay=decay)
+        arm, key = self._with(decay, all(run.final for run in runs)), partial(self.key, decay=decay)
         checkpoints = Checkpoints(self.folder / "runs", self.checkpoint_seconds, key)
         curves: dict[Run, list[Row]] = defaultdict(list)
         started: dict[Run, str] = {}
@@ -140,9 +140,10 @@ class ArmJob:
                 self._say(row)
                 last = now()
 
-    def _with(self, weight_decay: float) -> PlannedArm:
-        """The arm, trained with a weight decay of its grid."""
-        recipe = self.arm.recipe.model_copy(update={"weight_decay": weight_decay})
+    def _with(self, weight_decay: float, final: bool) -> PlannedArm:
+        """The arm, trained with a weight decay of its grid, for as long as final runs or those that tune."""
+        epochs = self.arm.recipe.epochs if final else self.arm.tuning_epochs
+        recipe = self.arm.recipe.model_copy(update={"weight_decay": weight_decay, "epochs": epochs})
         return self.arm.model_copy(update={"recipe": recipe})
 
     def key(self, run: Run, decay: float) -> str:
@@ -152,10 +153,11 @@ class ArmJob:
         the data, the run, and the kind of device with its precision and threads. Fused runs differ from single ones
         by rounding alone.
         """
+        arm = self._with(decay, run.final)
         return digest_of(
             {
                 "engine": [code_digest(ENGINE), torch.__version__],
-                "arm": self._with(decay).model_dump(include={"network", "recipe", "train_samples", "probed"}),
+                "arm": arm.model_dump(include={"network", "recipe", "train_samples", "probed"}),
                 "data": self.data.digest,
                 "run": asdict(run),
                 "hardware": [self.hardware.device.type, self.hardware.precision, self.hardware.threads],
@@ -170,7 +172,7 @@ class ArmJob:
             "family": self.arm.network.family,
             "depth": self.arm.network.depth,
             "train_samples": self.arm.train_samples or len(self.data.labels),
-            "epochs": self.arm.recipe.epochs,
+            "epochs": self.arm.recipe.epochs if run.final else self.arm.tuning_epochs,
             "learning_rate": run.learning_rate,
             "weight_decay": decay,
             **values,

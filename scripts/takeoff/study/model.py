@@ -1,5 +1,6 @@
 """The study: one typed YAML file that says what is compared, on which images, with which networks."""
 
+from math import ceil
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
@@ -53,6 +54,9 @@ class Tuning(Settings):
     choice adds."""
     seeds: Annotated[Count, Field(lt=MOST_TUNING_SEEDS)] = 2
     """Runs per setting and block, on seeds that no final run uses."""
+    share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """How long tuning runs are, as a share of the epochs of final ones, to the nearest epoch. Arms with a grid of their
+    own are tuned in full."""
     first_seed: Annotated[int, Field(ge=TUNING_SEED, strict=True)] = TUNING_SEED
     """The first of these seeds, a million or above. Another one gives a second run of the study with choices of its
     own, to show how far these carry."""
@@ -143,3 +147,7 @@ class Study(Settings):
         """The seeds on which a block chooses, so many."""
         first = self.tuning.first_seed + block * MOST_TUNING_SEEDS
         return list(range(first, first + runs))
+
+    def tuning_epochs(self, recipe: Recipe) -> int:
+        """How many epochs a tuning run with this recipe trains: those of its warm-up at least."""
+        return max(ceil(recipe.warmup_epochs), round(self.tuning.share * recipe.epochs), 1)

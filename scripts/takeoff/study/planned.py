@@ -54,6 +54,8 @@ class PlannedArm(Arm):
     """each of these,"""
     search: Literal["grid", "line"]
     """or these with the best rate alone."""
+    tuning_epochs: Count
+    """Of the runs that this is chosen by."""
     blocks: tuple[Block, ...]
     """Its final seeds, in the blocks that choose."""
     experiments: tuple[str, ...]
@@ -131,15 +133,17 @@ def _whole(study: Study, arm: AnyArm, experiments: tuple[str, ...], taken: set[i
         common |= {"mirrored": study.recipe.augmentation != "none", "large": large}
         return PlannedClassicalArm(**common | {"tuning_seeds": tuple(study.tuning_seeds)})
     tuning, decay = study.tuning, arm.recipe.weight_decay
-    own = arm.learning_rate or arm.learning_rates or decay != study.recipe.weight_decay or tuning.weight_decays is None
+    own = arm.learning_rate or arm.learning_rates
+    alone = own or decay != study.recipe.weight_decay or tuning.weight_decays is None
     runs, blocks = max(arm.tuning_seeds or 0, tuning.seeds), []
     for number in sorted({*taken, *blocks_of(study, seeds)}):
         within = tuple(seed for seed in seeds if seed % tuning.blocks == number)
         blocks.append(Block(number=number, seeds=within, tuning_seeds=tuple(study.tuning_seeds_of(number, runs))))
     common["network"]["stem_stride"] = arm.network.stride_at(study.dataset.resolution)
     common |= {"learning_rates": arm.learning_rates or tuple(tuning.learning_rates), "tuning_seeds": runs}
-    common |= {"weight_decays": (decay,) if own else tuple(tuning.weight_decays or ()), "blocks": tuple(blocks)}
-    common["search"] = "grid" if own else tuning.search
+    common |= {"weight_decays": (decay,) if alone else tuple(tuning.weight_decays or ()), "blocks": tuple(blocks)}
+    common["search"] = "grid" if alone else tuning.search
+    common["tuning_epochs"] = arm.recipe.epochs if own or arm.target else study.tuning_epochs(arm.recipe)
     return PlannedArm(**common)
 
 

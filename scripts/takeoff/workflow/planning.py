@@ -65,18 +65,18 @@ def _runs_of(arm: AnyPlannedArm, shape: Shape, flops_per_second: float) -> Itera
     batch = min(arm.recipe.batch_size, samples - held_out)
     presented = arm.recipe.epoch_images
     per_epoch = (samples - held_out) // batch if presented is None else presented // arm.recipe.batch_size
-    steps = max(1, per_epoch) * arm.recipe.epochs
-    trained = steps * batch * architecture.training_flops(layers)
     per_step = FUSED_STEP_SECONDS if arm.images.resolution == 8 else STEP_SECONDS
-
-    counts = (architecture.parameters(layers), samples, arm.recipe.epochs, steps, steps * batch)
+    parameters = architecture.parameters(layers)
 
     def run(purpose: str, seed: int, rate: float | None, decay: float | None) -> PlannedRun:
+        epochs = arm.tuning_epochs if purpose == "tune" else arm.recipe.epochs
+        steps = max(1, per_epoch) * epochs
         # A run whose end alone chooses a learning rate is scored at both its ends alone.
         watched = purpose == "final" or arm.target is not None or arm.recipe.keep == "best"
-        scored = 2 * held_out * (arm.recipe.epochs + 1 if watched else 2)
-        flops = trained + scored * architecture.forward_flops(layers)
+        scored = 2 * held_out * (epochs + 1 if watched else 2)
+        flops = steps * batch * architecture.training_flops(layers) + scored * architecture.forward_flops(layers)
         expected = round(steps * per_step + flops / (EFFICIENCY * flops_per_second), 3)
+        counts = (parameters, samples, epochs, steps, steps * batch)
         return PlannedRun(arm.name, experiments, purpose, seed, rate, decay, *counts, flops, expected)
 
     if arm.tuned and len(arm.grid) > 1:

@@ -27,7 +27,9 @@ class Options(Settings):
     """A learning rate at which every cell is trained too, to show what tuning the rate hides or brings; left out,
     none is."""
     fixed_seeds: Count | None = None
-    """How many of the study's seeds are trained at `fixed_rate`, the first ones; left out, all."""
+    """How many of the cells' seeds are trained at `fixed_rate`, the first ones; left out, all."""
+    seeds: Count | None = None
+    """How many of the study's seeds every cell has, the first ones; left out, all."""
     scores: Count = 1
     """How often an epoch the two networks are scored on which batch norm's speed is measured; above 1 both are trained
     for it once more, at the rates of their twins. What is crossed before the 8th score is not judged."""
@@ -110,12 +112,14 @@ class Design(Experiment[Options]):
     @cached_property
     def tuned_arms(self) -> list[Arm]:
         """An arm per cell, its rate tuned."""
-        return [make_arm(self.study, levels) for levels in self.cells]
+        seeds = first_seeds(self.study, self.options.seeds)
+        return [make_arm(self.study, levels, seeds=seeds) for levels in self.cells]
 
     @cached_property
     def fixed_arms(self) -> list[Arm]:
         """An arm per cell at the fixed rate; none where there is no such rate."""
-        rate, seeds = self.options.fixed_rate, first_seeds(self.study, self.options.fixed_seeds)
+        rate, wanted = self.options.fixed_rate, (self.options.seeds, self.options.fixed_seeds)
+        seeds = first_seeds(self.study, min((number for number in wanted if number), default=None))
         return [
             make_arm(self.study, levels, learning_rate=rate, choice_from=tuned.name, seeds=seeds)
             for levels, tuned in zip(self.cells, self.tuned_arms, strict=True)
@@ -134,15 +138,16 @@ class Design(Experiment[Options]):
         often as the study asks; or why there are none.
         """
         pair = []
+        seeds = first_seeds(self.study, self.options.seeds)
         parted = self.scoring.recipe | {"warmup_epochs": self.study.recipe.warmup_epochs / self.scoring.share}
         for norm in ("none", "batch"):
             wanted: dict[str, Level] = {"activation": "relu", "dropout": 0, "norm": norm}
             levels = {name: wanted.get(name, baseline) for name, (baseline, _) in self.levels.items()}
-            arm = make_arm(self.study, levels)
+            arm = make_arm(self.study, levels, seeds=seeds)
             if not wanted.items() <= arm.levels.items():
                 return "the study has no ReLU networks without dropout both with and without batch norm"
             if arm.name in {one.name for one in self.tuned_arms}:
-                often = make_arm(self.study, levels, recipe=parted, choice_from=arm.name)
+                often = make_arm(self.study, levels, recipe=parted, seeds=seeds, choice_from=arm.name)
                 pair.append(arm if self.options.scores == 1 else often)
         if len(pair) < 2:
             return "the study trains no two ReLU networks without dropout that differ in batch norm alone"
