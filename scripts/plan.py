@@ -12,7 +12,17 @@ from takeoff.study.loading import load_study, study_path
 from takeoff.study.model import Study
 from takeoff.study.planned import ARM, planned_arms, write_arm
 from takeoff.workflow.images import ImageSource, Shape, check_counts
-from takeoff.workflow.planning import PlannedRun, core_hours, matrix_rate, over_budget, plan_runs, trainings, write_plan
+from takeoff.workflow.planning import (
+    BFLOAT16,
+    PlannedRun,
+    core_hours,
+    matrix_rate,
+    over_budget,
+    plan_runs,
+    trainings,
+    trains_in_bfloat16,
+    write_plan,
+)
 
 SHOWN = 100
 """Arms printed, at most."""
@@ -37,7 +47,8 @@ def main() -> None:
     shape = _shape(study, str(path), arguments.card)
     check_counts(study, str(path), shape)
     arms = planned_arms(study, wanted(experiments), shape.train)
-    runs = plan_runs(arms, shape, matrix_rate())
+    faster = BFLOAT16 if trains_in_bfloat16(study.dataset.resolution) else 1.0
+    runs = plan_runs(arms, shape, faster * matrix_rate())
     _show(study, [note for one in experiments.values() for note in one.notes()], runs)
     excess = over_budget(runs, study.budget)
     if excess:

@@ -17,7 +17,7 @@ from takeoff.experiments.registry import EXPERIMENTS
 from takeoff.study.configuration import Configuration
 from takeoff.study.loading import load_study
 from takeoff.study.settings import Network
-from takeoff.workflow import packing
+from takeoff.workflow import packing, planning
 from takeoff.workflow.planning import over_budget, plan_runs
 from takeoff.workflow.project import Project, load_project
 
@@ -229,3 +229,14 @@ def test_a_gpu_gets_more_arms_to_a_job() -> None:
     cpu, cuda = (Project(Configuration(device=device), study, path).packs for device in ("cpu", "cuda"))
     assert [len(pack) for pack in cpu[:8]] == [1] * 8  # the factorial
     assert len(cuda) < 2 / 3 * len(cpu)
+
+
+@pytest.mark.parametrize(
+    ("flags", "side", "faster"), [("avx2", 32, False), ("avx2 avx512_bf16", 32, True), ("amx_bf16", 8, False)]
+)
+def test_a_cpu_that_multiplies_in_bfloat16_is_expected_to_be_faster_but_for_small_images(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, flags: str, side: int, faster: bool
+) -> None:
+    (tmp_path / "cpuinfo").write_text(f"flags : fpu {flags}\n", encoding="utf-8")
+    monkeypatch.setattr(planning, "FLAGS", tmp_path / "cpuinfo")
+    assert planning.trains_in_bfloat16(side) == faster

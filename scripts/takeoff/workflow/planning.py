@@ -14,8 +14,10 @@ from takeoff.study.model import Budget
 from takeoff.study.planned import AnyPlannedArm, PlannedArm
 from takeoff.workflow.images import Shape
 
-EFFICIENCY = 0.7
-"""The share of a matrix product's rate that training reaches on a CPU."""
+EFFICIENCY, BFLOAT16 = 0.7, 2.5
+"""The share of a float32 matrix product's rate that training reaches on a CPU; and how many times that where it trains
+in bfloat16, measured on CIFAR-10 at width 0.25."""
+FLAGS = Path("/proc/cpuinfo")
 STEP_SECONDS, FUSED_STEP_SECONDS = 0.004, 0.001
 """What a step of a run costs besides: alone and, as with images of 8 px, beside others in one network. Measured on the
 default study and on CIFAR-10 at width 0.125, good to a factor of two."""
@@ -99,6 +101,12 @@ def matrix_rate(side: int = 768, seconds: float = 0.3) -> float:
         a @ a
         products += 1
     return products * 2 * side**3 / spent
+
+
+def trains_in_bfloat16(resolution: int) -> bool:
+    """Whether the precision `auto` is bfloat16 on this CPU, by the flags that Linux names, for images of that side."""
+    flags = FLAGS.read_text(encoding="utf-8") if FLAGS.exists() else ""
+    return resolution > 8 and any(flag in flags for flag in ("amx_bf16", "avx512_bf16"))
 
 
 def over_budget(runs: list[PlannedRun], budget: Budget) -> str | None:
