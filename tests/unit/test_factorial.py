@@ -51,6 +51,24 @@ def test_effects_of_known_cells(study):
     assert (effects.loc[effects["response"] != "epochs_to_threshold", "n_censored"] == 0).all()
 
 
+def test_effects_take_test_images_as_random_beside_seeds(study):
+    results = make_results(study, noise=0)
+    rng, images = np.random.default_rng(1), 500
+    # Each image has a difficulty of its own, which batch norm halves: all that varies is images.
+    hard = rng.random(images)
+    right = {norm: hard < 1 - share for norm, share in (("none", 0.4), ("batch", 0.2))}
+    runs = results.runs.assign(
+        test_accuracy=[right[norm].mean() for norm in results.runs["norm"]],
+        test_correct=[np.packbits(right[norm]).tobytes() for norm in results.runs["norm"]],
+    )
+    found = one(analyse(study, replace(results, runs=runs))["test_images"], term="norm", kind="main")
+    gain = (right["batch"] * 1.0 - right["none"]).std(ddof=1) / np.sqrt(images)
+    assert found.estimate == pytest.approx(right["batch"].mean() - right["none"].mean())
+    assert (found.ci_low, found.ci_high) == pytest.approx((found.estimate, found.estimate))
+    assert found.crossed_high - found.estimate == pytest.approx(1.965 * gain, rel=1e-3)
+    assert (found.n_seeds, found.n_images) == (3, images)
+
+
 def test_cells_say_what_is_censored_and_how_rates_were_tuned(study):
     results = make_results(study)
     results.runs["at_edge"] = results.runs["norm"] == "batch"

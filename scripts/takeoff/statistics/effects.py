@@ -124,6 +124,19 @@ def seed_values(design: Design, contrast: Contrast, matrix: Floats) -> tuple[Flo
     return matrix[paired][:, compared] @ contrast.weights[compared], paired
 
 
+def crossed_contrast(design: Design, contrast: Contrast, answers: Floats) -> Floats:
+    """A contrast of the rows' answers to each image, (rows, images), within each seed that all its cells have: (seeds,
+    images).
+    """
+    cells = np.flatnonzero(contrast.weights)
+    found = []
+    for seed in range(len(design.seeds)):
+        rows = [np.flatnonzero((design.seed_of_row == seed) & (design.cell_of_row == cell)) for cell in cells]
+        if all(len(row) for row in rows):
+            found.append(contrast.weights[cells] @ answers[np.concatenate(rows)])
+    return np.array(found)
+
+
 def equivalence_test(values: ArrayLike, margin: float, size: float | None = None) -> Interval:
     """The 90% interval of the mean of `values`, (n,), and two one-sided t tests that it lies within ±`margin`
     (Schuirmann 1987), of which the larger p-value counts.

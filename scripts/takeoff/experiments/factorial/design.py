@@ -54,7 +54,8 @@ class Design(Experiment[Options]):
 
     def tables(self) -> tuple[str, ...]:
         """Those at a fixed rate, and aliases, only where the study has these."""
-        names = "effects cells collapse pairing curves runs equivalence pooled speed_up speed_curves step_seconds"
+        names = "effects cells collapse pairing curves runs equivalence pooled test_images"
+        names += " speed_up speed_curves step_seconds"
         names += "" if self.options.fixed_rate is None else " fixed_effects fixed_cells fixed"
         return tuple((names if self.fraction is None else f"{names} aliases").split())
 

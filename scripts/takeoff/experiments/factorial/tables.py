@@ -7,16 +7,18 @@ import pandas as pd
 
 from takeoff.common.errors import TakeoffError
 from takeoff.common.tables import level_text
+from takeoff.experiments.answers import right_answers
 from takeoff.experiments.base import Results
 from takeoff.experiments.chance import chance_of
 from takeoff.experiments.factorial.design import Design
 from takeoff.experiments.factorial.fixed import fixed_tables
 from takeoff.experiments.factorial.speed import speed_tables
 from takeoff.statistics.chance import chance_line, collapse_table, collapsed
+from takeoff.statistics.clustered import crossed_mean
 from takeoff.statistics.crossing import first_crossing
 from takeoff.statistics.design import Design as TwoLevels
 from takeoff.statistics.design import design_of
-from takeoff.statistics.effects import contrasts_of, effects_table, equivalence_table
+from takeoff.statistics.effects import Contrast, contrasts_of, crossed_contrast, effects_table, equivalence_table
 from takeoff.statistics.fractional import aliases_table, fraction_contrasts
 from takeoff.statistics.intervals import mean_band, mean_interval
 from takeoff.statistics.pairing import pairing_table, pooled_table
@@ -30,6 +32,8 @@ IN_POINTS = ("test_accuracy", "generalisation_gap")
 """What the study's margin is about."""
 CURVES = ("train_accuracy", "validation_accuracy", "train_loss", "validation_loss")
 """What is measured after every epoch."""
+
+CROSSED = "term kind estimate ci_low ci_high crossed_low crossed_high n_seeds n_images"
 
 
 def analyse(factorial: Design, results: Results) -> dict[str, pd.DataFrame]:
@@ -48,6 +52,9 @@ def analyse(factorial: Design, results: Results) -> dict[str, pd.DataFrame]:
       would be without common seeds (below 1, pairing helped).
     - `curves`: a row per arm and epoch: mean and t interval over `n_seeds`.
     - `runs`: a row per run: levels, seed, what was measured of it.
+    - `test_images`: each effect on test accuracy but simple ones, its t interval over seeds, and the one that takes
+      the test images as random, too (`crossed_low`, `crossed_high`): what other test images might have shown. Empty
+      where runs have no record of their answers.
     - `equivalence`: which main and simple effects on accuracy are shown to lie within the study's margin: the
       columns of `statistics.equivalence.COLUMNS`.
     - `pooled`: each effect with the interval from the pooled error of all cells, which takes all cells as equally
@@ -92,6 +99,7 @@ def analyse(factorial: Design, results: Results) -> dict[str, pd.DataFrame]:
         "runs": runs,
         "equivalence": equivalence_table(design, in_points, study.margin, contrasts),
         "pooled": pooled_table(design, pooled, contrasts),
+        "test_images": _crossed(factorial, design, contrasts, results.runs, test),
         **_speed(factorial, results, chance),
     }
     if options.fixed_rate is not None:
@@ -113,6 +121,23 @@ def _speed(factorial: Design, results: Results, chance: float) -> dict[str, pd.D
     curves = {name: curve.set_axis(curve.index * factorial.scoring.share) for name, curve in curves.items()}
     validation = curves["validation_accuracy"]
     return {"speed_curves": _mean_curves(runs, curves), **speed_tables(factorial, results, validation)}
+
+
+def _crossed(
+    factorial: Design, design: TwoLevels, contrasts: Sequence[Contrast], runs: pd.DataFrame, test: tuple[float, int]
+) -> pd.DataFrame:
+    """Effects on test accuracy over seeds, and over seeds and test images where runs have a record of these."""
+    arms = pd.DataFrame({"arm": [arm.name for arm in factorial.tuned_arms]})
+    given = arms.merge(runs.sort_values("seed", kind="stable"), on="arm")
+    if "test_correct" not in given:
+        return pd.DataFrame(columns=CROSSED.split())
+    right = right_answers(given, "test", *test, "factorial")
+    rows = []
+    for contrast in (one for one in contrasts if one.kind != "simple"):
+        found = crossed_contrast(design, contrast, right)
+        own = mean_interval(found.mean(axis=1), size=1.0)
+        rows.append((contrast.term, contrast.kind, *own[:3], *crossed_mean(found).interval(), *found.shape))
+    return pd.DataFrame(rows, columns=CROSSED.split())
 
 
 def _measured(

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from takeoff.common.errors import TakeoffError
 from takeoff.data.card import Card
+from takeoff.experiments.answers import right_answers
 from takeoff.experiments.base import Results
 from takeoff.experiments.chance import chance_of
 from takeoff.experiments.moment.design import NETWORKS, Design
@@ -58,7 +58,7 @@ def analyse(moment: Design, results: Results) -> dict[str, pd.DataFrame]:
     tables, wrong = [], {}
     for method, arm in moment.methods.items():
         own = results.runs[results.runs["arm"] == arm.name].sort_values("seed")
-        wrong[method] = {name: _wrong(own, response, *chance) for name, response in RESPONSES.items()}
+        wrong[method] = {name: _wrong(own, response, chance) for name, response in RESPONSES.items()}
         tables.append(_runs(method, own, wrong[method], chance))
     runs = pd.concat(tables, ignore_index=True)
     methods = _methods(runs, wrong, chance[0])
@@ -75,23 +75,10 @@ def _kind(method: str) -> str:
     return "network" if method in NETWORKS else "older"
 
 
-def _wrong(runs: pd.DataFrame, response: Response, chance: float, images: int) -> Floats:
+def _wrong(runs: pd.DataFrame, response: Response, chance: tuple[float, int]) -> Floats:
     """What each run of an arm got wrong, (seeds, images)."""
-    bits, found = f"{response.column}_correct", []
-    for run in runs.to_dict("records"):
-        if run["diverged"]:
-            found.append(np.full(images, response.error_of_guessing(chance)))
-            continue
-        record = np.frombuffer(run[bits] or b"", dtype=np.uint8)
-        right = np.unpackbits(record, count=images).astype(float)
-        accuracy = run[f"{response.column}_accuracy"]
-        if len(record) != -(-images // 8) or abs(right.mean() - accuracy) > 0.5 / images:
-            raise TakeoffError(
-                f"moment: {run['arm']}, seed {run['seed']}: {bits}: {8 * len(record)} images, {right.sum():g} right; "
-                f"valid: {images} images, {accuracy:.4f} of them right; train the arm again"
-            )
-        found.append(1 - right)
-    return np.array(found)
+    guess = 1 - response.error_of_guessing(chance[0])
+    return 1 - right_answers(runs, response.column, guess, chance[1], "moment")
 
 
 def _runs(method: str, runs: pd.DataFrame, wrong: ByResponse, chance: tuple[float, int]) -> pd.DataFrame:
