@@ -35,7 +35,7 @@ def test_every_study_that_comes_along_is_valid(name: str) -> None:
     # Complete in itself: nothing is left to a default that could change under it.
     content = read_yaml(STUDIES / f"{name}.yaml")
     assert set(content) == set(type(study).model_fields)
-    for part in ("network", "recipe"):
+    for part in ("network", "recipe", "tuning"):
         assert set(content[part]) == set(type(getattr(study, part)).model_fields), part
 
 
