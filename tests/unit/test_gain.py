@@ -10,7 +10,7 @@ from takeoff.experiments.gain.design import Design, Options
 from takeoff.figures.style import save
 from takeoff.statistics.gains import Compared, equivalent_gain, growth
 from takeoff.study.arms import seeds_of
-from unit.factorial_runs import one
+from unit.factorial_runs import LEVELS, MORE, one
 from unit.measured import FACTORS, analysed, drawn, lose, made_up, measured, results
 
 BUDGETS = np.log([2.0, 5.0, 10.0, 20.0])
@@ -42,17 +42,17 @@ def runs_of(factor, seeds=6, contexts=2, noise=0.0, seed=0, rising=power_law):
 @pytest.mark.parametrize(("factor", "budget"), [(3, 0), (3, 1), (0.5, 2), (0.5, 3), (1, 2)])
 def test_a_pure_shift_of_computation_is_found(factor, budget):
     gain = equivalent_gain(runs_of(factor), budget)
-    assert (gain.estimate, gain.low, gain.high) == pytest.approx((factor, factor, factor))
-    assert (gain.bound, gain.known) == ("none", True)
+    assert (gain.gain, gain.gain_low, gain.gain_high) == pytest.approx((factor, factor, factor))
+    assert gain.bound == "none"
     assert (gain.least, gain.most) == pytest.approx(tuple(np.exp(BUDGETS[[0, -1]] - BUDGETS[budget])))
 
 
 @pytest.mark.parametrize(("factor", "budget"), [(3, 1), (0.6, 2)])
 def test_intervals_hold_the_truth_as_often_as_they_say(factor, budget):
     found = [equivalent_gain(runs_of(factor, noise=0.05, seed=seed), budget) for seed in range(600)]
-    held = np.mean([gain.low <= factor <= gain.high for gain in found])
+    held = np.mean([gain.gain_low <= factor <= gain.gain_high for gain in found])
     assert held == pytest.approx(0.95, abs=0.025)
-    assert np.median([gain.estimate for gain in found]) == pytest.approx(factor, rel=0.02)
+    assert np.median([gain.gain for gain in found]) == pytest.approx(factor, rel=0.02)
 
 
 def test_the_interval_is_that_of_a_t_test_of_every_ratio():
@@ -65,22 +65,27 @@ def test_the_interval_is_that_of_a_t_test_of_every_ratio():
         differences = (runs.treatment[:, :, budget] - reached).mean(axis=0)
         error = differences.std(ddof=1) / np.sqrt(6)
         accepted += [shift] * bool(abs(differences.mean()) <= 2.570581836 * error)
-    assert (log(gain.low), log(gain.high)) == pytest.approx((min(accepted), max(accepted)), abs=1e-3)
+    assert (log(gain.gain_low), log(gain.gain_high)) == pytest.approx((min(accepted), max(accepted)), abs=1e-3)
 
 
 def test_beyond_the_trained_range_there_is_a_bound():
     better, worse = equivalent_gain(runs_of(3), 2), equivalent_gain(runs_of(0.5), 0)
-    assert (better.estimate, better.low, better.high, better.bound) == (
+    assert (better.gain, better.gain_low, better.gain_high, better.bound) == (
         pytest.approx(2),
         pytest.approx(2),
         inf,
         "lower",
     )
-    assert (worse.estimate, worse.low, worse.high, worse.bound) == (pytest.approx(1), 0, pytest.approx(1), "upper")
+    assert (worse.gain, worse.gain_low, worse.gain_high, worse.bound) == (
+        pytest.approx(1),
+        0,
+        pytest.approx(1),
+        "upper",
+    )
     # A known estimate whose interval reaches the end of the range is open there.
     open_end = equivalent_gain(runs_of(1.6, noise=0.3, seed=1), 2)
-    assert (open_end.bound, open_end.high, open_end.known) == ("none", inf, False)
-    assert 0 < open_end.low < open_end.estimate < open_end.most
+    assert (open_end.bound, open_end.gain_high) == ("none", inf)
+    assert 0 < open_end.gain_low < open_end.gain < open_end.most
 
 
 def test_a_curve_that_falls_again_has_the_nearest_ratio():
@@ -88,14 +93,14 @@ def test_a_curve_that_falls_again_has_the_nearest_ratio():
     runs.treatment[:] = np.interp(log(8), BUDGETS, runs.baseline[0, 0])
     runs.baseline[:] = runs.baseline[0, 0]
     gain = equivalent_gain(runs, 2)
-    assert gain.estimate == pytest.approx(0.8)
-    assert (gain.low, gain.high) == (pytest.approx(0.49, abs=0.05), pytest.approx(0.8))
+    assert gain.gain == pytest.approx(0.8)
+    assert (gain.gain_low, gain.gain_high) == (pytest.approx(0.49, abs=0.05), pytest.approx(0.8))
 
 
 def test_one_seed_has_no_interval_and_contexts_need_a_ratio_in_common():
     gain = equivalent_gain(runs_of(3, seeds=1), 1)
-    assert gain.estimate == pytest.approx(3)
-    assert np.isnan([gain.low, gain.high]).all()
+    assert gain.gain == pytest.approx(3)
+    assert np.isnan([gain.gain_low, gain.gain_high]).all()
     runs = runs_of(3)
     apart = runs._replace(baseline_compute=np.add(runs.baseline_compute, [[0], [10]]))
     with pytest.raises(ValueError, match="in common"):
@@ -106,9 +111,9 @@ def test_growth_is_the_slope_of_log_gains():
     # 1.2 times at 2 epochs, 1.2 × 2.5^0.3 at 5, known there and at 10, a bound at 20.
     factors = 1.2 * np.exp(0.3 * (BUDGETS - BUDGETS[0]))
     grown = growth(runs_of(factors))
-    assert (grown.slope, grown.low, grown.high, grown.n_budgets) == pytest.approx((0.3, 0.3, 0.3, 3))
+    assert (grown.slope, grown.slope_low, grown.slope_high, grown.n_budgets) == pytest.approx((0.3, 0.3, 0.3, 3))
     noisy = [growth(runs_of(factors, noise=0.02, seed=seed)) for seed in range(200)]
-    assert np.mean([one.low <= 0.3 <= one.high for one in noisy]) == pytest.approx(0.95, abs=0.04)
+    assert np.mean([one.slope_low <= 0.3 <= one.slope_high for one in noisy]) == pytest.approx(0.95, abs=0.04)
     none = growth(runs_of(30))
     assert none.n_budgets == 0
     assert np.isnan(none.slope)
@@ -164,6 +169,7 @@ def test_every_cell_is_trained_at_every_budget_with_the_choice_of_the_studys(stu
         ({"epochs": [2, 20]}, FACTORS, r"^gain.epochs: 20 is the study's recipe.epochs"),
         ({"epochs": [2, 30], "width": 0.5, "width_epochs": [1, 30]}, FACTORS, r"^gain.width_epochs: 1: .* valid: 2 or"),
         ({"width": 0.5}, {"width": {"baseline": 0.5, "treatment": 1}}, r"^gain.width: width is a factor"),
+        ({}, LEVELS | MORE, r"^gain: of 8 factors only a fraction"),
     ],
 )
 def test_options_that_do_not_fit_the_study_are_named(tmp_path, options, factors, words):
@@ -200,9 +206,9 @@ def test_gains_of_known_runs(study, tmp_path):
     assert summary.loc["activation", "gain"] == pytest.approx(0.5, rel=0.1)
     assert summary.loc["dropout", "slope"] == pytest.approx(0.2, abs=0.05)
     assert summary.loc["width", ["baseline", "treatment"]].tolist() == ["0.25", "0.5"]
-    effects = tables["effects"].query("factor == 'dropout'").set_index("epochs")["estimate"]
+    effects = tables["effects_by_budget"].query("factor == 'dropout'").set_index("epochs")["estimate"]
     assert (effects > 0).to_dict() == {2: False, 5: False, 10: True, 20: True}
-    assert sorted(tables["effects"].query("factor == 'width'")["epochs"]) == [5, 10, 20]
+    assert sorted(tables["effects_by_budget"].query("factor == 'width'")["epochs"]) == [5, 10, 20]
 
 
 def test_where_all_is_a_bound_the_strongest_stands_in_the_summary(study, tmp_path):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from math import ceil
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -15,9 +15,6 @@ from takeoff.experiments.factorial.design import Options as FactorialOptions
 from takeoff.study.arms import AnyArm, Arm, first_seeds, make_arm
 from takeoff.study.model import Level
 from takeoff.study.settings import Count, Settings, ascending
-
-if TYPE_CHECKING:
-    from takeoff.statistics.measures import Measure
 
 WIDTH = "width"
 """What the comparison of a narrow network with the study's is called, as the factor is."""
@@ -63,7 +60,7 @@ class Design(Experiment[Options]):
 
     def tables(self) -> tuple[str, ...]:
         """Runs, gains at each budget, their growth, a line per factor, and effects in points at each budget."""
-        return ("points", "gains", "growth", "summary", "effects")
+        return ("points", "gains", "growth", "summary", "effects_by_budget")
 
     def figures(self) -> dict[str, str]:
         """Test error over computation, gains, and effects in points."""
@@ -82,9 +79,9 @@ class Design(Experiment[Options]):
         own = self.study.recipe.epochs
         return [f"gain: learning rates are chosen at {own} epochs; networks trained for other numbers take them"]
 
-    def measure(self, tables: Tables, card: dict[str, Any]) -> list["Measure"]:
+    def measure(self, tables: Tables, card: dict[str, Any]) -> tuple[()]:
         """Nothing: no claim is about gains."""
-        return []
+        return ()
 
     @cached_property
     def networks(self) -> dict[str, Arm]:
@@ -95,13 +92,10 @@ class Design(Experiment[Options]):
     @cached_property
     def levels(self) -> dict[str, tuple[Level, Level]]:
         """Baseline and treatment of each factor, and of `width` where a narrow network is compared."""
-        levels = Factorial(self.study, FactorialOptions()).levels
-        if self.options.width is None:
-            return levels
-        if WIDTH in levels:
+        own, wide, narrow = self._factorial.levels, self.study.network.width, self.options.width
+        if narrow is not None and WIDTH in own:
             raise TakeoffError("gain.width: width is a factor of the study; valid: to leave gain.width out")
-        wide = self.study.network.width
-        return levels | {WIDTH: (self.options.width * wide, wide)}
+        return own if narrow is None else own | {WIDTH: (narrow * wide, wide)}
 
     @cached_property
     def comparisons(self) -> dict[str, dict[str, Pair]]:
@@ -110,43 +104,41 @@ class Design(Experiment[Options]):
 
         A TakeoffError says that the study has too many factors for a full factorial, or that an option does not fit it.
         """
-        study, found = self.study, {}
-        if len(study.factors) > MOST_FACTORS:
+        factors, given = self._factorial.levels, self.options
+        if (number := len(factors)) > MOST_FACTORS:
             raise TakeoffError(
-                f"gain: of {len(study.factors)} factors only a fraction is trained; valid: up to {MOST_FACTORS} factors"
+                f"gain: of {number} factors only a fraction is trained; valid: up to {MOST_FACTORS} factors"
             )
-        budgets = self._budgets("epochs", self.options.epochs)
+        budgets = self._budgets("epochs", given.epochs)
+        narrow = self._budgets("width_epochs", given.width_epochs or given.epochs)
+        found: dict[str, dict[str, Pair]] = {}
         for name, (baseline, treatment) in self.levels.items():
-            if name in study.factors:
-                cells = [cell for cell in Factorial(study, FactorialOptions()).cells if cell[name] == baseline]
-                contexts = [{other: level for other, level in cell.items() if other != name} for cell in cells]
-                own = budgets
-            else:
-                contexts = self._wide_contexts()
-                own = self._budgets("width_epochs", self.options.width_epochs or self.options.epochs)
-            words = [",".join(f"{other}={level}" for other, level in context.items()) for context in contexts]
-            pairs = [
-                Pair(self._arms(context | {name: baseline}, own), self._arms(context | {name: treatment}, budgets))
-                for context in contexts
-            ]
-            found[name] = dict(zip(words, pairs, strict=True))
+            cells = [cell for cell in self._factorial.cells if cell.get(name) == baseline] or self._relu_cells()
+            for cell in cells:
+                others = ",".join(f"{other}={level}" for other, level in cell.items() if other != name)
+                before = self._arms(cell | {name: baseline}, budgets if name in factors else narrow)
+                pair = Pair(before, self._arms(cell | {name: treatment}, budgets))
+                found.setdefault(name, {})[others] = pair
         return found
 
-    def _wide_contexts(self) -> list[dict[str, Level]]:
-        """The cells of ReLU without dropout, other factors at their baselines but for norm, which has both levels."""
-        factors = Factorial(self.study, FactorialOptions()).levels
+    @cached_property
+    def _factorial(self) -> Factorial:
+        # Its cells follow from the study's factors alone, as long as they are all trained.
+        return Factorial(self.study, FactorialOptions())
+
+    def _relu_cells(self) -> list[dict[str, Level]]:
+        """ReLU without dropout, with each norm that the factors have, all other factors at their baselines."""
+        factors = self._factorial.levels
         levels = {name: baseline for name, (baseline, _) in factors.items()} | {"activation": "relu", "dropout": 0}
         return [levels | {"norm": norm} for norm in factors.get("norm", (self.study.network.norm,))]
 
     def _arms(self, levels: Mapping[str, Level], budgets: Sequence[int]) -> tuple[Arm, ...]:
         """A network at each budget; at the study's it is tuned, and the others take its choice."""
-        study, seeds = self.study, first_seeds(self.study, self.options.seeds)
-        own = make_arm(study, levels, seeds=seeds)
+        study, seeds, name = self.study, first_seeds(self.study, self.options.seeds), make_arm(self.study, levels).name
+        choosers = [None if epochs == study.recipe.epochs else name for epochs in budgets]
         return tuple(
-            own
-            if epochs == study.recipe.epochs
-            else make_arm(study, levels, recipe={"epochs": epochs}, choice_from=own.name, seeds=seeds)
-            for epochs in budgets
+            make_arm(study, levels, recipe={"epochs": epochs}, choice_from=chooser, seeds=seeds)
+            for epochs, chooser in zip(budgets, choosers, strict=True)
         )
 
     def _budgets(self, key: str, given: Sequence[int]) -> tuple[int, ...]:
@@ -154,9 +146,10 @@ class Design(Experiment[Options]):
         own, warmup = self.study.recipe.epochs, self.study.recipe.warmup_epochs
         if key == "epochs" and own in given:
             raise TakeoffError(
-                f"gain.epochs: {own} is the study's recipe.epochs, which is a budget anyway; valid: others"
+                f"gain.epochs: {own} is the study's recipe.epochs, a budget anyway; valid: other numbers"
             )
         if given[0] < warmup:
-            least = max(1, ceil(warmup))
-            raise TakeoffError(f"gain.{key}: {given[0]}: recipe.warmup_epochs is {warmup:g}; valid: {least} or more")
+            raise TakeoffError(
+                f"gain.{key}: {given[0]}: recipe.warmup_epochs is {warmup:g}; valid: {ceil(warmup)} or more"
+            )
         return tuple(sorted({*given, own}))

@@ -31,8 +31,8 @@ SHARES = (
 SIDES = {"treatment": Look(COLOURS[0]), "baseline": Look(COLOURS[1], (0, (5, 1.5)), "s")}
 LOOKS = [look(number) for number in (0, 1, 2, 4, 5, 6, 7)]
 """Of factors, in their order; the colour that is left out is that of published values."""
-ERROR = "test_error_percent"
-TICKS = (0.1, 0.2, 0.5, 1, 2, 3, 5, 7, 10, 15, 20, 25, 30, 40, 50, 60, 70, 80, 90, 95, 99)
+ERROR = "test_error"
+TICKS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.25, *np.arange(3, 10) / 10, 0.95]
 ONE = Line(1, "", MUTED, SOLID)
 
 
@@ -67,29 +67,19 @@ def _curves(gain: Design, tables: Tables) -> Drawing:
         axes.set_visible(False)
     # Straight between budgets, as the gain is read: log-odds over log computation.
     first = grid.flat[0]
-    odds = _to_odds(numbers[ERROR].to_numpy())
-    ends = _from_odds(np.array([odds.min() - 0.15, odds.max() + 0.15]))
-    first.set_yscale("function", functions=(_to_odds, _from_odds))
-    ticks = [tick for tick in TICKS if ends[0] <= tick <= ends[1]]
-    first.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    first.set_yscale("logit")
+    first.set_yticks(TICKS, [f"{100 * tick:g}" for tick in TICKS])
     first.yaxis.set_minor_locator(NullLocator())
-    first.set_ylim(*ends)
-    for row in grid:
-        row[0].set_ylabel("test error, % (log-odds axis)")
+    first.set_ylim(
+        *special.expit(special.logit([numbers[ERROR].min(), numbers[ERROR].max()]) + np.array([-0.15, 0.15]))
+    )
+    figure.supylabel("test error, % (log-odds axis)", size=9)
     figure.legend(*first.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return Drawing("curves", figure, numbers)
 
 
-def _to_odds(percent: np.ndarray) -> np.ndarray:
-    return np.asarray(special.logit(np.clip(percent, 1e-3, 100 - 1e-3) / 100))
-
-
-def _from_odds(odds: np.ndarray) -> np.ndarray:
-    return np.asarray(100 * special.expit(odds))
-
-
 def _errors(gain: Design, points: pd.DataFrame) -> pd.DataFrame:
-    """A row per factor, side and budget: test error in percent with its t interval, both taken in log-odds."""
+    """A row per factor, side and budget: test error, a fraction, with its t interval, both taken in log-odds."""
     parts = []
     for factor, pairs in gain.comparisons.items():
         runs, first = compared(points, pairs.values()), next(iter(pairs.values()))
@@ -97,10 +87,10 @@ def _errors(gain: Design, points: pd.DataFrame) -> pd.DataFrame:
             scores, compute = getattr(runs, side).mean(axis=0), getattr(runs, f"{side}_compute").mean(axis=0)
             band = mean_band(scores.T)
             ends = {ERROR: band.mean, f"{ERROR}_low": band.high, f"{ERROR}_high": band.low}
-            table = pd.DataFrame({name: 100 * special.expit(-values) for name, values in ends.items()})
-            table.insert(0, "flops", np.exp(compute))
-            table.insert(0, "epochs", [arm.recipe.epochs for arm in getattr(first, side)])
-            parts.append(table.assign(factor=factor, side=side, n_seeds=scores.shape[0]))
+            epochs = [arm.recipe.epochs for arm in getattr(first, side)]
+            table = pd.DataFrame({"factor": factor, "side": side, "epochs": epochs, "flops": np.exp(compute)})
+            table = table.assign(**{name: special.expit(-values) for name, values in ends.items()})
+            parts.append(table.assign(n_seeds=len(scores)))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -109,7 +99,7 @@ def _draw_gain(axes: Axes, errors: pd.DataFrame, row: pd.Series) -> None:
     point = errors[(errors["side"] == "treatment") & (errors["epochs"] == row["epochs"])].iloc[0]
     start, end, height = point["x"], point["x"] * row["gain"], point[ERROR]
     axes.annotate("", (end, height), (start, height), arrowprops={"arrowstyle": "->", "color": INK, "lw": 1.2})
-    words = f"{times_words(row['gain'], row['bound'])} at {row['epochs']} epochs"
+    words = f"{times_words(row['gain'], row['bound'])} at {_epochs_words(row['epochs'])}"
     axes.text(0.97, 0.97, words, transform=axes.transAxes, ha="right", va="top", size=9, weight="bold")
 
 
@@ -119,7 +109,7 @@ def _gains(gain: Design, tables: Tables) -> Drawing:
     mean = numbers[numbers["context"] == ALL]
     for number, (name, own) in enumerate(mean.groupby("factor", sort=False)):
         rows = ratio_rows(own.assign(ratio=own["gain"], ci_low=own["gain_low"], ci_high=own["gain_high"]), "")
-        labels = own["epochs"].map("{:,} epochs".format)
+        labels = own["epochs"].map(_epochs_words)
         ends = [_ends_words(low, high) for low, high in zip(own["gain_low"], own["gain_high"], strict=True)]
         rows = rows.assign(label=labels, mark=ends, colour=LOOKS[number].colour)
         growth = _growth_row(tables["growth"].set_index("factor").loc[name])
@@ -143,6 +133,10 @@ def _gains(gain: Design, tables: Tables) -> Drawing:
     return Drawing("gains", figure, numbers)
 
 
+def _epochs_words(epochs: int) -> str:
+    return "1 epoch" if epochs == 1 else f"{epochs:,} epochs"
+
+
 def _ends_words(low: float, high: float) -> str:
     """The ends of an interval; nothing of one seed."""
     return "" if np.isnan(low) else f" ({low:.2f} to {'∞' if np.isinf(high) else f'{high:.2f}'})"
@@ -152,14 +146,14 @@ def _growth_row(growth: pd.Series) -> pd.DataFrame:
     """What ten times the computation multiply the gain by, in words; nothing where that is not known."""
     if np.isnan(growth["slope"]):
         return pd.DataFrame()
-    slope, low, high = (10 ** growth[name] for name in ("slope", "low", "high"))
+    slope, low, high = (10 ** growth[name] for name in ("slope", "slope_low", "slope_high"))
     words = f"gain × {slope:.2f}{_ends_words(low, high)}, from {int(growth['n_budgets'])} budgets"
     return pd.DataFrame({"label": ["per ten times the computation"], "note": [words]})
 
 
 def _effects(gain: Design, tables: Tables) -> Drawing:
     """A line per factor: what it does to test accuracy in points, by budget."""
-    table, names = tables["effects"], [*gain.comparisons]
+    table, names = tables["effects_by_budget"], [*gain.comparisons]
     points = {f"effect_points{end}": 100 * table[name] for end, name in _EFFECT.items()}
     numbers = table[["factor", "epochs", "n_seeds"]].assign(**points)
     title = f"{gain.study.title}: which factor helps after how much training?"

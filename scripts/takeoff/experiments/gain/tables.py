@@ -10,7 +10,7 @@ from takeoff.experiments.base import Results
 from takeoff.experiments.chance import chance_of
 from takeoff.experiments.gain.design import WIDTH, Design, Pair
 from takeoff.statistics.contrasts import Floats
-from takeoff.statistics.gains import Compared, Gain, equivalent_gain, growth
+from takeoff.statistics.gains import Compared, equivalent_gain, growth
 from takeoff.statistics.intervals import mean_interval
 from takeoff.statistics.responses import LOG_ODDS, responses_of
 
@@ -32,8 +32,8 @@ def analyse(gain: Design, results: Results) -> dict[str, pd.DataFrame]:
     - `growth`: a row per factor: the slope of log gain over log computation, as in `statistics.gains.Growth`.
     - `summary`: a row per factor: its levels, its gain at the largest budget at which it is no bound, and its growth.
       Where it is a bound at all, it is the farthest from 1 that points as the one at the largest budget does.
-    - `effects`: a row per factor and budget that both sides have: treatment − baseline in test accuracy, averaged over
-      contexts and paired by seed, with its t interval.
+    - `effects_by_budget`: a row per factor and budget that both sides have: treatment − baseline in test accuracy,
+      averaged over contexts and paired by seed, with its t interval.
 
     A TakeoffError says that runs or card do not fit the study.
     """
@@ -45,14 +45,9 @@ def analyse(gain: Design, results: Results) -> dict[str, pd.DataFrame]:
             for name, pairs in gain.comparisons.items()
         ]
     )
-    effects = pd.DataFrame(_effects(gain, points))
-    return {
-        "points": points,
-        "gains": gains,
-        "growth": grown,
-        "summary": _summary(gain, gains, grown),
-        "effects": effects,
-    }
+    summary, effects = _summary(gain, gains, grown), pd.DataFrame(_effects(gain, points))
+    tables = {"points": points, "gains": gains, "growth": grown, "summary": summary}
+    return tables | {"effects_by_budget": effects}
 
 
 def _points(gain: Design, results: Results) -> pd.DataFrame:
@@ -93,12 +88,7 @@ def _gains(gain: Design, points: pd.DataFrame) -> Iterator[dict[str, Any]]:
                 found = equivalent_gain(runs, place)
                 flops = float(np.exp(runs.treatment_compute[:, place].mean()))
                 where = {"factor": factor, "context": context, "epochs": arm.recipe.epochs, "flops": flops}
-                yield where | _named(found) | {"n_seeds": runs.baseline.shape[1], "n_contexts": len(group)}
-
-
-def _named(found: Gain) -> dict[str, Any]:
-    row = found._asdict()
-    return {"gain": row.pop("estimate"), "gain_low": row.pop("low"), "gain_high": row.pop("high"), **row}
+                yield where | found._asdict() | {"n_seeds": runs.baseline.shape[1], "n_contexts": len(group)}
 
 
 def _summary(gain: Design, gains: pd.DataFrame, grown: pd.DataFrame) -> pd.DataFrame:
@@ -114,8 +104,7 @@ def _summary(gain: Design, gains: pd.DataFrame, grown: pd.DataFrame) -> pd.DataF
             chosen = alike.loc[np.log(alike["gain"]).abs().idxmax()]
         levels = {"factor": factor, "baseline": baseline, "treatment": treatment}
         rows.append(levels | chosen.drop(["factor", "context", "least", "most"]).to_dict())
-    slopes = grown.rename(columns={"low": "slope_low", "high": "slope_high"})
-    return pd.DataFrame(rows).merge(slopes, on="factor")
+    return pd.DataFrame(rows).merge(grown, on="factor")
 
 
 def _effects(gain: Design, points: pd.DataFrame) -> Iterator[dict[str, Any]]:
@@ -128,5 +117,4 @@ def _effects(gain: Design, points: pd.DataFrame) -> Iterator[dict[str, Any]]:
                 changes = runs.treatment[:, :, place] - runs.baseline[:, :, before.index(epochs)]
                 found = mean_interval(changes.mean(axis=0), size=1.0)
                 row = {"factor": factor, "epochs": epochs, "estimate": found.estimate}
-                row |= {"ci_low": found.low, "ci_high": found.high, "p_value": found.p_value}
-                yield row | {"n_seeds": changes.shape[1], "n_contexts": len(pairs)}
+                yield row | {"ci_low": found.low, "ci_high": found.high, "n_seeds": changes.shape[1]}
