@@ -166,10 +166,10 @@ def test_every_cell_is_trained_at_every_budget_with_the_choice_of_the_studys(stu
 @pytest.mark.parametrize(
     ("options", "factors", "words"),
     [
-        ({"epochs": [2, 20]}, FACTORS, r"^gain.epochs: 20 is the study's recipe.epochs"),
+        ({"epochs": [2, 20]}, FACTORS, r"^gain.epochs: 20 is recipe.epochs"),
         ({"epochs": [2, 30], "width": 0.5, "width_epochs": [1, 30]}, FACTORS, r"^gain.width_epochs: 1: .* valid: 2 or"),
         ({"width": 0.5}, {"width": {"baseline": 0.5, "treatment": 1}}, r"^gain.width: width is a factor"),
-        ({}, LEVELS | MORE, r"^gain: of 8 factors only a fraction"),
+        ({}, LEVELS | MORE, r"^gain: 8 factors are too many"),
     ],
 )
 def test_options_that_do_not_fit_the_study_are_named(tmp_path, options, factors, words):

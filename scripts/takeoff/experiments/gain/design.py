@@ -107,7 +107,7 @@ class Design(Experiment[Options]):
         factors, given = self._factorial.levels, self.options
         if (number := len(factors)) > MOST_FACTORS:
             raise TakeoffError(
-                f"gain: of {number} factors only a fraction is trained; valid: up to {MOST_FACTORS} factors"
+                f"gain: {number} factors are too many for every combination; valid: up to {MOST_FACTORS}"
             )
         budgets = self._budgets("epochs", given.epochs)
         narrow = self._budgets("width_epochs", given.width_epochs or given.epochs)
@@ -145,11 +145,8 @@ class Design(Experiment[Options]):
         """The epochs of an option and the study's, ascending."""
         own, warmup = self.study.recipe.epochs, self.study.recipe.warmup_epochs
         if key == "epochs" and own in given:
-            raise TakeoffError(
-                f"gain.epochs: {own} is the study's recipe.epochs, a budget anyway; valid: other numbers"
-            )
+            raise TakeoffError(f"gain.epochs: {own} is recipe.epochs, which is a budget anyway; valid: other numbers")
         if given[0] < warmup:
-            raise TakeoffError(
-                f"gain.{key}: {given[0]}: recipe.warmup_epochs is {warmup:g}; valid: {ceil(warmup)} or more"
-            )
+            least = f"recipe.warmup_epochs is {warmup:g}; valid: {ceil(warmup)} or more"
+            raise TakeoffError(f"gain.{key}: {given[0]}: {least}")
         return tuple(sorted({*given, own}))

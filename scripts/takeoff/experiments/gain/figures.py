@@ -25,9 +25,7 @@ PUBLISHED_GAINS = pd.DataFrame(
     columns=["label", "published", "text"],
 )
 """Of many innovations together, not of one factor."""
-SHARES = (
-    "Erdil & Besiroglu 2022, ImageNet: 45% of progress from computation, 45% from algorithms, 10% from data (Shapley)"
-)
+SHARES = "Erdil & Besiroglu 2022, ImageNet: 45% of progress by computation, 45% by algorithms, 10% by data (Shapley)"
 SIDES = {"treatment": Look(COLOURS[0]), "baseline": Look(COLOURS[1], (0, (5, 1.5)), "s")}
 LOOKS = [look(number) for number in (0, 1, 2, 4, 5, 6, 7)]
 """Of factors, in their order; the colour that is left out is that of published values."""
@@ -48,10 +46,8 @@ def _curves(gain: Design, tables: Tables) -> Drawing:
     across = min(len(names), 4)
     down = -(-len(names) // across)
     title = f"{gain.study.title}: how much computation does each factor save?"
-    subtitle = (
-        f"{seeds_words(int(numbers['n_seeds'].max()), 'bands')} · mean over all combinations of the other factors"
-    )
-    figure = new_figure(2.9 * across + 0.5, 3.1 * down + 1.0, title, subtitle + " · arrow: the gain")
+    subtitle = f"{seeds_words(int(numbers['n_seeds'].max()), 'bands')} · mean over combinations · arrow: the gain"
+    figure = new_figure(2.9 * across + 0.5, 3.1 * down + 1.0, title, subtitle)
     grid = figure.subplots(down, across, sharey=True, squeeze=False)
     chosen, power = tables["summary"].set_index("factor"), 3 * int(np.log10(numbers["flops"].min()) // 3)
     for axes, name in zip(grid.flat, names, strict=False):
@@ -70,9 +66,8 @@ def _curves(gain: Design, tables: Tables) -> Drawing:
     first.set_yscale("logit")
     first.set_yticks(TICKS, [f"{100 * tick:g}" for tick in TICKS])
     first.yaxis.set_minor_locator(NullLocator())
-    first.set_ylim(
-        *special.expit(special.logit([numbers[ERROR].min(), numbers[ERROR].max()]) + np.array([-0.15, 0.15]))
-    )
+    odds = special.logit(numbers[ERROR])
+    first.set_ylim(special.expit(odds.min() - 0.15), special.expit(odds.max() + 0.15))
     figure.supylabel("test error, % (log-odds axis)", size=9)
     figure.legend(*first.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return Drawing("curves", figure, numbers)
@@ -109,9 +104,8 @@ def _gains(gain: Design, tables: Tables) -> Drawing:
     mean = numbers[numbers["context"] == ALL]
     for number, (name, own) in enumerate(mean.groupby("factor", sort=False)):
         rows = ratio_rows(own.assign(ratio=own["gain"], ci_low=own["gain_low"], ci_high=own["gain_high"]), "")
-        labels = own["epochs"].map(_epochs_words)
         ends = [_ends_words(low, high) for low, high in zip(own["gain_low"], own["gain_high"], strict=True)]
-        rows = rows.assign(label=labels, mark=ends, colour=LOOKS[number].colour)
+        rows = rows.assign(label=own["epochs"].map(_epochs_words), mark=ends, colour=LOOKS[number].colour)
         growth = _growth_row(tables["growth"].set_index("factor").loc[name])
         blocks[switch_words(str(name), *gain.levels[str(name)])] = pd.concat([rows, growth], ignore_index=True)
     blocks["Published, of many innovations together"] = PUBLISHED_GAINS
@@ -121,9 +115,7 @@ def _gains(gain: Design, tables: Tables) -> Drawing:
     at = [places[factor, epochs] for factor, epochs in zip(single["factor"], single["epochs"], strict=True)]
     points = pd.DataFrame({"row": at, "value": single["gain"].to_numpy()})
     seeds = seeds_words(int(numbers["n_seeds"].max())).replace("Student t intervals", "confidence sets")
-    subtitle = (
-        f"{seeds} · open to a side where no budget bounds it, hollow: a bound · small points: single combinations"
-    )
+    subtitle = f"{seeds} · open where no budget bounds it, hollow: a bound · small points: single combinations"
     title = f"{gain.study.title}: how many times less computation does each factor need?"
     figure = new_figure(9.2, 1.5 + 0.25 * len(table), title, subtitle)
     figure.supxlabel(SHARES, x=0.1 / figure.get_figwidth(), ha="left", size=8.5, color=PUBLISHED)

@@ -31,22 +31,17 @@ def analyse(gain: Design, results: Results) -> dict[str, pd.DataFrame]:
       `most` that could be observed.
     - `growth`: a row per factor: the slope of log gain over log computation, as in `statistics.gains.Growth`.
     - `summary`: a row per factor: its levels, its gain at the largest budget at which it is no bound, and its growth.
-      Where it is a bound at all, it is the farthest from 1 that points as the one at the largest budget does.
+      Where it is a bound at every budget, the bound farthest from 1 of the kind that the largest budget has.
     - `effects_by_budget`: a row per factor and budget that both sides have: treatment − baseline in test accuracy,
       averaged over contexts and paired by seed, with its t interval.
 
     A TakeoffError says that runs or card do not fit the study.
     """
     points = _points(gain, results)
-    gains = pd.DataFrame(_gains(gain, points))
-    grown = pd.DataFrame(
-        [
-            {"factor": name, **growth(compared(points, pairs.values()))._asdict()}
-            for name, pairs in gain.comparisons.items()
-        ]
-    )
-    summary, effects = _summary(gain, gains, grown), pd.DataFrame(_effects(gain, points))
-    tables = {"points": points, "gains": gains, "growth": grown, "summary": summary}
+    gains, pairs_of = pd.DataFrame(_gains(gain, points)), gain.comparisons.items()
+    grown = [{"factor": name} | growth(compared(points, pairs.values()))._asdict() for name, pairs in pairs_of]
+    summary, effects = _summary(gain, gains, pd.DataFrame(grown)), pd.DataFrame(_effects(gain, points))
+    tables = {"points": points, "gains": gains, "growth": pd.DataFrame(grown), "summary": summary}
     return tables | {"effects_by_budget": effects}
 
 
@@ -71,10 +66,7 @@ def compared(points: pd.DataFrame, pairs: Iterable[Pair], response: str = SCORE)
     sides: list[Floats] = []
     for side in zip(*pairs, strict=True):
         names = [[arm.name for arm in arms] for arms in side]
-        sides += [
-            np.stack([wide[own].to_numpy() for own in names]),
-            np.stack([compute[own].to_numpy() for own in names]),
-        ]
+        sides += [np.stack([table[own].to_numpy() for own in names]) for table in (wide, compute)]
     return Compared(*sides)
 
 
