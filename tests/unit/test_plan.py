@@ -225,7 +225,7 @@ def test_where_nobody_counted_the_images_four_arms_share_a_job(write_study: Call
 def test_a_gpu_gets_more_arms_to_a_job() -> None:
     path = REPOSITORY / "config" / "studies" / "cifar10-quick.yaml"
     study = load_study(path)
-    study = study.model_copy(update={"recipe": study.recipe.model_copy(update={"epochs": 4})})
+    study = study.model_copy(update={"recipe": study.recipe.model_copy(update={"epochs": 3})})
     cpu, cuda = (Project(Configuration(device=device), study, path).packs for device in ("cpu", "cuda"))
     assert [len(pack) for pack in cpu[:8]] == [1] * 8  # the factorial
     assert len(cuda) < 2 / 3 * len(cpu)

@@ -26,6 +26,7 @@ SMALL = {
     "moment": {},
     "compute": {},
     "synergy": {"plain": ["tanh"], "seeds": 3},
+    "gain": {"epochs": [1, 3], "seeds": 2, "width": 0.5, "width_epochs": [1, 4]},
 }
 
 

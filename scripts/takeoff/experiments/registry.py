@@ -10,7 +10,7 @@ from takeoff.study.arms import AnyArm, Arm, distinct, seeds_of
 from takeoff.study.loading import check
 from takeoff.study.model import Study
 
-EXPERIMENTS = ("factorial", "race", "depth", "stability", "dropout", "scaling", "moment", "compute", "synergy")
+EXPERIMENTS = ("factorial", "race", "depth", "stability", "dropout", "scaling", "moment", "compute", "synergy", "gain")
 
 
 def design(name: str) -> type[Experiment[Any]]:

@@ -1,0 +1,1 @@
+"""How many times less computation does each factor need?"""

@@ -1,0 +1,112 @@
+"""The gain experiment's tables: gains at each budget, their growth, a line per factor, and effects in points."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from takeoff.experiments.base import Results
+from takeoff.experiments.chance import chance_of
+from takeoff.experiments.gain.design import WIDTH, Design, Pair
+from takeoff.statistics.contrasts import Floats
+from takeoff.statistics.gains import Compared, equivalent_gain, growth
+from takeoff.statistics.intervals import mean_interval
+from takeoff.statistics.responses import LOG_ODDS, responses_of
+
+ACCURACY = "test_accuracy"
+SCORE = ACCURACY + LOG_ODDS
+ALL = "all"
+"""The context of a row that is of the mean over all."""
+
+
+def analyse(gain: Design, results: Results) -> dict[str, pd.DataFrame]:
+    """The tables of the experiment; accuracies and their differences are fractions, gains are ratios of computation.
+
+    - `points`: a row per run: the arm's levels, `epochs`, `flops` (what the whole training takes: a run that diverged
+      stops earlier), test accuracy and its log-odds; a diverged run's accuracy counts as chance.
+    - `gains`: a row per factor, context and budget of the treatment; a `context` is the levels of the other factors,
+      or `all` where the row is of the mean over all. `flops` is the treatment's computation; the rest is as in
+      `statistics.gains.Gain`: `gain` with its 95% confidence set, whether it is only a `bound`, and the `least` and
+      `most` that could be observed.
+    - `growth`: a row per factor: the slope of log gain over log computation, as in `statistics.gains.Growth`.
+    - `summary`: a row per factor: its levels, its gain at the largest budget at which it is no bound, and its growth.
+      Where it is a bound at every budget, the bound farthest from 1 of the kind that the largest budget has.
+    - `effects_by_budget`: a row per factor and budget that both sides have: treatment − baseline in test accuracy,
+      averaged over contexts and paired by seed, with its t interval.
+
+    A TakeoffError says that runs or card do not fit the study.
+    """
+    points = _points(gain, results)
+    gains, pairs_of = pd.DataFrame(_gains(gain, points)), gain.comparisons.items()
+    grown = [{"factor": name} | growth(compared(points, pairs.values()))._asdict() for name, pairs in pairs_of]
+    summary, effects = _summary(gain, gains, pd.DataFrame(grown)), pd.DataFrame(_effects(gain, points))
+    tables = {"points": points, "gains": gains, "growth": pd.DataFrame(grown), "summary": summary}
+    return tables | {"effects_by_budget": effects}
+
+
+def _points(gain: Design, results: Results) -> pd.DataFrame:
+    """A row per run, in the arms' order and then the seeds'."""
+    kept, rows = dict.fromkeys([*gain.study.factors, WIDTH]), []
+    for arm in gain.networks.values():
+        levels = {name: arm.levels[name] for name in kept}
+        rows.append({"arm": arm.name, "network": arm.choice_from or arm.name, **levels, "epochs": arm.recipe.epochs})
+    runs = results.runs[["arm", "seed", "flops", ACCURACY, "diverged"]].sort_values("seed", kind="stable")
+    points = pd.DataFrame(rows).merge(runs, on="arm")
+    chance, images = chance_of(results.card, gain.study)
+    points = points.assign(**responses_of(points, [ACCURACY, SCORE], images, chance, "gain"))
+    rates = (points["flops"] / points["epochs"]).groupby(points.pop("network")).transform("max")
+    return points.assign(flops=rates * points["epochs"], diverged=points["diverged"].astype(bool))
+
+
+def compared(points: pd.DataFrame, pairs: Iterable[Pair], response: str = SCORE) -> Compared:
+    """The runs of these pairs, each a context, and their log computation."""
+    wide = points.pivot(index="seed", columns="arm", values=response)
+    compute = np.log(points.groupby("arm")["flops"].first())
+    sides: list[Floats] = []
+    for side in zip(*pairs, strict=True):
+        names = [[arm.name for arm in arms] for arms in side]
+        sides += [np.stack([table[own].to_numpy() for own in names]) for table in (wide, compute)]
+    return Compared(*sides)
+
+
+def _gains(gain: Design, points: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """The rows of `gains`: of all contexts of a factor together, and of each alone."""
+    for factor, pairs in gain.comparisons.items():
+        groups = {ALL: list(pairs.values())} | {words: [pair] for words, pair in pairs.items() if len(pairs) > 1}
+        for context, group in groups.items():
+            runs = compared(points, group)
+            for place, arm in enumerate(group[0].treatment):
+                found = equivalent_gain(runs, place)
+                flops = float(np.exp(runs.treatment_compute[:, place].mean()))
+                where = {"factor": factor, "context": context, "epochs": arm.recipe.epochs, "flops": flops}
+                yield where | found._asdict() | {"n_seeds": runs.baseline.shape[1], "n_contexts": len(group)}
+
+
+def _summary(gain: Design, gains: pd.DataFrame, grown: pd.DataFrame) -> pd.DataFrame:
+    rows = []
+    for factor, (baseline, treatment) in gain.levels.items():
+        own = gains[(gains["factor"] == factor) & (gains["context"] == ALL)]
+        last = own.iloc[-1]
+        if (own["bound"] == "none").any():
+            chosen = own[own["bound"] == "none"].iloc[-1]
+        else:
+            # At the largest budget a bound says no more than better or worse.
+            alike = own[own["bound"] == last["bound"]]
+            chosen = alike.loc[np.log(alike["gain"]).abs().idxmax()]
+        levels = {"factor": factor, "baseline": baseline, "treatment": treatment}
+        rows.append(levels | chosen.drop(["factor", "context", "least", "most"]).to_dict())
+    return pd.DataFrame(rows).merge(grown, on="factor")
+
+
+def _effects(gain: Design, points: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    for factor, pairs in gain.comparisons.items():
+        first = next(iter(pairs.values()))
+        before, after = ([arm.recipe.epochs for arm in side] for side in first)
+        runs = compared(points, pairs.values(), ACCURACY)
+        for place, epochs in enumerate(after):
+            if epochs in before:
+                changes = runs.treatment[:, :, place] - runs.baseline[:, :, before.index(epochs)]
+                found = mean_interval(changes.mean(axis=0), size=1.0)
+                row = {"factor": factor, "epochs": epochs, "estimate": found.estimate}
+                yield row | {"ci_low": found.low, "ci_high": found.high, "n_seeds": changes.shape[1]}
