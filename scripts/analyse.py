@@ -6,13 +6,17 @@ python scripts/analyse.py scaling --runs RUNS --group method --size train_sample
 python scripts/analyse.py crossings --curves CURVES --arm a --value train_accuracy --threshold 0.75 --out FILE
 python scripts/analyse.py verdicts --values VALUES --criteria CRITERIA --out FILE
 python scripts/analyse.py coverage --seeds 6 --factors 3
+python scripts/analyse.py spreads results/digits --out config/spreads.csv
 python scripts/analyse.py experiment factorial --study STUDY --data DATA --results RESULTS --out FOLDER
 """
 
 import argparse
+from pathlib import Path
 
 from takeoff.common.arguments import add_paths
 from takeoff.common.errors import TakeoffError, choices, run_command
+from takeoff.common.files import write_rows
+from takeoff.judging.claims import claims_file, load_claims
 from takeoff.statistics.commands import add_statistics
 from takeoff.study.loading import load_study, study_path
 
@@ -33,8 +37,24 @@ def main() -> None:
         results="the study's results, with arms/ in it",
         out="the folder to write the tables to",
     )
+    spreads = commands.add_parser("spreads", help="how much claims' quantities differ between seeds, to plan by")
+    spreads.set_defaults(do=_spreads)
+    words = "a study's results, with <experiment>/measured.csv or claims_parts.csv in it, and study.json"
+    spreads.add_argument("results", type=Path, nargs="+", help=words)
+    spreads.add_argument("--claims", type=Path, default=claims_file(), help="the claims (default: %(default)s)")
+    spreads.add_argument("--out", type=Path, required=True, help="the CSV file to write")
     arguments = parser.parse_args()
     arguments.do(arguments)
+
+
+def _spreads(arguments: argparse.Namespace) -> None:
+    from takeoff.judging.spreads import spreads_of
+
+    claims = load_claims(arguments.claims)
+    found = [one for folder in arguments.results for one in spreads_of(folder, claims)]
+    if not found:
+        raise TakeoffError(f"{arguments.results[0]}: no claim has a spread; valid: results of two seeds or more")
+    write_rows(arguments.out, found)
 
 
 def _experiment(arguments: argparse.Namespace) -> None:

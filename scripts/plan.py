@@ -1,13 +1,15 @@
-"""Count what a study will train, before it does: plan.csv, study.json, and a table to read."""
+"""Count what a study will train, before it does, and say what it can decide: plan.csv, power.csv, study.json."""
 
 import argparse
 from pathlib import Path
 
 from takeoff.common.errors import TakeoffError, run_command
-from takeoff.common.files import write_json
+from takeoff.common.files import write_json, write_rows
+from takeoff.common.places import configured
 from takeoff.data.card import load_card
 from takeoff.experiments.registry import EXPERIMENTS, enabled, wanted
 from takeoff.judging.claims import claims_file, criteria, fixed_criteria, load_claims
+from takeoff.judging.spreads import read_spreads
 from takeoff.study.loading import load_study, study_path
 from takeoff.study.model import Study
 from takeoff.study.planned import ARM, planned_arms, write_arm
@@ -34,6 +36,9 @@ def main() -> None:
     parser.add_argument("--study", type=study_path, required=True, help="a name in config/studies, or a path")
     parser.add_argument("--card", type=Path, help="card.json of images that are not in the catalogue")
     parser.add_argument("--out", type=Path, help="where plan.csv goes")
+    parser.add_argument("--power-out", type=Path, help="where power.csv goes")
+    words = "a table of analyse.py spreads, or a pilot's results folder (default: %(default)s)"
+    parser.add_argument("--spreads", type=Path, default=configured("spreads.csv"), help=words)
     parser.add_argument("--study-out", type=Path, help="where the study goes, every key stated")
     parser.add_argument("--criteria-out", type=Path, help="where the claims' criteria go; those already there stay")
     parser.add_argument("--claims", type=Path, default=claims_file(), help="the claims (default: %(default)s)")
@@ -49,19 +54,28 @@ def main() -> None:
     arms = planned_arms(study, wanted(experiments), shape.train)
     faster = BFLOAT16 if trains_in_bfloat16(study.dataset.resolution) else 1.0
     runs = plan_runs(arms, shape, faster * matrix_rate())
-    _show(study, [note for one in experiments.values() for note in one.notes()], runs)
+    claims = load_claims(arguments.claims, EXPERIMENTS)
+    spreads = read_spreads(arguments.spreads, claims)
+    from takeoff.workflow.power import planned_parts, power_table  # takes scipy
+
+    parts = planned_parts(study, path.stem, experiments, claims, spreads, shape.train, runs)
+    _show(study, runs)
+    notes = [note for one in experiments.values() for note in one.notes()]
+    print("", *power_table(parts), *([""] if notes else []), *notes, sep="\n")
     excess = over_budget(runs, study.budget)
     if excess:
         raise TakeoffError(f"{path}: the study exceeds its budget: {excess}; valid: a larger budget, a smaller study")
     if arguments.out:
         write_plan(arguments.out, runs)
+    if arguments.power_out:
+        write_rows(arguments.power_out, parts)
     if arguments.study_out:
         write_json(arguments.study_out, study.model_dump(mode="json"))
     if arguments.criteria_out:
         # What was written down first stays: a later change shows in the verdicts.
         first = fixed_criteria(arguments.criteria_out)
         options = {name: one.options for name, one in experiments.items()}
-        every = criteria(load_claims(arguments.claims, EXPERIMENTS), study, options) | first
+        every = criteria(claims, study, options) | first
         if every != first:
             write_json(arguments.criteria_out, every)
     if arguments.arms_out:
@@ -81,7 +95,7 @@ def _shape(study: Study, path: str, card: Path | None) -> Shape:
     return shape
 
 
-def _show(study: Study, notes: list[str], runs: list[PlannedRun]) -> None:
+def _show(study: Study, runs: list[PlannedRun]) -> None:
     arms: dict[str, list[PlannedRun]] = {}
     for run in runs:
         arms.setdefault(run.arm, []).append(run)
@@ -108,8 +122,6 @@ def _show(study: Study, notes: list[str], runs: list[PlannedRun]) -> None:
         + f"; the {fitted} fits are not timed beforehand"
         * (fitted > 0)
     )
-    if notes:
-        print("", *notes, sep="\n")
 
 
 if __name__ == "__main__":

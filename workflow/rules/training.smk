@@ -7,6 +7,7 @@ rule study:
         card=CARD,
     output:
         plan=PLAN,
+        power=f"{STUDY}/power.csv",
         study=STUDY_FILE,
         arms=[f"{STUDY}/arms/{name}/arm.json" for name in sorted(PROJECT.unwritten)],
         criteria=[] if PROJECT.criteria_stand else update(CRITERIA),
@@ -25,8 +26,8 @@ rule study:
         digest=digests.planning(PROJECT.study, PROJECT.arms.values()),
     shell:
         command(
-            "--study {params.source:q} --card {input.card:q} --out {output.plan:q} --study-out {output.study:q} "
-            "--criteria-out {params.criteria:q} --arms-out {params.arms:q}"
+            "--study {params.source:q} --card {input.card:q} --out {output.plan:q} --power-out {output.power:q} "
+            "--study-out {output.study:q} --criteria-out {params.criteria:q} --arms-out {params.arms:q}"
         )
 
 

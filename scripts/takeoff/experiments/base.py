@@ -4,9 +4,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
-from takeoff.study.arms import AnyArm, Arm
+from takeoff.study.arms import AnyArm, Arm, seeds_of
 from takeoff.study.model import Study
 from takeoff.study.settings import Settings
 
@@ -75,6 +75,8 @@ class Experiment(ABC, Generic[Given]):
     """What the report calls the experiment: its question."""
     Options: ClassVar[type[Settings]] = Settings
     """The keys that a study may set below the experiment's name."""
+    seeded: ClassVar[Literal["final", "tune"]] = "final"
+    """Which runs give a value per seed: final ones, or those that tune."""
 
     @abstractmethod
     def arms(self) -> list[AnyArm]:
@@ -101,6 +103,14 @@ class Experiment(ABC, Generic[Given]):
     def notes(self) -> list[str]:
         """What must be known of the design before it is trained, in lines that `plan` prints."""
         return []
+
+    def untestable(self) -> dict[str, str]:
+        """The claims that no outcome of this design can test, each with the reason; planning asks, before any run."""
+        return {}
+
+    def values(self, claim: str) -> int:
+        """How many values, one per seed, the design gives a claim that is measured over seeds."""
+        return max(len(seeds_of(self.study, arm)) for arm in self.arms())
 
     def analyse(self, results: Results) -> Tables:
         """The tidy tables, by name. A TakeoffError says what of the results does not fit the design."""

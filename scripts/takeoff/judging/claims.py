@@ -157,6 +157,20 @@ def load_claims(path: Path | None = None, experiments: Iterable[str] | None = No
     return claims
 
 
+def out_of_reach(study: Study, claims: Claims, claim: Claim, images: int) -> str | None:
+    """Why a study of a dataset with so many training images tests nothing of a claim, whatever it measures, or None."""
+    name, wanted = claim.experiment, study.dataset.train_samples
+    if name not in study.experiments:
+        off = f"experiment {name} is not switched on in this study"
+        return f"{off}: add `{name}: {{}}` below `experiments` in its file"
+    images = images if isinstance(wanted, str) else min(wanted, images)
+    scope = claims.scopes.get(claim.scope)
+    if scope is not None and images < scope.train_samples:
+        words = f"out of scope: {claim.scope} means {scope.train_samples:,} training images or more"
+        return f"{words}, and this study has {images:,}; the study {scope.study} would test it"
+    return None
+
+
 def fixed_criteria(path: Path) -> dict[str, dict[str, Any]]:
     """The criteria as they were written down when the study was planned; none where there is no such file.
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from takeoff.common.errors import TakeoffError, choices
 from takeoff.data.card import Card
-from takeoff.judging.claims import Claim, Claims, criterion_sentence, fixed_criteria
+from takeoff.judging.claims import Claim, Claims, criterion_sentence, fixed_criteria, out_of_reach
 from takeoff.judging.looks import look_at, read_looks, share_of
 from takeoff.statistics import criteria
 from takeoff.statistics.intervals import sign_test
@@ -62,15 +62,17 @@ def judge_study(
     before; `card` is the dataset's. A TakeoffError says that one of these is missing or wrong, or that a measure and
     the claims' file do not fit.
     """
-    wanted, images = study.dataset.train_samples, card.images("train")
-    images = images if isinstance(wanted, str) else min(wanted, images)
+    images = card.images("train")
     path = results / "criteria.json"
     if not path.is_file():
         raise TakeoffError(f"{path}: there is no such file; `scripts/plan.py --criteria-out` writes it")
     fixed = fixed_criteria(path)
     measured = _measured(study, claims, results, source)
     every = claims.claims.values()
-    untested = {claim.name: _untested(study, claims, claim, measured.get(claim.name, []), images) for claim in every}
+    untested = {claim.name: out_of_reach(study, claims, claim, images) for claim in every}
+    for name, measures in measured.items():
+        if not any(one.part for one in measures):
+            untested[name] = untested[name] or measures[0].reason
     tested = [claim for claim in every if untested[claim.name] is None]
     parts = [part for claim in tested for part in _parts(claim, measured[claim.name], study.margin, source)]
     before = read_looks(results)
@@ -137,19 +139,6 @@ def _parts(claim: Claim, measures: Sequence[Measure], margin: float, source: str
         absent, unknown = "nothing was measured, but for other parts", f"no criterion; {choices(name, claim.parts)}"
         raise TakeoffError(f"{source}: {claim.name}.{name}: {absent if name in claim.parts else unknown}")
     return [Part(one, claim.parts[one.part].criterion(margin)) for one in measures]
-
-
-def _untested(study: Study, claims: Claims, claim: Claim, measured: Sequence[Measure], images: int) -> str | None:
-    """Why a claim is not tested; None where it is."""
-    name = claim.experiment
-    if name not in study.experiments:
-        off = f"experiment {name} is not switched on in this study"
-        return f"{off}: add `{name}: {{}}` below `experiments` in its file"
-    scope = claims.scopes.get(claim.scope)
-    if scope is not None and images < scope.train_samples:
-        words = f"out of scope: {claim.scope} means {scope.train_samples:,} training images or more"
-        return f"{words}, and this study has {images:,}; the study {scope.study} would test it"
-    return None if any(one.part for one in measured) else measured[0].reason
 
 
 def _reasons(judgements: tuple[Judgement, ...], verdict: Verdict, deciding: int) -> Iterator[str]:

@@ -11,13 +11,15 @@ beforehand, which nobody knows who adds some because a verdict was open.
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from takeoff.common.digests import code_digest
 from takeoff.common.errors import TakeoffError
 from takeoff.common.files import digest_of, load_json, write_json
 from takeoff.common.machine import commit
-from takeoff.statistics.measures import Measure
+
+if TYPE_CHECKING:
+    from takeoff.statistics.measures import Measure
 
 LOOKS = "looks.json"
 
@@ -27,7 +29,7 @@ def share_of(look: int) -> float:
     return 0.8 * 0.2 ** (look - 1)
 
 
-def look_at(claim: str, measures: Iterable[Measure], looks: Sequence[Mapping[str, Any]]) -> tuple[int, str]:
+def look_at(claim: str, measures: "Iterable[Measure]", looks: Sequence[Mapping[str, Any]]) -> tuple[int, str]:
     """The number, from 1, of that at what was measured of a claim after `looks`, the same for the same data; and what
     identifies these, to six digits, or nothing where they can decide nothing.
     """

@@ -1,10 +1,15 @@
 """How much computation did it take, and on what? This study's trainings at the rates of old and new machines."""
 
+import shutil
+
 from takeoff.experiments.base import Experiment
 from takeoff.experiments.factorial.design import Design as Factorial
 from takeoff.study.arms import AnyArm
 from takeoff.study.loading import check
 from takeoff.study.settings import Settings
+
+MILLION, MONTHS = "million-times-faster", "months-became-hours"
+HOW = "run the study on a machine with a GPU, with device: auto or device: cuda"
 
 
 class Options(Settings):
@@ -34,6 +39,11 @@ class Design(Experiment[Options]):
         given = self.study.experiments.get("factorial") or {}
         factorial = Factorial(self.study, check(Factorial.Options, given, "experiments.factorial"))
         return [*factorial.tuned_arms, *factorial.fixed_arms]
+
+    def untestable(self) -> dict[str, str]:
+        """Both claims without a GPU here, which is looked for as the workflow does."""
+        reason = f"no GPU was measured: {HOW}"
+        return {} if shutil.which("nvidia-smi") else {MILLION: reason, MONTHS: reason}
 
     def reads_speed(self) -> bool:
         """The rates are in `speed.csv`, of the study's network: no arm is timed."""

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
 from takeoff.experiments.base import Drawing, FixedCriterion, Tables
-from takeoff.experiments.compute.design import Design
-from takeoff.experiments.compute.measured import MILLION, MONTHS, fastest
+from takeoff.experiments.compute.design import MILLION, MONTHS, Design
+from takeoff.experiments.compute.measured import fastest
 from takeoff.experiments.compute.tables import DAY, OFTEN_SAID, RATE, UNITS, duration_words, two_digits
 from takeoff.figures.curves import DASHES, Look, draw_curves, in_percent, limit_values, look
 from takeoff.figures.rows import AGAINST, DOTTED, FOR, Line, draw_rows

@@ -5,12 +5,10 @@ from typing import Any
 import pandas as pd
 
 from takeoff.experiments.base import Tables
-from takeoff.experiments.compute.design import Design
+from takeoff.experiments.compute.design import HOW, MILLION, MONTHS, Design
 from takeoff.experiments.compute.tables import RATE, two_digits
 from takeoff.statistics.measures import Measure
 
-MILLION, MONTHS = "million-times-faster", "months-became-hours"
-HOW = "run the study on a machine with a GPU, with device: auto or device: cuda"
 BLOCKS = "the interval is over blocks of one measurement on one machine, not over machines"
 
 

@@ -14,6 +14,10 @@ from takeoff.study.settings import Activation, Count, Rates, Settings
 
 Layers = Annotated[int, Field(gt=0, le=100, strict=True)]
 NORMS = ("none", "batch")
+COMPARED = ["sigmoid", "relu"]
+GRADIENTS, CHANGES = "sigmoid-gradients-shrink", "early-sigmoid-layers-learn-slowly"
+LEARNING, NORM = "deep-sigmoid-networks-do-not-learn", "batch-norm-makes-deep-sigmoid-networks-learn"
+"""The claims."""
 
 
 class Grid(Settings):
@@ -63,6 +67,13 @@ class Design(Experiment[Options]):
             "accuracy": "Accuracy against depth",
             "learning": "Which deep networks learn",
         }
+
+    def untestable(self) -> dict[str, str]:
+        """All of them without both networks."""
+        if {*COMPARED} <= {*self.options.activations}:
+            return {}
+        reason = "sigmoid and ReLU networks are compared; list both sigmoid and relu below depth.activations"
+        return dict.fromkeys((GRADIENTS, CHANGES, LEARNING, NORM), reason)
 
     @property
     def deepest(self) -> int:

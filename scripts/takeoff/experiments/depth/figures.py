@@ -10,8 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from takeoff.experiments.base import Drawing, FixedCriterion, Tables
-from takeoff.experiments.depth.design import Design
-from takeoff.experiments.depth.measured import GRADIENTS, LEARNING
+from takeoff.experiments.depth.design import GRADIENTS, LEARNING, Design
 from takeoff.experiments.depth.tables import STILL
 from takeoff.figures.curves import ACTIVATION_LOOKS, Look, draw_curves, value_ticks
 from takeoff.figures.rows import ZERO, criterion_lines, draw_rows

@@ -6,20 +6,15 @@ from typing import Any
 import pandas as pd
 
 from takeoff.experiments.base import Tables
-from takeoff.experiments.depth.design import Design
+from takeoff.experiments.depth.design import CHANGES, COMPARED, GRADIENTS, LEARNING, NORM, Design
 from takeoff.figures.words import level_words
 from takeoff.statistics.measures import Measure
-
-COMPARED = ["sigmoid", "relu"]
-GRADIENTS, CHANGES = "sigmoid-gradients-shrink", "early-sigmoid-layers-learn-slowly"
-LEARNING, NORM = "deep-sigmoid-networks-do-not-learn", "batch-norm-makes-deep-sigmoid-networks-learn"
 
 
 def measure(depth: Design, tables: Tables, card: dict[str, Any]) -> list[Measure]:
     """Gradients and the change of weights of sigmoid and ReLU networks, and whether these learn at all."""
-    if not {*COMPARED} <= {*depth.options.activations}:
-        reason = "sigmoid and ReLU networks are compared; list both sigmoid and relu below depth.activations"
-        return [Measure.missing(claim, reason) for claim in (GRADIENTS, CHANGES, LEARNING, NORM)]
+    if why := depth.untestable():
+        return [Measure.missing(claim, reason) for claim, reason in why.items()]
     return [
         *_gradients_shrink(tables["slopes"]),
         *_learn_slowly(tables["change"], tables["runs"]),

@@ -5,10 +5,9 @@ from math import inf
 from typing import Any
 
 from takeoff.experiments.base import Tables
-from takeoff.experiments.dropout.design import Design
+from takeoff.experiments.dropout.design import CLAIM, Design
 from takeoff.statistics.measures import Measure
 
-CLAIM = "dropout-reduces-overfitting"
 RESPONSES = {"gap": "gap", "test_error": "test error"}
 """What must fall, and its name."""
 MULTIPLES = (1, 2)
@@ -17,8 +16,8 @@ MULTIPLES = (1, 2)
 
 def measure(dropout: Design, tables: Tables, card: dict[str, Any]) -> list[Measure]:
     """The rate chosen for each seed against none, at the greatest size, at one and at two times the steps."""
-    if 2 not in dropout.options.steps:
-        return [Measure.missing(CLAIM, "no networks trained for 2 times the steps (dropout.steps)")]
+    if why := dropout.untestable():
+        return [Measure.missing(*one) for one in why.items()]
     runs, chosen, longer = tables["runs"], tables["chosen"].set_index(["response", "images", "steps"]), tables["longer"]
     full = runs[(runs["images"] == runs["images"].max()) & runs["steps"].isin(MULTIPLES)]
     words = [f"dropout {chosen.loc[('gap', full['images'].max(), times), 'rates']} at {times}×" for times in MULTIPLES]

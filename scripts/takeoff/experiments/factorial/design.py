@@ -14,6 +14,9 @@ from takeoff.study.settings import Count, LearningRate, Settings
 
 MOST_FACTORS = 6
 """Of more factors, a fraction of the cells is trained."""
+SPEED, TOGETHER = "batch-norm-speeds-training", "dropout-and-batch-norm-do-not-add-up"
+SPEEDS = {SPEED: "epochs", f"{SPEED}-in-seconds": "seconds"}
+"""The claims about batch norm's speed, and the one part of each."""
 Quartet = dict[tuple[bool, bool], list[str]]
 """The ReLU arms by (batch norm?, dropout?), as many in each of the four groups."""
 
@@ -51,6 +54,11 @@ class Design(Experiment[Options]):
     def timed(self) -> list[Arm]:
         """The plain arm and the one with batch norm, whose steps are timed against each other."""
         return [] if isinstance(self.speed_pair, str) else [*self.speed_pair]
+
+    def untestable(self) -> dict[str, str]:
+        """Those on batch norm's speed without its two networks, that on its sum with dropout without the four."""
+        found = dict.fromkeys(SPEEDS, self.speed_pair) | {TOGETHER: self.quartet}
+        return {claim: reason for claim, reason in found.items() if isinstance(reason, str)}
 
     def tables(self) -> tuple[str, ...]:
         """Those at a fixed rate, and aliases, only where the study has these."""

@@ -11,15 +11,12 @@ from scipy import special
 
 from takeoff.experiments.base import Tables
 from takeoff.experiments.chance import chance_of
-from takeoff.experiments.factorial.design import Design, Quartet
+from takeoff.experiments.factorial.design import SPEED, SPEEDS, TOGETHER, Design, Quartet
 from takeoff.experiments.scoring import BEFORE, reached_words
 from takeoff.statistics.chance import chance_line, near_perfect
 from takeoff.statistics.intervals import mean_interval
 from takeoff.statistics.measures import Measure, product_of
 
-SPEED, TOGETHER = "batch-norm-speeds-training", "dropout-and-batch-norm-do-not-add-up"
-SPEEDS = {SPEED: "epochs", f"{SPEED}-in-seconds": "seconds"}
-"""The claims about batch norm's speed, and the one part of each."""
 RESPONSES = {"test_accuracy": ("points", 100), "test_accuracy_log_odds": ("log-odds", 1)}
 """What the interaction of dropout and batch norm is measured on: its unit, and how many of these the table's 1 is."""
 
@@ -62,7 +59,7 @@ def speed_table(crossings: pd.DataFrame, steps: pd.DataFrame) -> pd.DataFrame:
 
 def _speed(factorial: Design, crossings: pd.DataFrame, steps: pd.DataFrame, line: float) -> Iterator[Measure]:
     """Of the tables `speed_up` and `step_seconds`; `line` is the accuracy up to which a network guesses."""
-    why = factorial.speed_pair if isinstance(factorial.speed_pair, str) else ""
+    why = factorial.untestable().get(SPEED, "")
     if crossings["threshold"].isna().any():
         why = "the plain arm has one seed, so that no other run fixes an accuracy to reach"
     elif (crossings["threshold"] <= line).any() or crossings["ratio"].isna().any():

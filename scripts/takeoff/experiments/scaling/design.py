@@ -12,8 +12,8 @@ from takeoff.common.errors import TakeoffError
 from takeoff.data.catalogue import entries
 from takeoff.data.splits import van_der_corput
 from takeoff.experiments.base import Experiment
-from takeoff.experiments.scaling.methods import Method, network_method, pair
-from takeoff.study.arms import AnyArm, Arm, make_arm, make_classical
+from takeoff.experiments.scaling.methods import Method, hand_made, network_method, pair
+from takeoff.study.arms import AnyArm, Arm, make_arm, make_classical, seeds_of
 from takeoff.study.model import Level
 from takeoff.study.settings import Count, Settings
 from takeoff.study.sizes import full_size, presented
@@ -26,6 +26,8 @@ WIDEST = 16
 """The greatest width of a network."""
 MODERN: dict[str, Level] = {"activation": "relu", "norm": "batch", "dropout": 0}
 """What every network has."""
+PLATEAU, ORDER = "older-methods-plateau", "order-unsettled-with-little-data"
+HAND_MADE = "hand-made-features-matter-with-little-data"
 Draws = Count | Annotated[tuple[Count, ...], Field(min_length=3)]
 
 
@@ -115,6 +117,18 @@ class Design(Experiment[Options]):
             "differences": "Width, features and networks, by data",
             "agreement": "Do other images order the methods alike?",
         }
+
+    def untestable(self) -> dict[str, str]:
+        """The claim on hand-made features without any."""
+        none = "the study has no older method with features other than pixels: list one in scaling.methods"
+        return {} if any(map(hand_made, self.options.methods)) else {HAND_MADE: none}
+
+    def values(self, claim: str) -> int:
+        """As many as draws that each method has: at every size for gains, at the smallest for the order of methods,
+        else at the smallest and at the largest.
+        """
+        sizes = {PLATEAU: self.sizes, ORDER: self.sizes[:1]}.get(claim, [self.sizes[0], self.sizes[-1]])
+        return min(len(seeds_of(self.study, member.arm)) for member in self.members if member.size in sizes)
 
     def arms(self) -> list[AnyArm]:
         """Every method at every size, and the network whose rate the others take where none of them is tuned."""

@@ -10,7 +10,7 @@ import pandas as pd
 from takeoff.experiments.base import Tables
 from takeoff.experiments.chance import chance_of
 from takeoff.experiments.scaling.caveats import Caveats, Cell
-from takeoff.experiments.scaling.design import Design
+from takeoff.experiments.scaling.design import HAND_MADE, ORDER, PLATEAU, Design
 from takeoff.experiments.scaling.methods import method_words
 from takeoff.statistics.measures import Measure
 from takeoff.statistics.scaling import DOUBLINGS
@@ -18,7 +18,7 @@ from takeoff.statistics.scaling import DOUBLINGS
 BOTH = {"log-odds": "log-odds", "points": "points"}
 JUDGED = {
     "width_by_data": ("width-pays-more-with-more-data", BOTH),
-    "hand_made_by_data": ("hand-made-features-matter-with-little-data", BOTH),
+    "hand_made_by_data": (HAND_MADE, BOTH),
     "network_minus_older": ("large-networks-win-with-much-data", {"lead": "points"}),
 }
 """The claim that a quantity of `differences` decides, and its parts, each with its unit."""
@@ -28,6 +28,7 @@ SCALES = {"log-odds": ("log_odds", 1), "points": ("value", 100)}
 
 def measure(scaling: Design, tables: Tables, card: dict[str, Any]) -> list[Measure]:
     """The gains of the two methods that the first claim compares, three differences, and the agreement of orders."""
+    none, label = scaling.untestable().get(HAND_MADE), "best hand-made less best network, smallest less full"
     caveats = Caveats(tables, chance_of(card, scaling.study))
     smallest, full = caveats.ends
     width = _signs(caveats, ("width_full", full, 1), ("width_smallest", smallest, -1))
@@ -40,7 +41,7 @@ def measure(scaling: Design, tables: Tables, card: dict[str, Any]) -> list[Measu
         *_plateau(caveats, best_of(tables, "older"), scaling.longest or scaling.widest),
         *_difference(caveats, "width_by_data", "widest less narrowest network, full less smallest", width),
         _order(caveats),
-        *_difference(caveats, "hand_made_by_data", "best hand-made less best network, smallest less full", hand),
+        *([Measure.missing(HAND_MADE, none)] if none else _difference(caveats, "hand_made_by_data", label, hand)),
         *_difference(caveats, "network_minus_older", "best network less best older method", lead, unfinished),
     ]
 
@@ -60,7 +61,7 @@ def best_of(tables: Tables, kind: str) -> str:
 
 def _plateau(caveats: Caveats, older: str, network: str) -> list[Measure]:
     """The gain per doubling of an older method, and of a network."""
-    claim, tables, full = "older-methods-plateau", caveats.tables, caveats.ends[1]
+    claim, tables, full = PLATEAU, caveats.tables, caveats.ends[1]
     # The size next to where the last doublings start.
     sizes = tables["runs"]["train_samples"].unique()
     start = int(min(sizes, key=lambda size: abs(log2(full / size) - DOUBLINGS)))
@@ -95,7 +96,7 @@ def law_words(row: pd.Series) -> str:
 
 def _order(caveats: Caveats) -> Measure:
     """The agreement of orders at the smallest size less that at a larger one."""
-    claim, row = "order-unsettled-with-little-data", caveats.tables["order"].iloc[0]
+    claim, row = ORDER, caveats.tables["order"].iloc[0]
     note = "" if pd.isna(row["note"]) else str(row["note"])
     if not isfinite(row["difference"]):
         return Measure.missing(claim, note)
@@ -119,8 +120,7 @@ def _difference(
     table = caveats.tables["differences"]
     own = table[table["quantity"] == quantity]
     if own.empty:
-        none = "the study has no older method with features other than pixels: list one in scaling.methods"
-        return [Measure.missing(claim, "no seed is in all that is compared" if signs else none)]
+        return [Measure.missing(claim, "no seed is in all that is compared")]
     bound, veto, why = caveats.of_difference(signs)
     veto = veto or ("any" if unfinished else "")
     compared = "" if "width" in quantity else ", ".join(f"{size:,} images: {method_words(one)}" for one, size in signs)

@@ -35,6 +35,7 @@ class Design(Experiment[Options]):
 
     title = "Does batch norm allow larger rates and deeper networks?"
     Options = Options
+    seeded = "tune"
 
     def tables(self) -> tuple[str, ...]:
         """The map, and its limits."""
@@ -43,6 +44,10 @@ class Design(Experiment[Options]):
     def figures(self) -> dict[str, str]:
         """The map."""
         return {"map": "What trains, by rate and depth"}
+
+    def values(self, claim: str) -> int:
+        """As many as tuning seeds."""
+        return (self.networks[0].tuning_seeds or 0) * self.study.tuning.blocks
 
     def arms(self) -> list[AnyArm]:
         """An arm per network."""
