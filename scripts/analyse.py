@@ -6,13 +6,16 @@ python scripts/analyse.py scaling --runs RUNS --group method --size train_sample
 python scripts/analyse.py crossings --curves CURVES --arm a --value train_accuracy --threshold 0.75 --out FILE
 python scripts/analyse.py verdicts --values VALUES --criteria CRITERIA --out FILE
 python scripts/analyse.py coverage --seeds 6 --factors 3
+python scripts/analyse.py pool --results results/A results/B --out results/pool/claims.csv
 python scripts/analyse.py experiment factorial --study STUDY --data DATA --results RESULTS --out FOLDER
 """
 
 import argparse
+from pathlib import Path
 
 from takeoff.common.arguments import add_paths
 from takeoff.common.errors import TakeoffError, choices, run_command
+from takeoff.judging.claims import claims_file, load_claims
 from takeoff.statistics.commands import add_statistics
 from takeoff.study.loading import load_study, study_path
 
@@ -33,6 +36,12 @@ def main() -> None:
         results="the study's results, with arms/ in it",
         out="the folder to write the tables to",
     )
+    pool = commands.add_parser("pool", help="one verdict over several studies, with its figure")
+    pool.set_defaults(do=_pool)
+    words = "folders of studies that were judged: results/STUDY, results/reference/STUDY"
+    pool.add_argument("--results", type=Path, nargs="*", required=True, help=words)
+    pool.add_argument("--claims", type=Path, default=claims_file(), help="the claims (default: %(default)s)")
+    pool.add_argument("--out", type=Path, required=True, help="the CSV file to write; its figure goes beside it")
     arguments = parser.parse_args()
     arguments.do(arguments)
 
@@ -47,6 +56,24 @@ def _experiment(arguments: argparse.Namespace) -> None:
     if name not in experiments:
         raise TakeoffError(f"{study}: experiments: {name} is not switched on; {choices(name, experiments)}")
     analysed(experiments[name], arguments.results, load_card(arguments.data / CARD), arguments.out)
+
+
+def _pool(arguments: argparse.Namespace) -> None:
+    from takeoff.across.pool import labelled, pool_studies
+    from takeoff.across.pool_figure import draw_pool
+    from takeoff.experiments.registry import EXPERIMENTS
+    from takeoff.figures.style import save
+
+    if not arguments.results:
+        raise TakeoffError("--results: no study; valid: folders of studies; `snakemake pool` takes --config 'studies=[A,B]'")
+    if arguments.out.suffix != ".csv":
+        raise TakeoffError(f"--out {arguments.out}: not a CSV file; valid: a name that ends in .csv")
+    studies = labelled(arguments.results)
+    parts = pool_studies(studies, load_claims(arguments.claims, EXPERIMENTS))
+    save(*draw_pool(parts, list(studies)), arguments.out.with_suffix(""))
+    for name, verdict in {one.claim.name: one.claim_verdict for one in parts}.items():
+        disagree = any(one.disagree for one in parts if one.claim.name == name)
+        print(f"{verdict:<13}{name}{' (studies disagree)' * disagree}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What every other file here uses: the project, its paths, and the slots for GPUs."""
 
 import shutil
+from shlex import quote
 
 from takeoff.common.digests import code_digest
 from takeoff.common.errors import TakeoffError

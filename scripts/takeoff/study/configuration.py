@@ -28,6 +28,9 @@ class Configuration(Settings):
     arms share one changes no result. Of thousands more do."""
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 10
     """A run longer than this keeps a checkpoint this often, and goes on from it after a kill."""
+    studies: tuple[str, ...] = ()
+    """Studies whose claims are pooled, names in the results or folders; then `snakemake pool`, and the report, have one
+    verdict over them."""
     tracking_uri: str | None = None
     """Where runs are logged: SQLite, PostgreSQL, or an MLflow server's address; null for `mlflow.db` (SQLite)
     among the results, `off` for nowhere. A password in it stays out of jobs' command lines, logs

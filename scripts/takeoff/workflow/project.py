@@ -18,7 +18,7 @@ from takeoff.workflow.digests import changed
 from takeoff.workflow.images import ImageSource, check_counts
 from takeoff.workflow.packing import ARMS, estimate, packs_of
 
-RESERVED = ("data", "benchmark", "mlartifacts", "reference")
+RESERVED = ("data", "benchmark", "pool", "mlartifacts", "reference")
 """Folders of the results that belong to no study."""
 
 
@@ -105,6 +105,23 @@ class Project:
         folder = (self.folder / "arms").as_posix()
         return [f"{folder}/{arm.name}/{name}" for arm in arms]
 
+    @cached_property
+    def pooled(self) -> list[Path]:
+        """The folders of the studies that are pooled; a TakeoffError says that there is none of a name."""
+        return [self.results_of(name, "studies") for name in self.configuration.studies]
+
+    def results_of(self, name: str, key: str) -> Path:
+        """The results of a study: a folder, or that of this name in the results or among the committed ones. Those of
+        this study need not be there yet. A TakeoffError, which names the configuration's `key`, says what is missing.
+        """
+        results = Path(self.configuration.results)
+        places = [Path(name), results / name, results / "reference" / name]
+        found = next((place for place in places if place == self.folder or (place / "study.json").is_file()), None)
+        if found is None:
+            words = ", ".join(f"{place.as_posix()}/study.json" for place in places)
+            raise TakeoffError(f"{key}={name}: no results of a study there: none of {words}; valid: results/STUDY")
+        return found
+
     @property
     def tracking_uri(self) -> str:
         """Where runs are logged; empty for nowhere."""
@@ -133,7 +150,8 @@ def load_project(config: dict[str, Any]) -> Project:
     project.images.check(str(source))
     try:
         missing = project._choosers - project.arms.keys()
-        project.criteria_stand  # noqa: B018 (claims and criteria that are wrong are refused before a job starts)
+        # Claims, criteria and studies that are wrong are refused before a job starts.
+        project.criteria_stand, project.pooled  # noqa: B018
     except ValueError as error:
         raise TakeoffError(f"{source}: {error}") from None
     if missing:

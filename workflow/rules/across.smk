@@ -1,0 +1,30 @@
+"""Over several studies: one verdict on each claim."""
+
+POOL = f"{CONFIG.results}/pool/claims"
+POOLED = f"{POOL}.svg" if PROJECT.pooled else []
+
+
+rule pool:
+    input:
+        claims=[f"{folder.as_posix()}/claims.csv" for folder in PROJECT.pooled],
+    output:
+        csv=f"{POOL}.csv",
+        svg=report(
+            f"{POOL}.svg",
+            caption="../report/pool.rst",
+            category="All claims, judged",
+            labels={"figure": "Every claim, over several studies"},
+        ),
+        png=f"{POOL}.png",
+    log:
+        f"{CONFIG.results}/pool/logs/pool.log",
+    benchmark:
+        f"{CONFIG.results}/pool/logs/pool.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        verb=verb("analyse"),
+        digest=digests.pooling(),
+        results=" ".join(quote(folder.as_posix()) for folder in PROJECT.pooled),
+    shell:
+        command("pool --results {params.results} --out {output.csv:q}")
