@@ -1,4 +1,4 @@
-"""Over several studies: one verdict on each claim."""
+"""Over several results: one verdict on each claim, and two results side by side."""
 
 POOL = f"{CONFIG.results}/pool/claims"
 POOLED = f"{POOL}.svg" if PROJECT.pooled else []
@@ -28,3 +28,27 @@ rule pool:
         results=" ".join(quote(folder.as_posix()) for folder in PROJECT.pooled),
     shell:
         command("pool --results {params.results} --out {output.csv:q}")
+
+
+# For people: it prints, whatever is up to date.
+rule compare:
+    input:
+        claims=CLAIMS,
+        effects=(
+            f"{STUDY}/factorial/effects.csv"
+            if "factorial" in PROJECT.experiments
+            else []
+        ),
+        study=STUDY_FILE,
+    log:
+        f"{STUDY}/logs/compare.log",
+    localrule: True
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        verb=verb("analyse"),
+        results=folder_of("study"),
+        against=quote(PROJECT.against.as_posix()) if PROJECT.against else "",
+    shell:
+        "{params.verb} compare --results {params.results:q} --out {params.results:q}/compare "
+        "--against {params.against} | tee {log:q}"

@@ -31,6 +31,8 @@ class Configuration(Settings):
     studies: tuple[str, ...] = ()
     """Studies whose claims are pooled, names in the results or folders; then `snakemake pool`, and the report, have one
     verdict over them."""
+    against: str | None = None
+    """Other results of the study, a folder or a name; `snakemake compare` sets both side by side."""
     tracking_uri: str | None = None
     """Where runs are logged: SQLite, PostgreSQL, or an MLflow server's address; null for `mlflow.db` (SQLite)
     among the results, `off` for nowhere. A password in it stays out of jobs' command lines, logs

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from takeoff.common.errors import TakeoffError
+from takeoff.common.files import load_json
 from takeoff.experiments.base import Experiment
 from takeoff.experiments.registry import EXPERIMENTS, enabled, timed_arms, wanted
 from takeoff.judging.claims import claims_file, criteria, fixed_criteria, load_claims
 from takeoff.study.configuration import Configuration
-from takeoff.study.loading import check, load_study, study_path
+from takeoff.study.loading import check, check_same, load_study, study_path
 from takeoff.study.model import Study
 from takeoff.study.planned import ARM, AnyPlannedArm, PlannedArm, PlannedClassicalArm, planned_arms
 from takeoff.workflow.digests import changed
@@ -110,6 +111,18 @@ class Project:
         """The folders of the studies that are pooled; a TakeoffError says that there is none of a name."""
         return [self.results_of(name, "studies") for name in self.configuration.studies]
 
+    @cached_property
+    def against(self) -> Path | None:
+        """The results that the study's own are compared with; a TakeoffError says that they are none of it."""
+        name = self.configuration.against
+        folder = None if name is None else self.results_of(name, "against")
+        if folder == self.folder:
+            raise TakeoffError(f"against={name}: the study's own results; valid: others of it")
+        if folder is not None:
+            own = self.study.model_dump(mode="json")
+            check_same(own, load_json(folder / "study.json"), f"against={name}: {folder.as_posix()}")
+        return folder
+
     def results_of(self, name: str, key: str) -> Path:
         """The results of a study: a folder, or that of this name in the results or among the committed ones. Those of
         this study need not be there yet. A TakeoffError, which names the configuration's `key`, says what is missing.
@@ -151,7 +164,7 @@ def load_project(config: dict[str, Any]) -> Project:
     try:
         missing = project._choosers - project.arms.keys()
         # Claims, criteria and studies that are wrong are refused before a job starts.
-        project.criteria_stand, project.pooled  # noqa: B018
+        project.criteria_stand, project.pooled, project.against  # noqa: B018
     except ValueError as error:
         raise TakeoffError(f"{source}: {error}") from None
     if missing:
