@@ -35,9 +35,7 @@ rule compare:
     input:
         claims=CLAIMS,
         effects=(
-            f"{STUDY}/factorial/effects.csv"
-            if "factorial" in PROJECT.experiments
-            else []
+            f"{STUDY}/factorial/effects.csv" if "factorial" in PROJECT.analysed else []
         ),
         study=STUDY_FILE,
     log:

@@ -115,22 +115,24 @@ def _unfit(measure: Measure | None, verdict: str, reason: str) -> str:
 
 def _judged(parts: list[PooledPart], margin: float) -> list[PooledPart]:
     """With verdicts: of all claims that some part was pooled of, Holm over the claims of a family."""
-    tested = {one.claim.name for one in parts if one.pooled}
-    wanted, rows = [], []
-    for row, one in enumerate(parts):
-        if one.claim.name in tested:
-            stated = one.claim.parts[one.part]
-            missing = Measure.missing(one.claim.name, "no study", one.part, stated.quantity, stated.unit)
-            wanted.append(Part(one.pooled.measure if one.pooled else missing, stated.criterion(margin)))
-            rows.append(row)
-    terms = {one.claim.name: (one.claim.family, 1.0) for one in parts}
-    judgements = dict(zip(rows, judge_parts(wanted, terms=terms), strict=True))
-    found = []
-    for row, one in enumerate(parts):
-        own = [judgements[i] for i in judgements if parts[i].claim.name == one.claim.name]
-        verdict: Outcome = judge_claim(own)[0] if own else "not tested"
-        found.append(replace(one, judgement=judgements.get(row), claim_verdict=verdict))
-    return found
+    tested = {one.claim.name: (one.claim.family, 1.0) for one in parts if one.pooled}
+    wanted = [one for one in parts if one.claim.name in tested]
+    judgements = judge_parts([_part(one, margin) for one in wanted], terms=tested)
+    own = {(one.claim.name, one.part): judgement for one, judgement in zip(wanted, judgements, strict=True)}
+    verdicts = {name: judge_claim([own[key] for key in own if key[0] == name])[0] for name in tested}
+    return [
+        replace(
+            one, judgement=own.get((one.claim.name, one.part)), claim_verdict=verdicts.get(one.claim.name, "not tested")
+        )
+        for one in parts
+    ]
+
+
+def _part(one: PooledPart, margin: float) -> Part:
+    """With its criterion; one that no study has counts among the claim's parts, and is not known."""
+    stated = one.claim.parts[one.part]
+    missing = Measure.missing(one.claim.name, "no study", one.part, stated.quantity, stated.unit)
+    return Part(one.pooled.measure if one.pooled else missing, stated.criterion(margin))
 
 
 def pool_table(parts: Sequence[PooledPart]) -> pd.DataFrame:

@@ -66,9 +66,5 @@ def pooled(measures: Sequence[Measure]) -> Pooled:
         half = float(special.stdtrit(k - 2, 0.975) * np.hypot(between, error))
         prediction = (whole.unscaled(mean - half - below), whole.unscaled(mean + half + above))
     q = float(found.q)
-    return Pooled(whole, k, between, max(0.0, 1 - (k - 1) / q) if q else 0.0, q, chi2_tail(q, k - 1), prediction)
-
-
-def chi2_tail(value: float, freedom: int) -> float:
-    """The probability that a chi-squared variable is greater."""
-    return float(special.chdtrc(freedom, value))
+    share = max(0.0, 1 - (k - 1) / q) if q else 0.0
+    return Pooled(whole, k, between, share, q, float(special.chdtrc(k - 1, q)), prediction)

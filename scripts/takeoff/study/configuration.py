@@ -28,6 +28,9 @@ class Configuration(Settings):
     arms share one changes no result. Of thousands more do."""
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 10
     """A run longer than this keeps a checkpoint this often, and goes on from it after a kill."""
+    partial: bool = False
+    """Whether to train nothing, and report the experiments whose arms are all there; of the others the claims are not
+    tested, and nothing is logged."""
     studies: tuple[str, ...] = ()
     """Studies whose claims are pooled, names in the results or folders; then `snakemake pool`, and the report, have one
     verdict over them."""

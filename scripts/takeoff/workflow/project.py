@@ -14,13 +14,16 @@ from takeoff.judging.claims import claims_file, criteria, fixed_criteria, load_c
 from takeoff.study.configuration import Configuration
 from takeoff.study.loading import check, check_same, load_study, study_path
 from takeoff.study.model import Study
-from takeoff.study.planned import ARM, AnyPlannedArm, PlannedArm, PlannedClassicalArm, planned_arms
+from takeoff.study.planned import ARM, NEEDED, AnyPlannedArm, PlannedArm, PlannedClassicalArm, planned_arms
+from takeoff.study.records import seeds_in
 from takeoff.workflow.digests import changed
 from takeoff.workflow.images import ImageSource, check_counts
 from takeoff.workflow.packing import ARMS, estimate, packs_of
 
 RESERVED = ("data", "benchmark", "pool", "mlartifacts", "reference")
 """Folders of the results that belong to no study."""
+NAMED = 3
+"""How many missing arms a reason names."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,37 @@ class Project:
         return {arm.name: arm for arm in planned_arms(self.study, wanted(self.experiments), train)}
 
     @cached_property
+    def absent(self) -> dict[str, str]:
+        """Of a partial study, the experiments that something is missing of, and what; else none."""
+        if not self.configuration.partial:
+            return {}
+        missing, found = [name for name, arm in self.arms.items() if not self._done(arm)], {}
+        timed = (self.folder / "speed.csv").is_file()
+        for name, experiment in self.experiments.items():
+            own = [arm.name for arm in self.arms.values() if name in arm.experiments]
+            gone = [arm for arm in own if arm in missing]
+            more = f" and {len(gone) - NAMED} more" * (len(gone) > NAMED)
+            if gone:
+                found[name] = f"{len(gone)} of {len(own)} arms are missing: {', '.join(gone[:NAMED])}{more}"
+            elif experiment.reads_speed() and not timed:
+                found[name] = "speed.csv is missing"
+        return found
+
+    def _done(self, arm: AnyPlannedArm) -> bool:
+        """Whether an arm, as it is planned today, has all its files, and in them all its seeds."""
+        folder = self.folder / "arms" / arm.name
+        files = [*NEEDED[arm.kind], *["probe.parquet"] * (isinstance(arm, PlannedArm) and arm.probed)]
+        there = arm.name not in self.unwritten and all((folder / file).is_file() for file in files)
+        return there and seeds_in(folder / "runs.parquet") >= set(arm.seeds)
+
+    @cached_property
+    def analysed(self) -> dict[str, Experiment[Any]]:
+        """The experiments that are analysed: of a partial study, those that nothing is missing of."""
+        return {name: one for name, one in self.experiments.items() if name not in self.absent}
+
+    @cached_property
     def packs(self) -> list[list[AnyPlannedArm]]:
-        """The networks' arms, in the groups that share a job."""
+        """The networks' arms, in the groups that share a job; none of a partial study, which trains nothing."""
         return self._packs([arm for arm in self.arms.values() if isinstance(arm, PlannedArm)])
 
     @cached_property
@@ -67,6 +99,8 @@ class Project:
         return self._packs(arms, ARMS)
 
     def _packs(self, arms: Sequence[AnyPlannedArm], least: int = 1) -> list[list[AnyPlannedArm]]:
+        if self.configuration.partial:
+            return []
         seconds = estimate(self.images.shape, self.configuration.device)
         return packs_of(arms, self.configuration.arms_per_job, seconds, least)
 
