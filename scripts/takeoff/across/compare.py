@@ -8,7 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from takeoff.across.results import StudyResults
-from takeoff.common.tables import level_texts, numbers, read_table
+from takeoff.common.tables import level_texts, numbers
+from takeoff.experiments.analysis import read_back
 
 KEYS = {"effect": ["response", "kind", "term"], "claim": ["claim", "place", "unit"]}
 """What identifies a row: of a claim, the place of the part, whose words may hold a study's numbers."""
@@ -53,7 +54,7 @@ def _rows(results: StudyResults, what: str) -> pd.DataFrame | None:
     path = results.path("factorial", "effects") if what == "effect" else results.folder / "claims_parts.csv"
     if path is None or not path.is_file():
         return None
-    table, source = read_table(path), str(path)
+    table, source = read_back(path), str(path)  # of claims there may be none
     if what == "claim":
         table = table.assign(place=table.groupby(level_texts(table, "claim", source)).cumcount())
         extra = table[["claim", "place", "part", "unit", "verdict"]]

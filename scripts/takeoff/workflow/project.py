@@ -154,7 +154,7 @@ class Project:
             raise TakeoffError(f"against={name}: the study's own results; valid: others of it")
         if folder is not None:
             own = self.study.model_dump(mode="json")
-            check_same(own, load_json(folder / "study.json"), f"against={name}: {folder.as_posix()}")
+            check_same(own, load_json(folder / "study.json"), f"against={name}")
         return folder
 
     def results_of(self, name: str, key: str) -> Path:
