@@ -7,6 +7,8 @@ python scripts/analyse.py crossings --curves CURVES --arm a --value train_accura
 python scripts/analyse.py verdicts --values VALUES --criteria CRITERIA --out FILE
 python scripts/analyse.py coverage --seeds 6 --factors 3
 python scripts/analyse.py spreads results/digits --out config/spreads.csv
+python scripts/analyse.py pool --results results/A results/B --out results/pool/claims.csv
+python scripts/analyse.py compare --results results/A --against results/reference/A --out results/A/compare
 python scripts/analyse.py experiment factorial --study STUDY --data DATA --results RESULTS --out FOLDER
 """
 
@@ -18,7 +20,7 @@ from takeoff.common.errors import TakeoffError, choices, run_command
 from takeoff.common.files import write_rows
 from takeoff.judging.claims import claims_file, load_claims
 from takeoff.statistics.commands import add_statistics
-from takeoff.study.loading import load_study, study_path
+from takeoff.study.loading import check_same, load_study, study_path
 
 
 def main() -> None:
@@ -43,6 +45,17 @@ def main() -> None:
     spreads.add_argument("results", type=Path, nargs="+", help=words)
     spreads.add_argument("--claims", type=Path, default=claims_file(), help="the claims (default: %(default)s)")
     spreads.add_argument("--out", type=Path, required=True, help="the CSV file to write")
+    pool = commands.add_parser("pool", help="one verdict over several studies, with its figure")
+    pool.set_defaults(do=_pool)
+    words = "folders of studies that were judged: results/STUDY, results/reference/STUDY"
+    pool.add_argument("--results", type=Path, nargs="*", required=True, help=words)
+    pool.add_argument("--claims", type=Path, default=claims_file(), help="the claims (default: %(default)s)")
+    pool.add_argument("--out", type=Path, required=True, help="the CSV file to write; its figure goes beside it")
+    compare = commands.add_parser("compare", help="two results of one study side by side, with a figure")
+    compare.set_defaults(do=_compare)
+    compare.add_argument("--results", type=Path, required=True, help="the first: its intervals are the measure")
+    compare.add_argument("--against", type=Path, nargs="*", required=True, help="the second")
+    compare.add_argument("--out", type=Path, required=True, help="the folder for the table and its figure")
     arguments = parser.parse_args()
     arguments.do(arguments)
 
@@ -67,6 +80,40 @@ def _experiment(arguments: argparse.Namespace) -> None:
     if name not in experiments:
         raise TakeoffError(f"{study}: experiments: {name} is not switched on; {choices(name, experiments)}")
     analysed(experiments[name], arguments.results, load_card(arguments.data / CARD), arguments.out)
+
+
+def _pool(arguments: argparse.Namespace) -> None:
+    from takeoff.across.pool import labelled, pool_studies
+    from takeoff.across.pool_figure import draw_pool
+    from takeoff.experiments.registry import EXPERIMENTS
+    from takeoff.figures.style import save
+
+    if not arguments.results:
+        raise TakeoffError("--results: no study; valid: their folders; `snakemake pool` takes --config 'studies=[A,B]'")
+    if arguments.out.suffix != ".csv":
+        raise TakeoffError(f"--out {arguments.out}: not a CSV file; valid: a name that ends in .csv")
+    studies = labelled(arguments.results)
+    parts = pool_studies(studies, load_claims(arguments.claims, EXPERIMENTS))
+    save(*draw_pool(parts, list(studies)), arguments.out.with_suffix(""))
+    for name, verdict in {one.claim.name: one.claim_verdict for one in parts}.items():
+        disagree = any(one.disagree for one in parts if one.claim.name == name)
+        print(f"{verdict:<13}{name}{' (studies disagree)' * disagree}")
+
+
+def _compare(arguments: argparse.Namespace) -> None:
+    from takeoff.across.compare import compared, name_beside, summary
+    from takeoff.across.compare_figure import draw_compared
+    from takeoff.across.results import read_results
+    from takeoff.figures.style import save
+
+    if len(arguments.against) != 1:
+        raise TakeoffError("--against: one folder of results; `snakemake compare` takes --config study=A against=PATH")
+    first, second = (read_results(folder) for folder in (arguments.results, arguments.against[0]))
+    check_same(first.study, second.study, str(second.folder))
+    table = compared(first, second)
+    save(*draw_compared(table, first, second), arguments.out / name_beside(first.folder, second.folder))
+    for line in summary(table, first, second):
+        print(line)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from takeoff.common.arguments import add_paths
-from takeoff.common.errors import run_command
+from takeoff.common.errors import TakeoffError, choices, run_command
 from takeoff.experiments.registry import EXPERIMENTS, enabled
 from takeoff.judging.claims import claims_file, criteria, load_claims
 from takeoff.study.loading import load_study, study_path
@@ -24,6 +24,8 @@ def main() -> None:
         out="the folder to write claims.csv to",
     )
     parser.add_argument("--claims", type=Path, default=claims_file(), help="the claims (default: %(default)s)")
+    words = "an experiment that could not be analysed, and why: its claims are not tested"
+    parser.add_argument("--untested", action="append", default=[], metavar="NAME=REASON", help=words)
     arguments = parser.parse_args()
 
     from takeoff.common.tables import write_csv
@@ -36,7 +38,10 @@ def main() -> None:
     study, claims = load_study(arguments.study), load_claims(arguments.claims, EXPERIMENTS)
     options = {name: one.options for name, one in enabled(study, str(arguments.study)).items()}
     now, card = criteria(claims, study, options), load_card(arguments.data / "card.json")
-    judged = judge_study(study, claims, now, arguments.results, card, str(arguments.claims))
+    absent = dict(one.split("=", 1) for one in arguments.untested if "=" in one)
+    for name in {one.partition("=")[0] for one in arguments.untested} - absent.keys() | absent.keys() - options.keys():
+        raise TakeoffError(f"--untested {name}: not an experiment of the study with a reason; {choices(name, options)}")
+    judged = judge_study(study, claims, now, arguments.results, card, str(arguments.claims), absent)
     keep_look(arguments.results, judged, study=study.model_dump(mode="json"), criteria=now)  # before anyone sees one
     write_csv(claims_table(judged), arguments.out / "claims.csv")
     write_csv(parts_table(judged), arguments.out / "claims_parts.csv")

@@ -71,7 +71,7 @@ def place(monkeypatch, tmp_path, write_study):
         for name, own in measures.items():
             write_csv(measures_table(own), results / name / "measured.csv")
 
-    def run(experiments=None, drawn=False, claims=path, **changes):
+    def run(experiments=None, drawn=False, claims=path, more=(), **changes):
         """Judge, and return both tables; what is planned first has its criteria written down."""
         if not drawn:
             monkeypatch.setattr(style, "save", lambda *_: None)
@@ -83,7 +83,7 @@ def place(monkeypatch, tmp_path, write_study):
             options = {name: one.options for name, one in enabled(load_study(study), "study").items()}
             write_json(fixed, criteria(load_claims(claims), load_study(study), options))
         line = ["--study", study, "--data", data, "--results", results, "--claims", claims]
-        monkeypatch.setattr(sys, "argv", ["judge.py", *map(str, [*line, "--out", tmp_path / "out"])])
+        monkeypatch.setattr(sys, "argv", ["judge.py", *map(str, [*line, *more, "--out", tmp_path / "out"])])
         judge.main()
         tables = [
             pd.read_csv(tmp_path / "out" / f"{name}.csv", keep_default_na=False, na_values=[""])
@@ -411,3 +411,15 @@ def test_what_the_user_can_put_right(place):
     (place.data / "card.json").write_text('{"images": {}}')
     with pytest.raises(TakeoffError, match=r"card\.json: images\.train"):
         place({"moment": {}})
+
+
+def test_an_experiment_that_is_not_analysed_tests_no_claim(place):
+    """Its old measurements count for nothing, and error rates are those of the others alone."""
+    claims, parts = place(more=("--untested", "race=2 of 4 arms are missing: a, b"))
+    gone = claims.loc[["faster", "cheaper", "both", "gpu"]]
+    assert set(gone["verdict"]) == {"not tested"}
+    assert set(gone["reason"]) == {"2 of 4 arms are missing: a, b"}
+    assert set(parts["claim"]) == {"large", "small"}
+    for wrong in ("race", "rcae=why"):
+        with pytest.raises(TakeoffError, match="--untested"):
+            place(more=("--untested", wrong))

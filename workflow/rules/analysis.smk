@@ -4,7 +4,7 @@ FIGURES = []
 MEASURED = []
 
 
-for name, experiment in PROJECT.experiments.items():
+for name, experiment in PROJECT.analysed.items():
     arms = [arm for arm in PROJECT.arms.values() if name in arm.experiments]
     networks = [arm for arm in arms if arm.kind == "network"]
     tables = [
@@ -121,7 +121,11 @@ rule judge:
         data=folder_of("card"),
         results=folder_of("study"),
         out=folder_of(),
+        untested=" ".join(
+            f"--untested {quote(f'{name}={reason}')}"
+            for name, reason in PROJECT.absent.items()
+        ),
     shell:
         command(
-            "--study {input.study:q} --data {params.data:q} --results {params.results:q} --out {params.out:q}"
+            "{params.untested} --study {input.study:q} --data {params.data:q} --results {params.results:q} --out {params.out:q}"
         )

@@ -1,6 +1,7 @@
 """What every other file here uses: the project, its paths, and the slots for GPUs."""
 
 import shutil
+from shlex import quote
 
 from takeoff.common.digests import code_digest
 from takeoff.common.errors import TakeoffError
@@ -30,6 +31,14 @@ STUDY = PROJECT.folder.as_posix()
 DATA = PROJECT.images.prepared.as_posix()
 CONFIG = PROJECT.configuration
 MACHINE = f"--device {CONFIG.device} --precision {CONFIG.precision}"
+
+# A partial study trains nothing and logs nothing: an import would delete the runs of arms that are missing.
+if CONFIG.partial and workflow.is_main_process:
+    for name, reason in PROJECT.absent.items():
+        print(f"{name} is not analysed: {reason}", file=sys.stderr)
+    print(
+        "partial: nothing is trained, and nothing is logged to MLflow", file=sys.stderr
+    )
 
 # Files are named here rather than by the rule that makes them: a job on a cluster must not run that rule again.
 IMAGES = {split: f"{DATA}/{split}.safetensors" for split in ("train", "test")}

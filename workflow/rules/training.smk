@@ -91,7 +91,9 @@ for number, pack in enumerate(PROJECT.packs):
             )
 
 
-if any(experiment.reads_speed() for experiment in PROJECT.experiments.values()):
+if not CONFIG.partial and any(
+    experiment.reads_speed() for experiment in PROJECT.experiments.values()
+):
 
     # It goes first, when no core must fall idle before it.
     rule probe:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from takeoff.figures.rows import AGAINST, FOR, draw_rows
@@ -35,7 +36,7 @@ def draw_claims(study: Study, judged: Sequence[JudgedClaim]) -> tuple[Figure, pd
     Below, why others were not tested. Beside it the table of all.
     """
     ordered = [one for verdict in SYMBOLS for one in judged if one.verdict == verdict]
-    rows = pd.DataFrame([_row(one) for one in ordered if one.judgements])
+    rows = pd.DataFrame([row_of(one) for one in ordered if one.judgements])
     why: dict[str, list[str]] = {}
     for one in ordered[len(rows) :]:
         why.setdefault(one.reason, []).append(one.claim.statement.rstrip("."))
@@ -48,17 +49,21 @@ def draw_claims(study: Study, judged: Sequence[JudgedClaim]) -> tuple[Figure, pd
     figure = new_figure(WIDTH, height, f"{study.title}: which claims hold?", " · ".join([*counts, *words]))
     figure.supxlabel(below, x=0.01, ha="left", size=8, color=MUTED)
     if len(rows):
-        axes = figure.subplots()
-        draw_rows(axes, rows, xlabel="", include=ENDS)
-        for row, (low, high, colour) in rows["tints"].explode().items():
-            axes.barh(row, high - low, 0.86, low, color=colour, alpha=0.1, lw=0, zorder=0)
-        axes.axvline(0, color=INK, lw=1.1, zorder=1)
-        axes.text(0, -0.6, "◂ against     in favour ▸", size=8, color=MUTED, ha="center", weight="bold")
-        axes.set_xticks([])
+        draw_judged(figure.subplots(), rows)
     return figure, claims_table(ordered)
 
 
-def _row(judged: JudgedClaim) -> dict[str, Any]:
+def draw_judged(axes: Axes, rows: pd.DataFrame, points: pd.DataFrame | None = None) -> None:
+    """Rows as `row_of` gives them, each on its own axis, and single values on it, as `draw_rows` takes them."""
+    draw_rows(axes, rows, xlabel="", include=ENDS, points=points)
+    for row, (low, high, colour) in rows["tints"].explode().items():
+        axes.barh(row, high - low, 0.86, low, color=colour, alpha=0.1, lw=0, zorder=0)
+    axes.axvline(0, color=INK, lw=1.1, zorder=1)
+    axes.text(0, -0.6, "◂ against     in favour ▸", size=8, color=MUTED, ha="center", weight="bold")
+    axes.set_xticks([])
+
+
+def row_of(judged: JudgedClaim) -> dict[str, Any]:
     """The part that decides a claim, on its own axis, with the tints of what speaks for the claim and against it."""
     shown, claim = judged.judgements[judged.deciding], judged.claim
     part, measure, several = shown.part, shown.part.measure, len(judged.judgements)

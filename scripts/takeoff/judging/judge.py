@@ -1,8 +1,9 @@
 """Judging: every claim against what a study measured; the rule is in `statistics.verdicts`."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -53,23 +54,31 @@ class JudgedClaim:
 
 
 def judge_study(
-    study: Study, claims: Claims, now: Mapping[str, Mapping[str, Any]], results: Path, card: Card, source: str
+    study: Study,
+    claims: Claims,
+    now: Mapping[str, Mapping[str, Any]],
+    results: Path,
+    card: Card,
+    source: str,
+    absent: Mapping[str, str] = MappingProxyType({}),
 ) -> list[JudgedClaim]:
     """Every claim there is, in the order of the claims' file, which is `source`.
 
     `now` are the study's criteria, as `claims.criteria` gives them today. The folder `results` has
     `<experiment>/measured.csv`, `criteria.json`, written when the study was planned, and `looks.json`, if it was judged
-    before; `card` is the dataset's. A TakeoffError says that one of these is missing or wrong, or that a measure and
-    the claims' file do not fit.
+    before; `card` is the dataset's. `absent` are experiments that could not be analysed, and why. A TakeoffError says
+    that one of these is missing or wrong, or that a measure and the claims' file do not fit.
     """
     images = card.images("train")
     path = results / "criteria.json"
     if not path.is_file():
         raise TakeoffError(f"{path}: there is no such file; `scripts/plan.py --criteria-out` writes it")
     fixed = fixed_criteria(path)
-    measured = _measured(study, claims, results, source)
+    measured = _measured([name for name in study.experiments if name not in absent], claims, results, source)
     every = claims.claims.values()
-    untested = {claim.name: out_of_reach(study, claims, claim, images) for claim in every}
+    untested = {
+        claim.name: absent.get(claim.experiment) or out_of_reach(study, claims, claim, images) for claim in every
+    }
     for name, measures in measured.items():
         if not any(one.part for one in measures):
             untested[name] = untested[name] or measures[0].reason
@@ -115,10 +124,10 @@ def parts_table(judged: Sequence[JudgedClaim]) -> pd.DataFrame:
     return table.assign(family=families, veto=[judgement.part.measure.veto for _, judgement in pairs])
 
 
-def _measured(study: Study, claims: Claims, results: Path, source: str) -> dict[str, list[Measure]]:
-    """What each experiment that is switched on measured, by claim."""
+def _measured(experiments: Iterable[str], claims: Claims, results: Path, source: str) -> dict[str, list[Measure]]:
+    """What each of these experiments measured, by claim."""
     found: dict[str, list[Measure]] = {}
-    for experiment in study.experiments:
+    for experiment in experiments:
         own = [claim.name for claim in claims.of(experiment)]
         path = results / experiment / "measured.csv"
         for one in read_measures(path) if own or path.exists() else ():

@@ -28,6 +28,14 @@ class Configuration(Settings):
     arms share one changes no result. Of thousands more do."""
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 10
     """A run longer than this keeps a checkpoint this often, and goes on from it after a kill."""
+    partial: bool = False
+    """Whether to train nothing, and report the experiments whose arms are all there; of the others the claims are not
+    tested, and nothing is logged."""
+    studies: tuple[str, ...] = ()
+    """Studies whose claims are pooled, names in the results or folders; then `snakemake pool`, and the report, have one
+    verdict over them."""
+    against: str | None = None
+    """Other results of the study, a folder or a name; `snakemake compare` sets both side by side."""
     tracking_uri: str | None = None
     """Where runs are logged: SQLite, PostgreSQL, or an MLflow server's address; null for `mlflow.db` (SQLite)
     among the results, `off` for nowhere. A password in it stays out of jobs' command lines, logs

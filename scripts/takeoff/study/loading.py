@@ -1,6 +1,6 @@
 """Reading a study or the machine's configuration from YAML, with one message for whatever is wrong."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -42,6 +42,18 @@ def load_study(path: Path) -> Study:
         for role in ("baseline", "treatment"):
             _check_level(study, path, name, role, getattr(factor, role))
     return study
+
+
+def check_same(first: Mapping[str, Any], second: Mapping[str, Any], source: str) -> None:
+    """Refuse, with a TakeoffError, to compare two `study.json` of different images or factors; `source` is the second's
+    folder.
+    """
+    names = [(one.get("dataset") or {}).get("name") for one in (first, second)]
+    factors = [one.get("factors") or {} for one in (first, second)]
+    if names[0] != names[1] or factors[0] != factors[1]:
+        stated = [f"{name} with {', '.join(own) or 'no factors'}" for name, own in zip(names, factors, strict=True)]
+        levels = " at other levels" * (stated[0] == stated[1])
+        raise TakeoffError(f"{source}: study.json: {stated[1]}{levels}; valid: the study compared, {stated[0]}")
 
 
 def _check_level(study: Study, path: Path, factor: str, role: str, level: Level) -> None:

@@ -17,6 +17,8 @@ FILES = (ARM, "learning_rate.json", "tuning.json", "runs.parquet", "curves.parqu
 """What may lie in an arm's folder."""
 LARGE = 40_000
 """Training images of a large study."""
+NEEDED = {"network": ("learning_rate.json", "curves.parquet"), "classical": ("tuning.json",)}
+"""What an arm has when it is done, beside `runs.parquet` and, if it is probed, `probe.parquet`."""
 
 
 class Images(Settings):

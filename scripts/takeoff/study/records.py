@@ -67,6 +67,14 @@ CURVES = pa.schema(
 )
 
 
+def seeds_in(path: Path) -> set[int]:
+    """The seeds in an arm's `runs.parquet`; none where it is missing or damaged."""
+    try:
+        return set(pq.read_table(path, columns=["seed"])["seed"].to_pylist())
+    except (OSError, ValueError, KeyError):  # those of pyarrow are ValueErrors
+        return set()
+
+
 def write_table(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
     """Write rows as parquet, whole or not at all; a missing value is null.
 

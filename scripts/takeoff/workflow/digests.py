@@ -79,6 +79,11 @@ def judging(study: Study) -> str:
     return digest_of([code_digest("judging"), read_yaml(claims_file()), known])
 
 
+def pooling() -> str:
+    """Of what is pooled over studies."""
+    return digest_of([code_digest("across/pool.py", "across/pool_figure.py"), read_yaml(claims_file())])
+
+
 def _code(experiment: Experiment[Any], *modules: str) -> str:
     """Of those of the experiment's modules that it has."""
     folder = Path(*type(experiment).__module__.split(".")[1:-1])

@@ -7,19 +7,23 @@ from pathlib import Path
 from typing import Any
 
 from takeoff.common.errors import TakeoffError
+from takeoff.common.files import load_json
 from takeoff.experiments.base import Experiment
 from takeoff.experiments.registry import EXPERIMENTS, enabled, timed_arms, wanted
 from takeoff.judging.claims import claims_file, criteria, fixed_criteria, load_claims
 from takeoff.study.configuration import Configuration
-from takeoff.study.loading import check, load_study, study_path
+from takeoff.study.loading import check, check_same, load_study, study_path
 from takeoff.study.model import Study
-from takeoff.study.planned import ARM, AnyPlannedArm, PlannedArm, PlannedClassicalArm, planned_arms
+from takeoff.study.planned import ARM, NEEDED, AnyPlannedArm, PlannedArm, PlannedClassicalArm, planned_arms
+from takeoff.study.records import seeds_in
 from takeoff.workflow.digests import changed
 from takeoff.workflow.images import ImageSource, check_counts
 from takeoff.workflow.packing import ARMS, estimate, packs_of
 
-RESERVED = ("data", "benchmark", "mlartifacts", "reference")
+RESERVED = ("data", "benchmark", "pool", "mlartifacts", "reference")
 """Folders of the results that belong to no study."""
+NAMED = 3
+"""How many missing arms a reason names."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +58,37 @@ class Project:
         return {arm.name: arm for arm in planned_arms(self.study, wanted(self.experiments), train)}
 
     @cached_property
+    def absent(self) -> dict[str, str]:
+        """Of a partial study, the experiments that something is missing of, and what; else none."""
+        if not self.configuration.partial:
+            return {}
+        missing, found = [name for name, arm in self.arms.items() if not self._done(arm)], {}
+        timed = (self.folder / "speed.csv").is_file()
+        for name, experiment in self.experiments.items():
+            own = [arm.name for arm in self.arms.values() if name in arm.experiments]
+            gone = [arm for arm in own if arm in missing]
+            more = f" and {len(gone) - NAMED} more" * (len(gone) > NAMED)
+            if gone:
+                found[name] = f"{len(gone)} of {len(own)} arms are missing: {', '.join(gone[:NAMED])}{more}"
+            elif experiment.reads_speed() and not timed:
+                found[name] = "speed.csv is missing"
+        return found
+
+    def _done(self, arm: AnyPlannedArm) -> bool:
+        """Whether an arm, as it is planned today, has all its files, and in them all its seeds."""
+        folder = self.folder / "arms" / arm.name
+        files = [*NEEDED[arm.kind], *["probe.parquet"] * (isinstance(arm, PlannedArm) and arm.probed)]
+        there = arm.name not in self.unwritten and all((folder / file).is_file() for file in files)
+        return there and seeds_in(folder / "runs.parquet") >= set(arm.seeds)
+
+    @cached_property
+    def analysed(self) -> dict[str, Experiment[Any]]:
+        """The experiments that are analysed: of a partial study, those that nothing is missing of."""
+        return {name: one for name, one in self.experiments.items() if name not in self.absent}
+
+    @cached_property
     def packs(self) -> list[list[AnyPlannedArm]]:
-        """The networks' arms, in the groups that share a job."""
+        """The networks' arms, in the groups that share a job; none of a partial study, which trains nothing."""
         return self._packs([arm for arm in self.arms.values() if isinstance(arm, PlannedArm)])
 
     @cached_property
@@ -66,6 +99,8 @@ class Project:
         return self._packs(arms, ARMS)
 
     def _packs(self, arms: Sequence[AnyPlannedArm], least: int = 1) -> list[list[AnyPlannedArm]]:
+        if self.configuration.partial:
+            return []
         seconds = estimate(self.images.shape, self.configuration.device)
         return packs_of(arms, self.configuration.arms_per_job, seconds, least)
 
@@ -105,6 +140,35 @@ class Project:
         folder = (self.folder / "arms").as_posix()
         return [f"{folder}/{arm.name}/{name}" for arm in arms]
 
+    @cached_property
+    def pooled(self) -> list[Path]:
+        """The folders of the studies that are pooled; a TakeoffError says that there is none of a name."""
+        return [self.results_of(name, "studies") for name in self.configuration.studies]
+
+    @cached_property
+    def against(self) -> Path | None:
+        """The results that the study's own are compared with; a TakeoffError says that they are none of it."""
+        name = self.configuration.against
+        folder = None if name is None else self.results_of(name, "against")
+        if folder == self.folder:
+            raise TakeoffError(f"against={name}: the study's own results; valid: others of it")
+        if folder is not None:
+            own = self.study.model_dump(mode="json")
+            check_same(own, load_json(folder / "study.json"), f"against={name}")
+        return folder
+
+    def results_of(self, name: str, key: str) -> Path:
+        """The results of a study: a folder, or that of this name in the results or among the committed ones. Those of
+        this study need not be there yet. A TakeoffError, which names the configuration's `key`, says what is missing.
+        """
+        results = Path(self.configuration.results)
+        places = [Path(name), results / name, results / "reference" / name]
+        found = next((place for place in places if place == self.folder or (place / "study.json").is_file()), None)
+        if found is None:
+            words = ", ".join(f"{place.as_posix()}/study.json" for place in places)
+            raise TakeoffError(f"{key}={name}: no results of a study there: none of {words}; valid: results/STUDY")
+        return found
+
     @property
     def tracking_uri(self) -> str:
         """Where runs are logged; empty for nowhere."""
@@ -133,7 +197,8 @@ def load_project(config: dict[str, Any]) -> Project:
     project.images.check(str(source))
     try:
         missing = project._choosers - project.arms.keys()
-        project.criteria_stand  # noqa: B018 (claims and criteria that are wrong are refused before a job starts)
+        # Claims, criteria and studies that are wrong are refused before a job starts.
+        project.criteria_stand, project.pooled, project.against  # noqa: B018
     except ValueError as error:
         raise TakeoffError(f"{source}: {error}") from None
     if missing:

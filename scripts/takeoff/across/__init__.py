@@ -1,0 +1,1 @@
+"""What several results say together: studies pooled, two results compared, runs merged."""
