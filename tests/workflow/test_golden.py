@@ -14,7 +14,8 @@ import pytest
 from conftest import Command
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-RELATIVE = 1e-9
+RELATIVE = 1e-6
+"""Of a number: an optimiser of fitted laws stops within 1e-7 of the same place on other CPUs."""
 
 
 @pytest.fixture(scope="module")
@@ -62,5 +63,6 @@ def _assert_close(path: Path, expected: Path) -> None:
     assert len(one) == len(other), path
     for column in one:
         for mine, its in zip(one[column], other[column], strict=True):
-            if mine != its:
-                assert np.isclose(float(mine), float(its), rtol=RELATIVE, atol=1e-12), (path, column, mine, its)
+            if mine != its:  # `values` has several numbers
+                pair = (np.array(text.split(), dtype=float) for text in (mine, its))
+                assert np.allclose(*pair, rtol=RELATIVE, atol=1e-12), (path, column, mine, its)
