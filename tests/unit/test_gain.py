@@ -211,6 +211,33 @@ def test_gains_of_known_runs(study, tmp_path):
     assert sorted(tables["effects_by_budget"].query("factor == 'width'")["epochs"]) == [5, 10, 20]
 
 
+def test_fewer_images_are_trained_on_for_as_many_steps_and_computation_counts_by_doublings(study, tmp_path):
+    study = study.model_copy(update={"dataset": study.dataset.model_copy(update={"train_samples": 800})})
+    gain = Design(study, Options(epochs=(2, 5, 10), data=0.5))
+    pair = gain.comparisons["train_samples"]["activation=relu,norm=batch,dropout=0"]
+    assert [arm.name for arm in pair.treatment] == [
+        "relu+batch+epochs2",
+        "relu+batch+epochs5",
+        "relu+batch+epochs10",
+        "relu+batch",
+    ]
+    assert {(arm.train_samples, arm.recipe.epoch_images, arm.choice_from) for arm in pair.baseline} == {
+        (400, 640, "relu+batch")
+    }
+    whole = make_results(gain)
+    half = whole.runs["arm"].str.endswith("n400")
+    whole.runs.loc[half, "test_accuracy"] -= 0.05
+    tables = analysed(gain, whole, tmp_path)
+    row = tables["summary"].set_index("factor").loc["train_samples"]
+    assert row[["baseline", "treatment"]].astype(float).tolist() == [400, 800]
+    assert row[["points", "points_low", "points_high"]].tolist() == pytest.approx([5, 5, 5], abs=0.2)
+    found = tables["computation"].set_index("epochs")
+    assert found["from_epochs"].tolist() == [2, 5, 10]
+    cells = tables["points"].query("train_samples != 400").groupby("epochs")["test_accuracy"].mean()
+    assert found.loc[20, "estimate"] == pytest.approx(cells[20] - cells[10])
+    assert found.loc[5, "estimate"] == pytest.approx((cells[5] - cells[2]) / np.log2(2.5))
+
+
 def test_where_all_is_a_bound_the_strongest_stands_in_the_summary(study, tmp_path):
     gain = Design(study, FULL)
     tables = analysed(gain, make_results(gain, norm=100, relu=0.001), tmp_path)

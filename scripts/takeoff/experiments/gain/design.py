@@ -15,9 +15,10 @@ from takeoff.experiments.factorial.design import Options as FactorialOptions
 from takeoff.study.arms import AnyArm, Arm, first_seeds, make_arm
 from takeoff.study.model import Level
 from takeoff.study.settings import Count, Settings, ascending
+from takeoff.study.sizes import full_size, part_of, presented
 
-WIDTH = "width"
-"""What the comparison of a narrow network with the study's is called, as the factor is."""
+WIDTH, DATA = "width", "train_samples"
+"""What the comparisons of a narrow network, and of fewer images, with the study's are called, as the factors are."""
 Epochs = Annotated[tuple[Count, ...], Field(min_length=2), AfterValidator(ascending)]
 
 
@@ -35,6 +36,10 @@ class Options(Settings):
     width_epochs: Epochs | None = None
     """Budgets of the narrow network, in epochs, besides `recipe.epochs`. An epoch of it takes less computation, so they
     may be more. None: those of `epochs`."""
+
+    data: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Fewer images, as a share of the study's, that ReLU networks without dropout are trained on for as many steps,
+    with the learning rates of the same networks on all images; left out, none are."""
 
     @model_validator(mode="after")
     def _width_given(self) -> "Options":
@@ -59,8 +64,10 @@ class Design(Experiment[Options]):
     Options = Options
 
     def tables(self) -> tuple[str, ...]:
-        """Runs, gains at each budget, their growth, a line per factor, and effects in points at each budget."""
-        return ("points", "gains", "growth", "summary", "effects_by_budget")
+        """Runs, gains at each budget, their growth, a line per factor, effects in points at each budget, and what more
+        computation brings.
+        """
+        return ("points", "gains", "growth", "summary", "effects_by_budget", "computation")
 
     def figures(self) -> dict[str, str]:
         """Test error over computation, gains, and effects in points."""
@@ -91,11 +98,21 @@ class Design(Experiment[Options]):
 
     @cached_property
     def levels(self) -> dict[str, tuple[Level, Level]]:
-        """Baseline and treatment of each factor, and of `width` where a narrow network is compared."""
-        own, wide, narrow = self._factorial.levels, self.study.network.width, self.options.width
-        if narrow is not None and WIDTH in own:
-            raise TakeoffError("gain.width: width is a factor of the study; valid: to leave gain.width out")
-        return own if narrow is None else own | {WIDTH: (narrow * wide, wide)}
+        """Baseline and treatment of each factor, of `width` where a narrow network is compared, and of `train_samples`
+        where fewer images are.
+        """
+        study, own = self.study, dict(self._factorial.levels)
+        if self.options.width is not None:
+            self._check_no_factor(WIDTH, "gain.width")
+            own[WIDTH] = (self.options.width * study.network.width, study.network.width)
+        if self.options.data is not None:
+            self._check_no_factor(DATA, "gain.data")
+            own[DATA] = (part_of(study, self.options.data, "gain.data"), full_size(study, "gain.data"))
+        return own
+
+    def _check_no_factor(self, name: str, key: str) -> None:
+        if name in self.study.factors:
+            raise TakeoffError(f"{key}: {name} is a factor of the study; valid: to leave {key} out")
 
     @cached_property
     def comparisons(self) -> dict[str, dict[str, Pair]]:
@@ -113,12 +130,16 @@ class Design(Experiment[Options]):
         narrow = self._budgets("width_epochs", given.width_epochs or given.epochs)
         found: dict[str, dict[str, Pair]] = {}
         for name, (baseline, treatment) in self.levels.items():
-            cells = [cell for cell in self._factorial.cells if cell.get(name) == baseline] or self._relu_cells()
+            cells = [cell for cell in self._factorial.cells if name in factors and cell[name] == baseline]
+            cells = cells or self._relu_cells()
             for cell in cells:
                 others = ",".join(f"{other}={level}" for other, level in cell.items() if other != name)
-                before = self._arms(cell | {name: baseline}, budgets if name in factors else narrow)
-                pair = Pair(before, self._arms(cell | {name: treatment}, budgets))
-                found.setdefault(name, {})[others] = pair
+                after = self._arms(cell if name == DATA else cell | {name: treatment}, budgets)
+                if name == DATA:
+                    before = tuple(self._with_fewer(cell, int(baseline), arm) for arm in after)
+                else:
+                    before = self._arms(cell | {name: baseline}, narrow if name == WIDTH else budgets)
+                found.setdefault(name, {})[others] = Pair(before, after)
         return found
 
     @cached_property
@@ -140,6 +161,14 @@ class Design(Experiment[Options]):
             make_arm(study, levels, recipe={"epochs": epochs}, choice_from=chooser, seeds=seeds)
             for epochs, chooser in zip(budgets, choosers, strict=True)
         )
+
+    def _with_fewer(self, levels: Mapping[str, Level], images: int, arm: Arm) -> Arm:
+        """The same network and as many steps, on fewer images, with its learning rate."""
+        study = self.study
+        steps = study.recipe.epoch_images or presented(study, full_size(study, "gain.data"))
+        recipe = {"epochs": arm.recipe.epochs, "epoch_images": steps}
+        chooser = arm.choice_from or arm.name
+        return make_arm(study, {**levels, DATA: images}, recipe=recipe, choice_from=chooser, seeds=arm.seeds)
 
     def _budgets(self, key: str, given: Sequence[int]) -> tuple[int, ...]:
         """The epochs of an option and the study's, ascending."""

@@ -10,7 +10,7 @@ from scipy import special
 
 from takeoff.experiments.base import Drawing, FixedCriterion, Tables
 from takeoff.experiments.gain.design import Design
-from takeoff.experiments.gain.tables import ALL, compared
+from takeoff.experiments.gain.tables import ALL, POINTS, compared
 from takeoff.figures.curves import Look, draw_curves, look, value_ticks
 from takeoff.figures.rows import SOLID, Line, draw_rows, headed, ratio_rows
 from takeoff.figures.style import COLOURS, INK, MUTED, PUBLISHED, new_figure, styled
@@ -146,7 +146,7 @@ def _growth_row(growth: pd.Series) -> pd.DataFrame:
 def _effects(gain: Design, tables: Tables) -> Drawing:
     """A line per factor: what it does to test accuracy in points, by budget."""
     table, names = tables["effects_by_budget"], [*gain.comparisons]
-    points = {f"effect_points{end}": 100 * table[name] for end, name in _EFFECT.items()}
+    points = {f"effect_points{end}": 100 * table[name] for end, name in POINTS.items()}
     numbers = table[["factor", "epochs", "n_seeds"]].assign(**points)
     title = f"{gain.study.title}: which factor helps after how much training?"
     subtitle = f"{seeds_words(int(table['n_seeds'].max()))} · effect on test accuracy, mean over combinations"
@@ -162,6 +162,3 @@ def _effects(gain: Design, tables: Tables) -> Drawing:
     axes.set(xlabel="training budget, epochs", ylabel="effect on test accuracy, points")
     figure.legend(*axes.get_legend_handles_labels(), loc="outside right center")
     return Drawing("effects", figure, numbers)
-
-
-_EFFECT = {"": "estimate", "_low": "ci_low", "_high": "ci_high"}

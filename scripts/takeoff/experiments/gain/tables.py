@@ -8,7 +8,7 @@ import pandas as pd
 
 from takeoff.experiments.base import Results
 from takeoff.experiments.chance import chance_of
-from takeoff.experiments.gain.design import WIDTH, Design, Pair
+from takeoff.experiments.gain.design import DATA, WIDTH, Design, Pair
 from takeoff.statistics.contrasts import Floats
 from takeoff.statistics.gains import Compared, equivalent_gain, growth
 from takeoff.statistics.intervals import mean_interval
@@ -18,6 +18,8 @@ ACCURACY = "test_accuracy"
 SCORE = ACCURACY + LOG_ODDS
 ALL = "all"
 """The context of a row that is of the mean over all."""
+POINTS = {"": "estimate", "_low": "ci_low", "_high": "ci_high"}
+"""Ends of an interval in `summary`, and what they are called in `effects_by_budget`."""
 
 
 def analyse(gain: Design, results: Results) -> dict[str, pd.DataFrame]:
@@ -34,20 +36,31 @@ def analyse(gain: Design, results: Results) -> dict[str, pd.DataFrame]:
       Where it is a bound at every budget, the bound farthest from 1 of the kind that the largest budget has.
     - `effects_by_budget`: a row per factor and budget that both sides have: treatment − baseline in test accuracy,
       averaged over contexts and paired by seed, with its t interval.
+    - `computation`: a row per budget but the least: what twice the computation brings, in test accuracy, from the
+      budget before to this one, averaged over the factorial's cells and paired by seed, with its t interval.
 
     A TakeoffError says that runs or card do not fit the study.
     """
     points = _points(gain, results)
-    gains, pairs_of = pd.DataFrame(_gains(gain, points)), gain.comparisons.items()
-    grown = [{"factor": name} | growth(compared(points, pairs.values()))._asdict() for name, pairs in pairs_of]
-    summary, effects = _summary(gain, gains, pd.DataFrame(grown)), pd.DataFrame(_effects(gain, points))
-    tables = {"points": points, "gains": gains, "growth": pd.DataFrame(grown), "summary": summary}
-    return tables | {"effects_by_budget": effects}
+    gains, effects = pd.DataFrame(_gains(gain, points)), pd.DataFrame(_effects(gain, points))
+    pairs = {name: found.values() for name, found in gain.comparisons.items()}
+    slopes = [{"factor": name, **growth(compared(points, own))._asdict()} for name, own in pairs.items()]
+    grown = pd.DataFrame(slopes)
+    own = effects[effects["epochs"] == gain.study.recipe.epochs].set_index("factor")
+    in_points = {f"points{end}": 100 * own[name] for end, name in POINTS.items()}
+    return {
+        "points": points,
+        "gains": gains,
+        "growth": grown,
+        "summary": _summary(gain, gains, grown).join(pd.DataFrame(in_points), on="factor"),
+        "effects_by_budget": effects,
+        "computation": pd.DataFrame(_doublings(gain, points)),
+    }
 
 
 def _points(gain: Design, results: Results) -> pd.DataFrame:
     """A row per run, in the arms' order and then the seeds'."""
-    kept, rows = dict.fromkeys([*gain.study.factors, WIDTH]), []
+    kept, rows = dict.fromkeys([*gain.study.factors, WIDTH, DATA]), []
     for arm in gain.networks.values():
         levels = {name: arm.levels[name] for name in kept}
         rows.append({"arm": arm.name, "network": arm.choice_from or arm.name, **levels, "epochs": arm.recipe.epochs})
@@ -110,3 +123,16 @@ def _effects(gain: Design, points: pd.DataFrame) -> Iterator[dict[str, Any]]:
                 found = mean_interval(changes.mean(axis=0), size=1.0)
                 row = {"factor": factor, "epochs": epochs, "estimate": found.estimate}
                 yield row | {"ci_low": found.low, "ci_high": found.high, "n_seeds": changes.shape[1]}
+
+
+def _doublings(gain: Design, points: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """The rows of `computation`: every cell stands once in the comparisons of a factor."""
+    pairs = gain.comparisons[next(iter(gain.study.factors))].values()
+    epochs = [arm.recipe.epochs for arm in next(iter(pairs)).treatment]
+    runs = compared(points, pairs, ACCURACY)
+    cells = np.concatenate([runs.baseline, runs.treatment]).mean(axis=0)
+    for place in range(1, len(epochs)):
+        before, after = epochs[place - 1], epochs[place]
+        found = mean_interval((cells[:, place] - cells[:, place - 1]) / np.log2(after / before), size=1.0)
+        row = {"epochs": after, "from_epochs": before, "estimate": found.estimate}
+        yield row | {"ci_low": found.low, "ci_high": found.high, "n_seeds": len(cells)}
