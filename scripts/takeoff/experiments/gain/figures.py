@@ -30,7 +30,7 @@ SIDES = {"treatment": Look(COLOURS[0]), "baseline": Look(COLOURS[1], (0, (5, 1.5
 LOOKS = [look(number) for number in (0, 1, 2, 4, 5, 6, 7)]
 """Of factors, in their order; the colour that is left out is that of published values."""
 ERROR = "test_error"
-TICKS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.25, *np.arange(3, 10) / 10, 0.95]
+TICKS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.25, *np.arange(6, 20) / 20]
 ONE = Line(1, "", MUTED, SOLID)
 
 
@@ -43,7 +43,7 @@ def draw(gain: Design, tables: Tables, criteria: Mapping[str, FixedCriterion]) -
 def _curves(gain: Design, tables: Tables) -> Drawing:
     """Baseline and treatment, each averaged over contexts in log-odds; between them the gain of the summary."""
     numbers, names = _errors(gain, tables["points"]), [*gain.comparisons]
-    across = min(len(names), 4)
+    across = min(len(names), 3)
     down = -(-len(names) // across)
     title = f"{gain.study.title}: how much computation does each factor save?"
     subtitle = f"{seeds_words(int(numbers['n_seeds'].max()), 'bands')} · mean over combinations · arrow: the gain"
@@ -58,7 +58,6 @@ def _curves(gain: Design, tables: Tables) -> Drawing:
         axes.xaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), major_formatter="{x:g}", minor_locator=NullLocator())
         axes.set_title(switch_words(name, *gain.levels[name]))
         axes.set_xlabel(f"training computation, $10^{{{power}}}$ FLOPs")
-        axes.label_outer()
     for axes in grid.flat[len(names) :]:
         axes.set_visible(False)
     # Straight between budgets, as the gain is read: log-odds over log computation.
