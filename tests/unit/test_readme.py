@@ -7,13 +7,7 @@ import pytest
 from conftest import REPOSITORY
 
 REFERENCE = REPOSITORY / "results" / "reference" / "cifar10-quick"
-ROWS = {
-    "ReLU": "activation",
-    "Batch norm": "norm",
-    "Dropout": "dropout",
-    "Data": "train_samples",
-    "Computation": None,
-}
+ROWS = {"ReLU": "activation", "Batch norm": "norm", "Dropout": "dropout", "Data": "train_samples", "Computation": None}
 """How a row of the table begins, and its factor in `gain-summary.csv`."""
 
 
