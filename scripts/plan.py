@@ -15,14 +15,12 @@ from takeoff.study.model import Study
 from takeoff.study.planned import ARM, planned_arms, write_arm
 from takeoff.workflow.images import ImageSource, Shape, check_counts
 from takeoff.workflow.planning import (
-    BFLOAT16,
     PlannedRun,
     core_hours,
-    matrix_rate,
+    expected_rate,
     over_budget,
     plan_runs,
     trainings,
-    trains_in_bfloat16,
     write_plan,
 )
 
@@ -52,8 +50,7 @@ def main() -> None:
     shape = _shape(study, str(path), arguments.card)
     check_counts(study, str(path), shape)
     arms = planned_arms(study, wanted(experiments), shape.train)
-    faster = BFLOAT16 if trains_in_bfloat16(study.dataset.resolution) else 1.0
-    runs = plan_runs(arms, shape, faster * matrix_rate())
+    runs = plan_runs(arms, shape, expected_rate(study.dataset.resolution))
     claims = load_claims(arguments.claims, EXPERIMENTS)
     spreads = read_spreads(arguments.spreads, claims)
     from takeoff.workflow.power import planned_parts, power_table  # takes scipy

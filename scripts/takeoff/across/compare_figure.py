@@ -1,5 +1,7 @@
 """Two results of one study: each second estimate on an axis whose unit is half the first's interval."""
 
+from textwrap import shorten
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -9,6 +11,8 @@ from takeoff.figures.rows import AGAINST, ZERO, draw_rows, headed
 from takeoff.figures.style import COLOURS, INK, new_figure, styled
 from takeoff.statistics.criterion import Criterion
 
+LABEL = 75
+"""Characters of a row's words, at most."""
 FARTHEST = 4.0
 """Half-widths; what lies beyond stands there with an arrow."""
 
@@ -49,7 +53,7 @@ def _rows(own: pd.DataFrame) -> pd.DataFrame:
     labels += (", " + own["name"]).where(effect & (own["name"] != "test_accuracy"), "")
     pairs = zip(own["estimate"], own["estimate_against"], strict=True)
     return shown.assign(
-        label=[text if len(text) <= 75 else f"{text[:74]}…" for text in labels],
+        label=[shorten(text, LABEL, placeholder=" …") for text in labels],
         open=beyond,
         colour=np.select([own["outside_both"].astype(bool), ~own["inside"].astype(bool)], [AGAINST, COLOURS[1]], INK),
         text=[f"{one:.3g} → {other:.3g}".replace("-", "−") for one, other in pairs],

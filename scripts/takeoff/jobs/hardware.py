@@ -13,10 +13,8 @@ import torch
 
 from takeoff.common.errors import TakeoffError
 from takeoff.engine.hardware import Hardware
+from takeoff.study.configuration import FULL_PRECISION_SIDE
 
-FULL_PRECISION_SIDE = 8
-"""Pixels of images up to which `auto` is float32, so that precision is no difference between the machines that run the
-default study. Where a CPU multiplies in bfloat16 (AVX-512) its steps take 11% to 19% less time."""
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Of `mallopt`, as in glibc's malloc.h."""
 KEPT_BYTES, LARGE_BYTES = 2**30, 2**25

@@ -56,12 +56,13 @@ def read_spreads(path: Path, claims: Claims) -> list[Spread]:
 
 
 def spreads_of(results: Path, claims: Claims) -> Iterator[Spread]:
-    """Of a results folder: from the `measured.csv` of its experiments, or else, as of committed results, from
+    """Of a results folder: from the `measured.csv` of its experiments, or else, as of results of older code, from
     `claims_parts.csv`. A TakeoffError says that it has neither, or what is wrong in them.
     """
     dataset = load_json(results / "study.json").get("dataset")
     own = {"study": results.resolve().name, "dataset": dataset.get("name", "") if isinstance(dataset, dict) else ""}
-    if measured := sorted(results.glob("*/measured.csv")):
+    # A committed copy has its tables side by side.
+    if measured := sorted([*results.glob("*/measured.csv"), *results.glob("*-measured.csv")]):
         for path in measured:
             for row in _rows(path, "claim part unit standard_error degrees_of_freedom".split()):
                 freedom = _number(path, row, "degrees_of_freedom")

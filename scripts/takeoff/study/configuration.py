@@ -6,6 +6,10 @@ from pydantic import Field
 
 from takeoff.study.settings import Count, Settings
 
+FULL_PRECISION_SIDE = 8
+"""Pixels of images up to which the precision `auto` is float32, so that it is no difference between the machines that
+run the default study. Where a CPU multiplies in bfloat16 (AVX-512) its steps take 11% to 19% less time."""
+
 
 class Configuration(Settings):
     """How this machine works; never what is studied."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from takeoff.common.files import atomic_path
 from takeoff.data.splits import sizes
 from takeoff.engine import architecture
+from takeoff.study.configuration import FULL_PRECISION_SIDE
 from takeoff.study.model import Budget
 from takeoff.study.planned import AnyPlannedArm, PlannedArm
 from takeoff.workflow.images import Shape
@@ -103,10 +104,17 @@ def matrix_rate(side: int = 768, seconds: float = 0.3) -> float:
     return products * 2 * side**3 / spent
 
 
+def expected_rate(resolution: int) -> float:
+    """Floating-point operations per second of a product on one thread here, in the precision in which images of that
+    side are trained on: what `plan_runs` takes.
+    """
+    return matrix_rate() * (BFLOAT16 if trains_in_bfloat16(resolution) else 1.0)
+
+
 def trains_in_bfloat16(resolution: int) -> bool:
     """Whether the precision `auto` is bfloat16 on this CPU, by the flags that Linux names, for images of that side."""
     flags = FLAGS.read_text(encoding="utf-8") if FLAGS.exists() else ""
-    return resolution > 8 and any(flag in flags for flag in ("amx_bf16", "avx512_bf16"))
+    return resolution > FULL_PRECISION_SIDE and any(flag in flags for flag in ("amx_bf16", "avx512_bf16"))
 
 
 def over_budget(runs: list[PlannedRun], budget: Budget) -> str | None:

@@ -121,8 +121,11 @@ class Design(Experiment[Options]):
     @cached_property
     def tuned_arms(self) -> list[Arm]:
         """An arm per cell, its rate tuned."""
-        seeds = first_seeds(self.study, self.options.seeds)
-        return [make_arm(self.study, levels, seeds=seeds) for levels in self.cells]
+        return [make_arm(self.study, levels, seeds=self._seeds) for levels in self.cells]
+
+    @property
+    def _seeds(self) -> tuple[int, ...] | None:
+        return first_seeds(self.study, self.options.seeds)
 
     @cached_property
     def fixed_arms(self) -> list[Arm]:
@@ -147,16 +150,15 @@ class Design(Experiment[Options]):
         often as the study asks; or why there are none.
         """
         pair = []
-        seeds = first_seeds(self.study, self.options.seeds)
         parted = self.scoring.recipe | {"warmup_epochs": self.study.recipe.warmup_epochs / self.scoring.share}
         for norm in ("none", "batch"):
             wanted: dict[str, Level] = {"activation": "relu", "dropout": 0, "norm": norm}
             levels = {name: wanted.get(name, baseline) for name, (baseline, _) in self.levels.items()}
-            arm = make_arm(self.study, levels, seeds=seeds)
+            arm = make_arm(self.study, levels, seeds=self._seeds)
             if not wanted.items() <= arm.levels.items():
                 return "the study has no ReLU networks without dropout both with and without batch norm"
             if arm.name in {one.name for one in self.tuned_arms}:
-                often = make_arm(self.study, levels, recipe=parted, seeds=seeds, choice_from=arm.name)
+                often = make_arm(self.study, levels, recipe=parted, seeds=self._seeds, choice_from=arm.name)
                 pair.append(arm if self.options.scores == 1 else often)
         if len(pair) < 2:
             return "the study trains no two ReLU networks without dropout that differ in batch norm alone"
