@@ -6,8 +6,15 @@ from typing import Any
 
 import pytest
 import torch
-from takeoff.engine import architecture
-from takeoff.engine.layers import SmallMapConv2d, batched_linear, flattened_apart, small_map_convolution
+from takeoff.engine import architecture, layers
+from takeoff.engine.layers import (
+    GradientProductConv2d,
+    SmallMapConv2d,
+    batched_linear,
+    convolution_with_gradient_product,
+    flattened_apart,
+    small_map_convolution,
+)
 from takeoff.engine.network import LocalResponseNorm, SeededDropout, build, standard_deviation
 from takeoff.engine.streams import draw_masks
 from takeoff.study.settings import Activation, Network, Norm
@@ -89,6 +96,46 @@ def test_convolutions_of_small_maps_are_torchs(runs: int, bias: bool) -> None:
         assert small_map_convolution(inputs, weight, biases, runs).dtype == torch.bfloat16
     upstream = torch.randn(expected.shape, generator=draw)
     assert_same_gradients((found, given), (expected, given), upstream, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("side", [3, 4])
+def test_gradients_as_products_are_torchs(side: int, bias: bool) -> None:
+    draw = torch.Generator().manual_seed(side)
+    inputs = torch.randn(5, 4, side, side, generator=draw).to(memory_format=torch.channels_last).requires_grad_()
+    weight = torch.randn(6, 4, 3, 3, generator=draw).requires_grad_()
+    biases = torch.randn(6, generator=draw).requires_grad_() if bias else None
+    given = [tensor for tensor in (inputs, weight, biases) if tensor is not None]
+    expected = functional.conv2d(inputs, weight, biases, padding=1)
+    found = convolution_with_gradient_product(inputs, weight, biases)
+    assert torch.equal(found, expected)
+    upstream = torch.randn(expected.shape, generator=draw)
+    assert_same_gradients((found, given), (expected, given), upstream, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("norm", ["none", "batch"])
+def test_a_network_learns_the_same_with_gradients_as_products(norm: Norm, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten steps in bfloat16 with and without AMX, which only rounds otherwise: the logits stay as near to each other
+    as to those of steps in float32.
+    """
+    images, labels = torch.randn(64, 3, 32, 32, generator=torch.Generator().manual_seed(0)), torch.arange(64) % 10
+
+    def after_training(amx: bool, half: bool) -> torch.Tensor:
+        monkeypatch.setattr(layers, "_amx", lambda: amx)
+        model = build(Network(norm=norm, width=0.25, stem_stride=2), 32, 3, 10, 0, CPU)
+        assert sum(isinstance(layer, GradientProductConv2d) for layer in model) == 3
+        optimiser = torch.optim.SGD(model.parameters(), lr=0.02)
+        for _ in range(10):
+            with torch.autocast("cpu", torch.bfloat16, enabled=half):
+                loss = functional.cross_entropy(model(images).float(), labels)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        return model.eval()(images).detach()
+
+    exact, plain, product = after_training(False, False), after_training(False, True), after_training(True, True)
+    assert not torch.equal(product, plain)
+    assert (product - exact).norm() < 1.5 * (plain - exact).norm() + 1e-3 * exact.norm()
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid", "gelu"])

@@ -14,7 +14,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 
 from takeoff.data.prepared import Prepared
-from takeoff.engine.layers import SmallMapConv2d
+from takeoff.engine.layers import GradientProductConv2d, SmallMapConv2d
 from takeoff.engine.network import MONOTONE, SeededDropout, build
 from takeoff.study.settings import Network
 
@@ -48,7 +48,7 @@ class Task:
                 model[place - 1], model[place] = module, model[place - 1]  # the activation first
             elif isinstance(module, SeededDropout):
                 model[place] = nn.Dropout(module.rate)
-            elif isinstance(module, SmallMapConv2d):
+            elif isinstance(module, GradientProductConv2d | SmallMapConv2d):
                 inputs, outputs, biased = module.in_channels, module.out_channels, module.bias is not None
                 own = nn.Conv2d(inputs, outputs, 3, padding=1, bias=biased)
                 own.weight, own.bias = module.weight, module.bias

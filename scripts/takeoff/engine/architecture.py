@@ -21,6 +21,11 @@ class Convolution(NamedTuple):
         """Whether it is computed as a dense layer of 2 × 2 places (`SmallMapConv2d` in `takeoff.engine.layers`)."""
         return (self.side, self.kernel, self.stride, self.padding) == (2, 3, 1, 1)
 
+    @property
+    def few_places(self) -> bool:
+        """Whether its weights' gradient may be one product (`GradientProductConv2d` in `takeoff.engine.layers`)."""
+        return 2 < self.side <= 4 and (self.kernel, self.stride, self.padding) == (3, 1, 1)
+
 
 class Linear(NamedTuple):
     """A fully connected layer."""

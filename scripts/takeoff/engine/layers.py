@@ -1,4 +1,5 @@
-"""Layers of several runs at once: linear layers as batched products, convolutions of maps of 2 × 2 pixels as one.
+"""Layers of several runs at once: linear layers as batched products, convolutions of maps of 2 × 2 pixels as one;
+and a convolution of 4 × 4 pixels whose weights' gradient is a product.
 
 Of memory they take care themselves: weights' gradients lie there as the weights do, and maps' gradients as the maps,
 in channels-last order. An activation takes ten times as long to send back a gradient that lies otherwise.
@@ -11,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.nn import functional
 
 SIDE, KERNEL = 2, 3
 """Of small maps and of their kernels, in pixels; maps are padded by one (see `Convolution.small` in `architecture`)."""
@@ -80,6 +82,79 @@ def small_map_convolution(inputs: Tensor, weight: Tensor, bias: Tensor | None = 
     values: Tensor = _Rearranged.apply(inputs, apart, _together)
     made: Tensor = _Rearranged.apply(batched_linear(values, dense, everywhere), _together, apart)
     return made
+
+
+class GradientProductConv2d(nn.Conv2d):
+    """A 3 × 3 convolution, padded by one, of maps of 3 × 3 or 4 × 4 pixels, the gradient of whose weights is one matrix
+    product where a CPU trains in bfloat16 with AMX: oneDNN's own kernel for it takes two to four times as long there.
+    Everywhere else, and in the way forward, it is torch's own.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (torch's own name)
+        """Maps N × C × H × W; N × outputs × H × W."""
+        if input.is_cuda or not torch.is_autocast_enabled("cpu") or not _amx():
+            return super().forward(input)
+        kind = torch.get_autocast_dtype("cpu")
+        bias = None if self.bias is None else self.bias.to(kind)
+        return convolution_with_gradient_product(input.to(kind), self.weight.to(kind), bias)
+
+
+def convolution_with_gradient_product(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """What `torch.nn.functional.conv2d` gives with `padding=1`; so are its gradients, within rounding.
+
+    From maps N × C × H × W, weights outputs × C × 3 × 3 and biases, if there are any, to N × outputs × H × W.
+    """
+    made: Tensor = _GradientProduct.apply(inputs, weight, bias)
+    return made
+
+
+class _GradientProduct(torch.autograd.Function):
+    """A convolution; its weights' gradient is that of what it sends on (places × outputs), turned, times the patch of
+    every place (places × 9 C).
+    """
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(inputs, weight)
+        return functional.conv2d(inputs, weight, bias, padding=1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        inputs, weight = ctx.saved_tensors
+        of_inputs, of_weight, of_bias = ctx.needs_input_grad
+        rows = upstream.permute(0, 2, 3, 1).flatten(0, 2)
+        taps = (len(weight), KERNEL, KERNEL, weight.shape[1])
+        return (
+            _sent_back(upstream, inputs, weight) if of_inputs else None,
+            torch.mm(rows.t(), _patches(inputs)).view(taps).permute(0, 3, 1, 2) if of_weight else None,
+            rows.sum(0) if of_bias else None,
+        )
+
+
+def _sent_back(upstream: Tensor, inputs: Tensor, weight: Tensor) -> Tensor:
+    """The gradient of a convolution's inputs: torch's own, which lies in memory as they do."""
+    wanted = [True, False, False]
+    gradient: Tensor = torch.ops.aten.convolution_backward(
+        upstream, inputs, weight, None, [1, 1], [1, 1], [1, 1], False, [0, 0], 1, wanted
+    )[0]
+    return gradient
+
+
+def _patches(maps: Tensor) -> Tensor:
+    """What a padded 3 × 3 kernel meets at every place: from maps N × C × H × W to (N · H · W) × (9 · C)."""
+    images, channels, height, width = maps.shape
+    padded = maps.new_zeros((images, height + 2, width + 2, channels))
+    padded[:, 1:-1, 1:-1] = maps.permute(0, 2, 3, 1)
+    image, row, place, _ = padded.stride()
+    shape = (images, height, width, KERNEL, KERNEL * channels)  # a row of a patch lies in one piece
+    return padded.as_strided(shape, (image, row, place, row, 1)).reshape(-1, KERNEL * KERNEL * channels)
+
+
+@cache
+def _amx() -> bool:
+    """Whether the CPU multiplies bfloat16 in tiles."""
+    return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
 
 
 def flattened_apart(maps: Tensor, runs: int) -> Tensor:

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from takeoff.engine import architecture
 from takeoff.engine.architecture import Layer
-from takeoff.engine.layers import SmallMapConv2d
+from takeoff.engine.layers import GradientProductConv2d, SmallMapConv2d
 from takeoff.engine.streams import draw_masks, stream
 from takeoff.study.settings import Activation, Network
 
@@ -120,7 +120,7 @@ MONOTONE = (nn.Sigmoid, nn.Tanh, nn.ReLU)
 def _module(layer: Layer, seed: int, masks: Iterator[int], device: torch.device) -> nn.Module:
     match layer:
         case architecture.Convolution(inputs, outputs, kernel, stride, padding, bias):
-            kind = SmallMapConv2d if layer.small else nn.Conv2d
+            kind = SmallMapConv2d if layer.small else GradientProductConv2d if layer.few_places else nn.Conv2d
             return kind(inputs, outputs, kernel, stride, padding, bias=bias)
         case architecture.Linear():
             return nn.Linear(*layer)
