@@ -13,7 +13,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # a cluster, a browser and servers are waited for.
 PARALLEL := -n $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 NAME := $(shell basename "$(STUDY)" .yaml)
-SNAKEMAKE := $(RUN) snakemake --cores $(CORES) --workflow-profile workflow/profiles/local --config 'study=$(STUDY)'
+SNAKEMAKE := $(RUN) snakemake --cores $(CORES) --config 'study=$(STUDY)'
 
 .PHONY: study unlock plan report ui benchmark test test-quick lint lock clean help
 

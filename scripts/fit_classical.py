@@ -6,6 +6,7 @@ Finished runs are kept in the arm's folder `runs`; only those that are missing a
 from functools import cache
 
 from takeoff.common.errors import run_command
+from takeoff.common.parent import end_with_the_workflow
 from takeoff.data.prepared import load_prepared
 from takeoff.jobs.command import arms_parser
 from takeoff.study.planned import Images, PlannedClassicalArm, arms_at
@@ -15,6 +16,7 @@ def main() -> None:
     """Fit every arm named; arms of the same images share these, and the features made of them."""
     arguments = arms_parser(__doc__).parse_args()
     arms = arms_at(arguments.arms, PlannedClassicalArm)
+    end_with_the_workflow()
     from takeoff.classical.features import Workshop
     from takeoff.classical.jobs import ClassicalJob
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]

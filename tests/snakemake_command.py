@@ -41,9 +41,16 @@ def run_snakemake(
     return done
 
 
+def said(done: Done) -> str:
+    """What Snakemake said: in its log file, where it made one, which has more than a terminal shows."""
+    logs = Path(done.args[done.args.index("--directory") + 1]) / ".snakemake" / "log"
+    kept = [] if {"-n", "--dry-run"} & set(done.args) else sorted(logs.glob("*.log"))
+    return kept[-1].read_text() if kept else done.stdout + done.stderr
+
+
 def jobs(done: Done) -> set[str]:
     """The rules that ran, or would run."""
-    return set(re.findall(r"^(?:local)?rule (\w+):", done.stdout + done.stderr, re.MULTILINE))
+    return set(re.findall(r"^(?:local)?rule (\w+):", said(done), re.MULTILINE))
 
 
 def clone(folder: Path) -> Path:

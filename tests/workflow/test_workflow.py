@@ -4,15 +4,18 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
-from conftest import small_study
-from snakemake_command import clone, jobs, run_snakemake
+from conftest import REPOSITORY, small_study
+from snakemake_command import BIN, clone, jobs, run_snakemake, said
+from takeoff.workflow.wiring import TRY
 from webdriver import chromium
 
 Snakemake = Callable[..., subprocess.CompletedProcess[str]]
@@ -51,8 +54,9 @@ class Finished:
         (self.folder / "small.yaml").write_text(yaml.safe_dump(small_study(**keys), sort_keys=False))
 
     def trained(self) -> int:
-        """How many trainings the last jobs' logs name."""
-        return sum(log.read_text().count("  seed ") for log in (self.study / "logs").glob("train-*.log"))
+        """How many trainings the last tries of jobs name in their logs."""
+        logs = (self.study / "logs").glob("train-*.log")
+        return sum(log.read_text().rpartition(TRY)[2].count("  seed ") for log in logs)
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +162,7 @@ def test_bare_cores_all_keeps_to_the_gpu_slots(
         until = ("--until", "train_0", "train_1")
         done = snakemake("--cores", "2", *until, *arguments, config=("arms_per_job=1",))
         running = most = 0
-        for line in (done.stdout + done.stderr).splitlines():
+        for line in said(done).splitlines():
             running += bool(re.match(r"(?:local)?rule train_\d+:", line)) - bool(
                 re.search(r"Finished .*train_\d+", line)
             )
@@ -181,7 +185,7 @@ def test_bad_configuration_is_one_line(tmp_path: Path, config: str, words: str) 
     done = run_snakemake(tmp_path / "here", "--cores", "1", config=(config,), fails=True)
     assert words in done.stderr
     assert "Traceback" not in done.stderr
-    ours = [line for line in done.stderr.strip().splitlines() if not line.startswith("Config file")]
+    ours = [line for line in done.stderr.strip().splitlines() if not line.startswith(("Config file", "Using workflow"))]
     assert len(ours) == 1
 
 
@@ -199,6 +203,41 @@ def test_a_plan_beyond_the_budget_trains_nothing(snakemake: Snakemake, tmp_path:
     done = snakemake(budget={"runs": 3, "core_hours": 1}, fails=True)
     assert "12 runs, budget.runs is 3" in done.stderr
     assert not (tmp_path / "here" / "results" / "small" / "arms").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_stopped_workflow_leaves_no_job_that_trains(
+    tmp_path: Path, write_study: Callable[..., Path], number: int
+) -> None:
+    study = write_study(recipe=small_study()["recipe"] | {"epochs": 100_000}, budget={"runs": 20, "core_hours": 99})
+    arguments = ("--cores", "1", "--config", f"study={study}", "tracking_uri=''")
+    here = tmp_path / "here"
+    here.mkdir()
+    line = [BIN / "snakemake", "-s", REPOSITORY / "Snakefile", "--directory", here, *arguments]
+    with (tmp_path / "shown").open("w") as shown:
+        running = subprocess.Popen(line, stdout=shown, stderr=shown, start_new_session=True)
+
+    def trains() -> bool:
+        """Whether a job has written how far it is in the last seconds."""
+        written = [path.stat().st_mtime for path in here.glob("results/small/arms/*/progress.json")]
+        return bool(written) and time.time() - max(written) < 10
+
+    def wait_for(what: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 120
+        while not what():
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
+
+    wait_for(trains)
+    if number == signal.SIGINT:
+        os.killpg(running.pid, signal.SIGINT)  # as a terminal does
+        assert running.wait(60) == 1
+        assert (tmp_path / "shown").read_text().splitlines()[-1].startswith("stopped: 0 of 12 runs")
+    else:
+        running.kill()
+        running.wait()
+    wait_for(lambda: not trains())
 
 
 def test_plan_prints_whatever_is_up_to_date(snakemake: Snakemake) -> None:

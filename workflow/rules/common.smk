@@ -5,6 +5,7 @@ from shlex import quote
 
 from takeoff.common.digests import code_digest
 from takeoff.common.errors import TakeoffError
+from takeoff.common.parent import is_the_workflow
 from takeoff.tracking.server import kind_of, without_secrets
 from takeoff.workflow import digests
 from takeoff.workflow.project import load_project
@@ -19,6 +20,7 @@ from takeoff.workflow.wiring import (
 )
 
 run_in_this_python()
+is_the_workflow()
 
 try:
     PROJECT = load_project(config)
@@ -31,6 +33,12 @@ STUDY = PROJECT.folder.as_posix()
 DATA = PROJECT.images.prepared.as_posix()
 CONFIG = PROJECT.configuration
 MACHINE = f"--device {CONFIG.device} --precision {CONFIG.precision}"
+
+if CONSOLE:
+    at_once = workflow.resource_settings.nodes or workflow.resource_settings.cores or 1
+    CONSOLE.follows(
+        PROJECT.study, PROJECT.folder, at_once // PROJECT.configuration.threads
+    )
 
 # A partial study trains nothing and logs nothing: an import would delete the runs of arms that are missing.
 if CONFIG.partial and workflow.is_main_process:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
@@ -17,6 +17,8 @@ from takeoff.common.files import digest_of
 from takeoff.common.randomness import entropy
 from takeoff.jobs.runs import Row, choices_of, line, load_record, now, remark, save_choices, save_record
 from takeoff.study.planned import PlannedClassicalArm
+from takeoff.study.progress import FILE as PROGRESS
+from takeoff.study.progress import Progress
 from takeoff.study.records import RUNS, write_table
 
 VERSIONS = tuple(version(package) for package in ("scikit-learn", "scikit-image", "scipy", "numpy"))
@@ -62,7 +64,14 @@ class ClassicalJob:
             key = self._key("final", seed, choice.setting)
             record = self._kept(key, partial(self._final, seed, choice.setting, key), "run")
             rows.append({"arm": self.arm.name} | record["run"])
+            self.progress.finished([key])
         write_table(self.folder / "runs.parquet", rows, RUNS)
+        self.progress.ends()
+
+    @cached_property
+    def progress(self) -> Progress:
+        """What is written down of how far this job is."""
+        return Progress(self.folder / PROGRESS)
 
     def _kept(self, key: str, make: Callable[[], Row], *keys: str) -> Row:
         """What is on disk under `key`; where nothing is, or it is damaged, it is made and written."""

@@ -4,7 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
@@ -13,7 +13,7 @@ from takeoff.common.digests import ENGINE, code_digest
 from takeoff.common.files import digest_of
 from takeoff.engine.hardware import Hardware
 from takeoff.engine.resident import Resident
-from takeoff.engine.state import Epoch
+from takeoff.engine.state import Epoch, Training
 from takeoff.engine.tuning import RateChoice, Setting, choose_setting, only_setting
 from takeoff.jobs.checkpoints import Checkpoints
 from takeoff.jobs.choosing import choose_way
@@ -21,6 +21,8 @@ from takeoff.jobs.running import train
 from takeoff.jobs.runs import Row, choices_of, line, load_record, now, remark, save_choices, save_record
 from takeoff.study.arms import Run
 from takeoff.study.planned import Block, PlannedArm
+from takeoff.study.progress import FILE as PROGRESS
+from takeoff.study.progress import Progress, TrainingRun
 from takeoff.study.records import CURVES, PROBE, RUNS, write_table
 
 FILE = "learning_rate.json"
@@ -102,6 +104,12 @@ class ArmJob:
         if self.arm.probed:
             write_table(self.folder / "probe.parquet", rows("probe"), PROBE)
         write_table(self.folder / "runs.parquet", runs, RUNS)
+        self.progress.ends()
+
+    @cached_property
+    def progress(self) -> Progress:
+        """What is written down of how far this job is."""
+        return Progress(self.folder / PROGRESS)
 
     def _finished(self, wanted: Sequence[tuple[Run, float]]) -> list[Row]:
         """The records of runs, each with its weight decay, in order; only those that no file has, here or with the arm
@@ -109,7 +117,9 @@ class ArmJob:
         """
         for decay in dict.fromkeys(decay for _, decay in wanted):
             runs = [run for run, own in wanted if own == decay]
-            self._train(decay, [run for run in runs if load_record(self._path(run, decay), *RECORD) is None])
+            missing = [run for run in runs if load_record(self._path(run, decay), *RECORD) is None]
+            self.progress.finished(self.key(run, decay) for run in runs if run not in missing)
+            self._train(decay, missing)
         finished = [load_record(self._path(run, decay), *RECORD) for run, decay in wanted]
         if None in finished:
             raise OSError(f"{self.folder / 'runs'}: a run was written, but cannot be read back")
@@ -129,7 +139,7 @@ class ArmJob:
         # Beside all studies: a device is as fast for the next one.
         ways = self.folder.absolute().parents[2] / "benchmark" / "ways"
         way = choose_way(self.data, arm, runs, self.hardware, ways, self.report)
-        for record in train(self.data, arm, runs, self.hardware, checkpoints, way, self.report):
+        for record in train(self.data, arm, runs, self.hardware, checkpoints, way, self.report, self._watch):
             run = record.run
             started.setdefault(run, last)
             if isinstance(record, Epoch):
@@ -137,8 +147,13 @@ class ArmJob:
             else:
                 row = self._row(run, decay, record.values) | {"started_at": started.pop(run)}
                 save_record(self._path(run, decay), {"run": row, "curve": curves.pop(run), "probe": record.probe})
+                self.progress.finished([key(run)])
                 self._say(row)
                 last = now()
+
+    def _watch(self, trainings: Sequence[Training]) -> None:
+        own = [(one.run, one.epoch, one.arm.recipe.epochs) for one in trainings]
+        self.progress.trains(TrainingRun(run.seed, run.final, epoch, epochs) for run, epoch, epochs in own)
 
     def _with(self, weight_decay: float, final: bool) -> PlannedArm:
         """The arm, trained with a weight decay of its grid, for as long as final runs or those that tune."""

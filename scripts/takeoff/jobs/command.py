@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from takeoff.common.arguments import above_zero, positive
 from takeoff.common.errors import TakeoffError
+from takeoff.common.parent import end_with_the_workflow
 from takeoff.data.prepared import load_prepared
 from takeoff.study.configuration import Configuration
 from takeoff.study.planned import Images, PlannedArm, arms_at
@@ -78,6 +79,7 @@ def jobs(arguments: argparse.Namespace) -> "Iterator[ArmJob]":
     A `TakeoffError` says where a folder has no arm of a network, or where images or device are missing.
     """
     arms = arms_at(arguments.arms, PlannedArm)
+    end_with_the_workflow()
     from takeoff.jobs.arm_job import ArmJob
     from takeoff.jobs.hardware import hardware_of
 

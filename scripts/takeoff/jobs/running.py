@@ -24,10 +24,11 @@ def train(
     checkpoints: Checkpoints,
     way: Way = ONE_AFTER_ANOTHER,
     report: Callable[[str], None] = print,
+    watch: Callable[[Sequence[Training]], None] = lambda trainings: None,
 ) -> Iterator[Record]:
     """Train the runs, as many at a time as the way takes; half as many where the device has no memory for them, and
     without torch.compile, or graphs, where these fail, of which `report` takes a line. Where not even one run fits, it
-    raises `torch.OutOfMemoryError`.
+    raises `torch.OutOfMemoryError`. `watch` takes the runs that have ended an epoch.
 
     The images lie on the hardware's device. Long runs keep their state in `checkpoints`, and go on from it. Every way
     gives the same records within rounding: an `Epoch` per run and scored epoch (of a run that tunes for its end, the
@@ -43,7 +44,7 @@ def train(
         group = left[:at_once]
         try:
             trainings = [Training(data, arm, run, hardware) for run in group]
-            for record in _together(trainings, way, checkpoints):
+            for record in _together(trainings, way, checkpoints, watch):
                 epoch = math.inf if isinstance(record, Finished) else record.values["epoch"]
                 if epoch > passed.get(record.run, -1):
                     passed[record.run] = epoch
@@ -67,7 +68,9 @@ def train(
         left = [run for run in left if passed.get(run) != math.inf]
 
 
-def _together(trainings: Sequence[Training], way: Way, checkpoints: Checkpoints) -> Iterator[Record]:
+def _together(
+    trainings: Sequence[Training], way: Way, checkpoints: Checkpoints, watch: Callable[[Sequence[Training]], None]
+) -> Iterator[Record]:
     """Train a group from the start, or from its checkpoints, to the end; those furthest behind first."""
     for training in trainings:
         checkpoints.restore(training)
@@ -93,5 +96,6 @@ def _together(trainings: Sequence[Training], way: Way, checkpoints: Checkpoints)
         seconds = (time.perf_counter() - began) / len(members)
         scored = [training.ended_epoch(loss, seconds) for training, loss in zip(members, losses, strict=True)]
         checkpoints.keep(members)
+        watch(members)
         for training in compress(members, scored):
             yield Epoch(training.run, training.history[-1])

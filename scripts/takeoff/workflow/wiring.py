@@ -9,6 +9,9 @@ from typing import Any
 
 from takeoff.common.places import CLONED, SCRIPTS
 
+TRY = "=== try of"
+"""How the line of a log begins that stands before what one try of a job says."""
+
 
 def verb(name: str) -> Callable[..., str]:
     """A param: how a command is called. It is no part of what a job depends on, so that a clone may move."""
@@ -20,8 +23,8 @@ def verb(name: str) -> Callable[..., str]:
 
 
 def command(arguments: str) -> str:
-    """The shell line of a rule with a param `verb`: output goes to its log, and errors to the terminal too."""
-    return f"{{params.verb}} {arguments} > {{log:q}} 2> >(tee -a {{log:q}} >&2)"
+    """The shell line of a rule with a param `verb`: its log takes all that it says, after what earlier tries said."""
+    return f'echo "{TRY} $(date -u +%FT%TZ)" >> {{log:q}}; {{params.verb}} {arguments} >> {{log:q}} 2>&1'
 
 
 def unwatched(value: object) -> Callable[..., object]:

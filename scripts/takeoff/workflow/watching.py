@@ -1,0 +1,129 @@
+"""How far a study is: its plan, against what its jobs write down."""
+
+import csv
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from takeoff.study.progress import FILE, TrainingRun, read_progress
+
+FEW = 0.02
+"""The share of what was left at the start that has to be done before its pace says how long the rest takes."""
+
+
+class Now(NamedTuple):
+    """How far a study is."""
+
+    finished: int
+    runs: int
+    """Finished, and all: networks trained and older methods fitted."""
+    share: float
+    """Of the expected computation, what is done."""
+    seconds_left: float | None
+    """Of training; None where that is finished."""
+    training: dict[str, list[TrainingRun]]
+    """By arm, what trains."""
+
+
+@dataclass
+class Watch:
+    """A study's folder, and what was done in it when this run of the workflow began."""
+
+    folder: Path
+    at_once: int
+    """Runs that train beside each other, about."""
+    began: float = field(default_factory=time.time)
+    _plan: dict[str, list[float]] = field(default_factory=dict)
+    _planned: float = 0.0
+    _first: tuple[float, float] | None = None
+
+    def now(self) -> Now | None:
+        """How far the study is; None as long as it has no plan."""
+        path = self.folder / "plan.csv"
+        try:
+            changed = path.stat().st_mtime
+            if changed != self._planned:
+                self._plan, self._planned, self._first = _expected(path), changed, None
+        except (OSError, KeyError, ValueError):
+            return None
+        finished, done, training = 0, 0.0, {}
+        for arm, seconds in self._plan.items():
+            count, running = self._arm(arm, len(seconds))
+            finished += count
+            fractions = [run.epoch / run.epochs for run in running]
+            done += sum(seconds[:count]) + sum(map(float.__mul__, fractions, seconds[count:]))
+            if running:
+                training[arm] = running
+        runs, total = sum(map(len, self._plan.values())), sum(map(sum, self._plan.values()))
+        left = self._left(done, total) if finished < runs else None
+        return Now(finished, runs, done / total if total else 1.0, left, training)
+
+    def _arm(self, arm: str, planned: int) -> tuple[int, list[TrainingRun]]:
+        """How many of an arm's runs are finished, and those that train."""
+        folder = self.folder / "arms" / arm
+        path = folder / FILE
+        if (written := read_progress(path)) is not None:
+            finished, running = written
+            stale = _changed(path) < self.began
+            return min(finished, planned), [] if stale else running
+        if (folder / "runs.parquet").exists():
+            return planned, []
+        # Interrupted before it wrote how far it was, or planned anew: what is kept is about as much.
+        kept = sum(1 for _ in (folder / "runs").glob("*.json")) if (folder / "runs").is_dir() else 0
+        return min(kept, planned), []
+
+    def _left(self, done: float, total: float) -> float:
+        """Seconds, by the pace since the start; before it says anything, by the plan."""
+        now = time.time()
+        if self._first is None:
+            self._first = (now, done)
+        since, before = self._first
+        if done - before > FEW * (total - before):
+            return (total - done) * (now - since) / (done - before)
+        return (total - done) / self.at_once
+
+
+def _expected(path: Path) -> dict[str, list[float]]:
+    """The seconds that each run of each arm is expected to take, in the order in which they train."""
+    found: dict[str, list[float]] = defaultdict(list)
+    with path.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            found[row["arm"]].append(float(row["expected_seconds"] or 0))
+    return dict(found)
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def duration(seconds: float) -> str:
+    """In words.
+
+    >>> [duration(s) for s in (0.2, 95, 1500, 7300)]
+    ['1 s', '95 s', '25 min', '2 h 2 min']
+    """
+    if seconds < 120:
+        return f"{max(1, round(seconds))} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
+def described(training: dict[str, list[TrainingRun]], most: int) -> str:
+    """What trains, in words, `most` arms of it: `relu+batch seed 3, epoch 7 of 32`."""
+    words = [_words(arm, runs) for arm, runs in list(training.items())[:most]]
+    more = len(training) - len(words)
+    return "; ".join([*words, *[f"{more} arms more"] * (more > 0)])
+
+
+def _words(arm: str, runs: Iterable[TrainingRun]) -> str:
+    own = list(runs)
+    first = own[0]
+    who = f"seed {first.seed}" if len(own) == 1 else f"{len(own)} runs"
+    tunes = "" if first.final else " tuning,"
+    return f"{arm}{tunes} {who}, epoch {first.epoch} of {first.epochs}"
