@@ -12,14 +12,18 @@ export PYTHONDONTWRITEBYTECODE :=
 # A file of tests stays in one process: its tests share what they set up. One process more than there are cores, since
 # a cluster, a browser and servers are waited for.
 PARALLEL := -n $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
-NAME := $(shell basename "$(STUDY)" .yaml)
-SNAKEMAKE := $(RUN) snakemake --cores $(CORES) --config 'study=$(STUDY)'
+CONFIG := 'study=$(STUDY)' $(if $(SET),'set=$(SET)')
+SNAKEMAKE := $(RUN) snakemake --cores $(CORES) --config $(CONFIG)
+# The folder of the study's results, in the shell variable `folder`; made where it is not there.
+FOLDER := folder=$$($(RUN) python scripts/folder.py $(CONFIG)) && mkdir -p "$$folder"
 
-.PHONY: study unlock plan report ui benchmark test test-quick lint lock clean help
+.PHONY: help study unlock plan report ui benchmark test test-quick lint lock clean
 
-study: $(VENV)/ready ## run the study (make study STUDY=cifar10-quick) and write its report
-	@mkdir -p '$(RESULTS)/$(NAME)'
-	$(SNAKEMAKE) --report '$(RESULTS)/$(NAME)/report.html' --report-after-run
+help: ## say what can be made
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
+
+study: $(VENV)/ready ## run a study, write its report: make study STUDY=digits SET='seeds=8 recipe.epochs=20'
+	@$(FOLDER) && $(SNAKEMAKE) --report "$$folder/report.html" --report-after-run
 
 unlock: $(VENV)/ready ## after a kill -9: let Snakemake run again
 	$(SNAKEMAKE) --unlock
@@ -28,8 +32,7 @@ plan: $(VENV)/ready ## print what the study would train, and for how long
 	$(SNAKEMAKE) -- plan
 
 report: $(VENV)/ready ## write the HTML report of what has run
-	@mkdir -p '$(RESULTS)/$(NAME)'
-	$(RUN) snakemake --config 'study=$(STUDY)' --report '$(RESULTS)/$(NAME)/report.html'
+	@$(FOLDER) && $(RUN) snakemake --config $(CONFIG) --report "$$folder/report.html"
 
 benchmark: $(VENV)/ready ## measure how fast this machine trains, against plain loops: two minutes
 	$(SNAKEMAKE) -- benchmark
@@ -37,8 +40,8 @@ benchmark: $(VENV)/ready ## measure how fast this machine trains, against plain 
 ui: $(VENV)/ready ## compare runs in MLflow's UI, at 127.0.0.1:5000
 	@case '$(STORE)' in off) echo "error: tracking_uri is off: nothing is logged" >&2; exit 1;; \
 	http*) echo "error: runs are logged to $(STORE): open it in a browser" >&2; exit 1;; esac
-	@test -f '$(RESULTS)/$(NAME)/tracked.json' || { echo "error: $(NAME) has no runs yet: make study STUDY=$(STUDY)" >&2; exit 1; }
-	@id=$$(sed -n 's/.*"experiment_id": "\(.*\)".*/\1/p' '$(RESULTS)/$(NAME)/tracked.json'); \
+	@$(FOLDER); test -f "$$folder/tracked.json" || { echo "error: $$folder has no runs yet: make study STUDY=$(STUDY)" >&2; exit 1; }; \
+	id=$$(sed -n 's/.*"experiment_id": "\(.*\)".*/\1/p' "$$folder/tracked.json"); \
 	echo "This study's runs: http://127.0.0.1:5000/#/experiments/$$id/runs"
 	$(RUN) MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --backend-store-uri '$(STORE)'
 
@@ -64,13 +67,12 @@ clean: ## remove the environment and every cache; results stay
 	rm -rf $(VENV) .cache .coverage* .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-help:
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
-
 # uv installs from its cache in seconds; the imports write the bytecode that the commands will use.
 $(VENV)/ready: requirements.lock envs/uv.txt
 	@$(PYTHON) -c 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit( \
 	  "error: $(PYTHON) is Python %d.%d; valid: 3.11 to 3.13, as in: make study PYTHON=python3.12" % sys.version_info[:2])'
+	@test ! -L $(VENV) || { echo "error: $(VENV) is a link to $$(readlink $(VENV)), which would be emptied; \
+	valid: to remove the link, or to bring what it points to up to date by hand" >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/pip install --quiet --require-hashes -r envs/uv.txt
 	VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv pip install --quiet --require-hashes -r requirements.lock

@@ -16,6 +16,8 @@ class Configuration(Settings):
 
     study: str = "digits"
     """A name in `config/studies`, or a path to your own file."""
+    set: str = ""
+    """Keys of the study with other values, as `seeds=8 recipe.epochs=20`; results go under a name that has them."""
     results: str = "results"
     """The folder that everything made is written to."""
     archives: dict[str, str] = Field(default_factory=dict, json_schema_extra={"default": {}})

@@ -6,13 +6,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from takeoff.common.errors import TakeoffError
 from takeoff.common.files import load_json
+from takeoff.common.places import configured
 from takeoff.experiments.base import Experiment
 from takeoff.experiments.registry import EXPERIMENTS, enabled, timed_arms, wanted
 from takeoff.judging.claims import claims_file, criteria, fixed_criteria, load_claims
+from takeoff.study.changes import FOLDER as CHANGED
+from takeoff.study.changes import changed_study
 from takeoff.study.configuration import Configuration
-from takeoff.study.loading import check, check_same, load_study, study_path
+from takeoff.study.loading import check, check_same, load_study, read_yaml, study_path
 from takeoff.study.model import Study
 from takeoff.study.planned import ARM, NEEDED, AnyPlannedArm, PlannedArm, PlannedClassicalArm, planned_arms
 from takeoff.study.records import seeds_in
@@ -20,7 +25,7 @@ from takeoff.workflow.digests import changed
 from takeoff.workflow.images import ImageSource, check_counts
 from takeoff.workflow.packing import ARMS, estimate, packs_of
 
-RESERVED = ("data", "benchmark", "pool", "mlartifacts", "reference")
+RESERVED = ("data", "benchmark", "pool", "mlartifacts", "reference", CHANGED)
 """Folders of the results that belong to no study."""
 NAMED = 3
 """How many missing arms a reason names."""
@@ -185,6 +190,8 @@ def load_project(config: dict[str, Any]) -> Project:
     """
     configuration = check(Configuration, config, "config/config.yaml (or --config)")
     source = study_path(configuration.study)
+    if configuration.set:
+        source = changed_study(source, configuration.set, Path(configuration.results))
     if source.stem in RESERVED:
         raise TakeoffError(f"study={configuration.study}: results/{source.stem} is taken; name the file otherwise")
     project = Project(configuration, load_study(source), source)
@@ -204,3 +211,17 @@ def load_project(config: dict[str, Any]) -> Project:
     if missing:
         raise TakeoffError(f"{source}: experiments: none that is switched on has the arm {min(missing)}")
     return project
+
+
+def project_of(words: Iterable[str]) -> Project:
+    """The project that config.yaml names, with keys given as `study=digits`, as Snakemake's `--config` takes them.
+
+    Raises TakeoffError where a word is no key with a value, and where `load_project` does.
+    """
+    given = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise TakeoffError(f"{word}: valid: KEY=VALUE, as in study=digits")
+        given[key] = value if key == "set" else yaml.safe_load(value)
+    return load_project(read_yaml(configured("config.yaml")) | given)

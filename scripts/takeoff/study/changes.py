@@ -1,0 +1,77 @@
+"""A study changed from the command line: values that go before those of its file, under a name that says so."""
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from takeoff.common.errors import TakeoffError
+from takeoff.common.files import digest_of, write_text
+from takeoff.study.loading import check, read_yaml
+from takeoff.study.model import Study
+
+FOLDER = "studies"
+"""Of the results: where changed studies are written."""
+PLAIN = re.compile(r"[A-Za-z0-9.=_+-]+")
+"""What stands in the name of a file as it is."""
+LONGEST = 100
+"""Characters of a name."""
+
+
+def changed_study(path: Path, changes: str, results: Path) -> Path:
+    """The file of the study in `path` with `changes` (`seeds=8 recipe.epochs=20`), written among the results where it
+    is not there yet. Its name is the study's with the changes, sorted by key.
+
+    Raises TakeoffError where a change is no key with a value, goes below a key that holds none, or is not valid.
+    """
+    study, made = read_yaml(path), _parsed(changes)
+    for key, value in made.items():
+        _put(study, key, value)
+    check(Study, study, f"set={changes}")
+    target = results / FOLDER / f"{_name(path.stem, made)}.yaml"
+    text = yaml.safe_dump(study, sort_keys=False, allow_unicode=True, width=120)
+    if not target.is_file() or target.read_text(encoding="utf-8") != text:
+        write_text(target, text)
+    return target
+
+
+def _parsed(changes: str) -> dict[str, Any]:
+    """The values by their dotted keys, in the order of these."""
+    found: dict[str, Any] = {}
+    try:
+        words = shlex.split(changes)
+    except ValueError as error:
+        raise TakeoffError(f"set={changes}: {error}; valid: key=value, as in 'seeds=8 recipe.epochs=20'") from None
+    for word in words:
+        key, equals, text = word.partition("=")
+        if not equals or not re.fullmatch(r"[a-z_0-9]+(\.[a-z_0-9-]+)*", key):
+            raise TakeoffError(f"set={changes}: {word}: valid: key=value, as in 'seeds=8 recipe.epochs=20'")
+        try:
+            found[key] = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise TakeoffError(f"set={changes}: {key}: {text!r} is not valid YAML") from None
+    return dict(sorted(found.items()))
+
+
+def _put(study: dict[str, Any], key: str, value: Any) -> None:
+    *above, last = key.split(".")
+    place: Any = study
+    for name in above:
+        place = place.setdefault(name, {})
+        if not isinstance(place, dict):
+            raise TakeoffError(f"set={key}: {name} is {place!r}, and has no keys below it")
+    place[last] = value
+
+
+def _name(study: str, changes: dict[str, Any]) -> str:
+    words = [f"{key}={_text(value)}" for key, value in changes.items()]
+    name = ",".join([study, *words])
+    if len(name) <= LONGEST and all(map(PLAIN.fullmatch, words)):
+        return name
+    return f"{study},{'+'.join(changes)[: LONGEST // 2]},{digest_of(changes)[:8]}"
+
+
+def _text(value: Any) -> str:
+    return "+".join(map(_text, value)) if isinstance(value, list) else str(value)
