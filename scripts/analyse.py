@@ -108,6 +108,8 @@ def _compare(arguments: argparse.Namespace) -> None:
 
     if len(arguments.against) != 1:
         raise TakeoffError("--against: one folder of results; `snakemake compare` takes --config study=A against=PATH")
+    if arguments.results.resolve() == arguments.against[0].resolve():
+        raise TakeoffError(f"--against {arguments.against[0]}: the results themselves; valid: others of the study")
     first, second = (read_results(folder) for folder in (arguments.results, arguments.against[0]))
     check_same(first.study, second.study, str(second.folder))
     table = compared(first, second)

@@ -202,7 +202,7 @@ def test_gains_of_known_runs(study, tmp_path):
     wide = one(gains, factor="width", context="all", epochs=10)
     assert wide["gain"] == pytest.approx(2**1.2 / 4, rel=0.05)
     summary = tables["summary"].set_index("factor")
-    assert summary["epochs"].to_dict() == {"activation": 20, "norm": 5, "dropout": 10, "width": 10}
+    assert set(summary["epochs"]) == {5}  # of 2, 5, 10 and 20
     assert summary.loc["activation", "gain"] == pytest.approx(0.5, rel=0.1)
     assert summary.loc["dropout", "slope"] == pytest.approx(0.2, abs=0.05)
     assert summary.loc["width", ["baseline", "treatment"]].tolist() == ["0.25", "0.5"]
@@ -238,14 +238,14 @@ def test_fewer_images_are_trained_on_for_as_many_steps_and_computation_counts_by
     assert found.loc[5, "estimate"] == pytest.approx((cells[5] - cells[2]) / np.log2(2.5))
 
 
-def test_where_all_is_a_bound_the_strongest_stands_in_the_summary(study, tmp_path):
+def test_a_bound_stands_in_the_summary_as_one(study, tmp_path):
     gain = Design(study, FULL)
     tables = analysed(gain, make_results(gain, norm=100, relu=0.001), tmp_path)
     summary = tables["summary"].set_index("factor")
-    assert summary.loc["norm", ["epochs", "bound"]].tolist() == [2, "lower"]
-    assert summary.loc["norm", ["gain", "gain_high"]].tolist() == [pytest.approx(10), inf]
-    assert summary.loc["activation", ["epochs", "bound"]].tolist() == [20, "upper"]
-    assert summary.loc["activation", ["gain", "gain_low"]].tolist() == [pytest.approx(0.1), 0]
+    assert summary.loc["norm", ["epochs", "bound"]].tolist() == [5, "lower"]
+    assert summary.loc["norm", ["gain", "gain_high"]].tolist() == [pytest.approx(4), inf]
+    assert summary.loc["activation", ["epochs", "bound"]].tolist() == [5, "upper"]
+    assert summary.loc["activation", ["gain", "gain_low"]].tolist() == [pytest.approx(0.4), 0]
     assert np.isnan(summary.loc["norm", "slope"])
     assert summary.loc["norm", "n_budgets"] == 0
 

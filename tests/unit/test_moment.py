@@ -176,6 +176,22 @@ def test_a_mean_whose_images_do_not_differ_has_students_interval():
     assert np.isnan(crossed_mean(by_image[None]).interval()).all()
 
 
+def test_a_crossed_means_freedom_is_that_of_its_mean_squares():
+    """Satterthwaite's, of a two-way table without replication, from textbook sums of squares."""
+    draw = np.random.default_rng(1)
+    table = draw.normal(size=(4, 30)) + draw.normal(size=30) + np.array([[0.0], [0.3], [0.5], [0.9]])
+    seeds, images = table.shape
+    total = ((table - table.mean()) ** 2).sum()
+    of_seeds = images * ((table.mean(axis=1) - table.mean()) ** 2).sum()
+    of_images = seeds * ((table.mean(axis=0) - table.mean()) ** 2).sum()
+    freedoms = np.array([seeds - 1, images - 1, (seeds - 1) * (images - 1)])
+    squares = np.array([of_seeds, of_images, total - of_seeds - of_images]) / freedoms
+    variance = squares @ [1, 1, -1]
+    found = crossed_mean(table)
+    assert found.error == pytest.approx(np.sqrt(variance / table.size))
+    assert found.freedom == pytest.approx(variance**2 / (squares**2 / freedoms).sum())
+
+
 @pytest.mark.parametrize("by_seed", [0.0, 0.1])
 def test_intervals_of_the_ratio_hold_the_truth(by_seed):
     """Six seeds and 300 images, alike in both methods, a network that scatters and a rival that hardly does."""

@@ -63,6 +63,15 @@ def test_one_study_is_itself_and_none_is_refused():
         pooled([own, measure(2.0, 0.0)])
 
 
+def test_studies_whose_values_are_all_equal_are_one_with_all_seeds():
+    own = measure(2.0, 0.0, values=(2.0,) * 6)
+    found = pooled([own, replace(own, values=(2.0,) * 4, freedom=3.0, bound=(0.0, 0.5))])
+    assert (found.k, found.measure.estimate, found.measure.error) == (2, 2.0, 0.0)
+    assert (found.measure.values, found.measure.bound) == ((2.0,) * 10, (0.0, 0.5))
+    with pytest.raises(ValueError, match="cannot be weighed"):
+        pooled([own, measure(3.0, 0.0)])
+
+
 SIDES = {"quantity": "the gain", "unit": "points", "supports": {"above": 0}}
 MADE_UP = {"claims": {name: stated(name, parts={"gain": SIDES}) for name in ("small", "large")}}
 
@@ -72,10 +81,10 @@ def pool(tmp_path, command):
     """Write studies, each of measures and of verdicts, or `flat` as they are committed, and pool them."""
     (tmp_path / "claims.yaml").write_text(yaml.safe_dump(MADE_UP, sort_keys=False))
 
-    def write(name, measures, flat=False, margin=0.01, **verdicts):
+    def write(name, measures, flat=False, margin=0.01, dataset=None, **verdicts):
         folder = tmp_path / name
         folder.mkdir()
-        (folder / "study.json").write_text(json.dumps({"title": name, "margin": margin}))
+        (folder / "study.json").write_text(json.dumps({"dataset": {"name": dataset or name}, "margin": margin}))
         said = {"small": "undecided", "large": "undecided"} | verdicts
         rows = [{"claim": claim, "verdict": verdict, "reason": "too small"} for claim, verdict in said.items()]
         write_csv(pd.DataFrame(rows), folder / "claims.csv")
@@ -137,6 +146,8 @@ def test_wrong_studies_are_one_line(pool, tmp_path):
     a, b = write("a", [of(3.0, 0.2)]), write("b", [of(3.0, 0.2)], margin=0.02)
     (b.parent / "empty").mkdir()
     assert "margin: 0.01 (a), 0.02 (b)" in run(a, b, refused=True)
+    again = write("again", [of(3.1, 0.2)], dataset="a")  # with other tuning seeds, perhaps
+    assert "not independent" in run(a, again, refused=True)
     assert "stands twice" in run(a, a, refused=True)
     assert "study.json" in run(a, b.parent / "empty", refused=True)
     assert "no such folder" in run(a, b.parent / "nowhere", refused=True)

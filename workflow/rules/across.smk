@@ -3,6 +3,16 @@
 POOL = f"{CONFIG.results}/pool/claims"
 POOLED = f"{POOL}.svg" if PROJECT.pooled else []
 
+if workflow.is_main_process:
+    for target, key, given in (
+        ("compare", "against=PATH", PROJECT.against),
+        ("pool", "'studies=[A, B]'", PROJECT.pooled),
+    ):
+        if target in sys.argv[1:] and not given:
+            sys.exit(
+                f"error: {target}: nothing is named; valid: snakemake {target} --config {key}"
+            )
+
 
 rule pool:
     input:

@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from takeoff.across.results import StudyResults
+from takeoff.common.errors import TakeoffError
 from takeoff.common.tables import level_texts, numbers
 from takeoff.experiments.analysis import read_back
 
@@ -26,7 +27,8 @@ def compared(first: StudyResults, second: StudyResults) -> pd.DataFrame:
 
     `distance` is that of the second estimate from the first, in half-widths of the first's interval, of a ratio in
     logarithms; NaN where the first has no interval. `inside` says whether the second estimate lies in the first's
-    interval, `outside_both` whether each lies outside the other's. Intervals of claims are as they were judged.
+    interval, `outside_both` whether each lies outside the other's. Intervals of claims are as they were judged. A
+    TakeoffError says that they have no table in common.
     """
     tables = []
     for what, key in KEYS.items():
@@ -34,7 +36,10 @@ def compared(first: StudyResults, second: StudyResults) -> pd.DataFrame:
         if one is not None and other is not None:
             tables.append(one.merge(other, on=key, suffixes=("", "_against")).assign(what=what))
     if not tables:
-        return pd.DataFrame(columns=COLUMNS)
+        raise TakeoffError(
+            f"{second.folder}: no table that {first.folder} has, too; valid: results with factorial/effects.csv or "
+            "claims_parts.csv"
+        )
     table = pd.concat(tables, ignore_index=True)
     table["name"] = table["response"].fillna(table["claim"]) if "response" in table else table["claim"]
     table["part"] = table["term"].fillna(table["part"]) if "term" in table else table["part"]

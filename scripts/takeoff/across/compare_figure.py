@@ -23,7 +23,7 @@ def draw_compared(table: pd.DataFrame, first: StudyResults, second: StudyResults
     known = table[table["distance"].notna()]
     effect, accuracy = known["what"] == "effect", known["name"] == "test_accuracy"
     blocks = {
-        "effects on test accuracy, fractions": known[effect & accuracy],
+        "effects on test accuracy, points": known[effect & accuracy],
         "other effects outside both intervals": known[effect & ~accuracy & known["outside_both"].astype(bool)],
         "parts of claims": known[~effect],
     }
@@ -51,7 +51,8 @@ def _rows(own: pd.DataFrame) -> pd.DataFrame:
     effect = own["what"] == "effect"
     labels = own["kind"].where(effect, own["name"]) + ": " + own["part"]
     labels += (", " + own["name"]).where(effect & (own["name"] != "test_accuracy"), "")
-    pairs = zip(own["estimate"], own["estimate_against"], strict=True)
+    scale = np.where(effect & (own["name"] == "test_accuracy"), 100, 1)
+    pairs = zip(own["estimate"] * scale, own["estimate_against"] * scale, strict=True)
     return shown.assign(
         label=[shorten(text, LABEL, placeholder=" …") for text in labels],
         open=beyond,

@@ -105,5 +105,7 @@ def _unpacked(source: Path) -> Iterator[Path]:
                         (folder / place[1]).parent.mkdir(parents=True, exist_ok=True)
                         (folder / place[1]).write_bytes(file.read())
         except (tarfile.TarError, EOFError, lzma.LZMAError) as error:
-            raise TakeoffError(f"{source}: not an archive of runs, or damaged: {error}") from None
+            raise TakeoffError(
+                f"{source}: not an archive of runs, or damaged: {' '.join(str(error).split())}"
+            ) from None
         yield folder

@@ -15,6 +15,8 @@ from takeoff.statistics.measures import Measure
 from takeoff.statistics.pooling import Pooled, pooled
 from takeoff.statistics.verdicts import Judgement, Part, judge_claim, judge_parts
 
+DESIGN = ("dataset", "network", "recipe", "factors", "experiments")
+"""Keys of `study.json` that say what is trained, on what."""
 COLUMNS = (
     "claim part quantity unit k studies estimate ci_low ci_high level tau i_squared q q_p_value prediction_low "
     "prediction_high p_value p_adjusted verdict claim_verdict study_verdicts left_out reasons"
@@ -56,13 +58,22 @@ class PooledPart:
 def labelled(folders: Sequence[Path]) -> dict[str, StudyResults]:
     """Studies by their folders' names, or where two have one name, by their paths.
 
-    A TakeoffError says that a folder holds no judged study, or stands twice.
+    A TakeoffError says that a folder holds no judged study, or stands twice, or that two hold results of one study,
+    which are not independent, whatever their tuning seeds.
     """
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise TakeoffError(f"{', '.join(map(str, folders))}: a folder stands twice; valid: each once")
     results = [read_results(folder) for folder in folders]
     names = [one.folder.name for one in results]
     labels = names if len(set(names)) == len(names) else [one.folder.as_posix() for one in results]
+    designs = [{key: one.study.get(key) for key in DESIGN} for one in results]
+    for place, design in enumerate(designs):
+        if design in designs[:place]:
+            first = results[designs.index(design)].folder
+            raise TakeoffError(
+                f"{results[place].folder}: results of the same study as {first}, which are not independent; valid: one "
+                "of them; snakemake compare sets both side by side"
+            )
     return dict(zip(labels, results, strict=True))
 
 
@@ -70,7 +81,7 @@ def pool_studies(studies: Mapping[str, StudyResults], claims: Claims) -> list[Po
     """Each part of each claim over some studies, in the order of the claims' file; a TakeoffError says that nothing was
     measured in one, or that margins differ.
     """
-    margins = {label: float(one.study.get("margin", 0.01)) for label, one in studies.items()}
+    margins = {label: _margin(one) for label, one in studies.items()}
     if len(set(margins.values())) > 1:
         words = ", ".join(f"{margin:g} ({label})" for label, margin in margins.items())
         raise TakeoffError(f"margin: {words} differ; valid: studies of one margin, which criteria rest on")
@@ -84,14 +95,22 @@ def pool_studies(studies: Mapping[str, StudyResults], claims: Claims) -> list[Po
             found = {label: own.get((claim.name, name)) for label, own in measured.items()}
             why = {label: _unfit(one, *stated[label]) for label, one in found.items()}
             own = {label: one for label, one in found.items() if one is not None and not why[label]}
-            if len(own) > 1:  # what has no spread has no weight
+            weighed = {label: one for label, one in own.items() if one.error > 0}
+            if weighed:  # what has no spread has no weight beside what has one
                 equal = "all its values are equal, so that it cannot be weighed"
-                why |= {label: equal for label, one in own.items() if one.error == 0}
-                own = {label: one for label, one in own.items() if one.error > 0}
+                why |= dict.fromkeys(own.keys() - weighed.keys(), equal)
+                own = weighed
             left_out = {label: reason for label, reason in why.items() if reason}
             whole = pooled(list(own.values())) if own else None
             parts.append(PooledPart(claim, name, own, left_out, verdicts, whole))
     return _judged(parts, margin)
+
+
+def _margin(results: StudyResults) -> float:
+    found = results.study.get("margin", 0.01)
+    if not isinstance(found, int | float) or isinstance(found, bool):
+        raise TakeoffError(f"{results.folder / 'study.json'}: margin: {found!r} is not a number")
+    return float(found)
 
 
 def _stated(results: StudyResults, claim: str) -> tuple[str, str]:

@@ -82,7 +82,8 @@ def draw_rows(
 
     `lines` cross all rows. `shade` is where a claim says that its quantity lies, and where it would be wrong. The axis
     reaches the values `include`. `points` are single values, small, below their row's estimate, or a little larger in
-    its place: `row` (its place from the top, from 0), `value`, and `colour` where it is not the row's.
+    its place: `row` (its place from the top, from 0), `value`, `hollow` (it is a bound), and `colour` where it is not
+    the row's.
     """
     table = _complete(rows, times_words if log else partial(signed, decimals=decimals))
     singles = [] if points is None else points["value"].tolist()
@@ -94,7 +95,11 @@ def draw_rows(
         below = points["row"].isin(shown.dropna(subset="estimate")["row"])
         places, sizes = points["row"] + 0.25 * below, np.where(below, 10, 24)
         colours = points.get("colour", points["row"].map(table["colour"]))
-        axes.scatter(points["value"], places, s=sizes, color=colours, alpha=0.8, lw=0)
+        hollow = points["hollow"].to_numpy(dtype=bool) if "hollow" in points else np.zeros(len(points), dtype=bool)
+        axes.scatter(
+            points["value"][~hollow], places[~hollow], s=sizes[~hollow], color=colours[~hollow], alpha=0.8, lw=0
+        )
+        axes.scatter(points["value"][hollow], places[hollow], s=sizes[hollow], fc="white", ec=colours[hollow], lw=0.8)
     if log:
         axes.set_xscale("log")
     published = table.dropna(subset="published")

@@ -44,9 +44,9 @@ class ArmJob:
     def tune(self) -> list[RateChoice]:
         """Choose the arm's learning rate and weight decay, for each block of its final seeds, and write that down.
 
-        Every setting that is tried is trained on every tuning seed of a block, with the whole recipe; no test image is
-        read. An arm with a fixed rate, or one that takes another arm's choice, trains nothing for it: `TakeoffError`
-        where the other has made none.
+        Every setting that is tried is trained on every tuning seed of a block, for the arm's `tuning_epochs`; no test
+        image is read. An arm with a fixed rate, or one that takes another arm's choice, trains nothing for it:
+        `TakeoffError` where the other has made none.
         """
         choices = self._choices()
         save_choices(self.folder / FILE, choices)

@@ -59,6 +59,8 @@ def spreads_of(results: Path, claims: Claims) -> Iterator[Spread]:
     """Of a results folder: from the `measured.csv` of its experiments, or else, as of results of older code, from
     `claims_parts.csv`. A TakeoffError says that it has neither, or what is wrong in them.
     """
+    if not results.is_dir():
+        raise TakeoffError(f"{results}: there is no such folder; valid: a study's results")
     dataset = load_json(results / "study.json").get("dataset")
     own = {"study": results.resolve().name, "dataset": dataset.get("name", "") if isinstance(dataset, dict) else ""}
     # A committed copy has its tables side by side.

@@ -4,8 +4,9 @@ A mean over crossed seeds and images varies as both do. Its variance is estimate
 their number, plus that of the images' means over theirs, less the residuals' share, which both contain: the variance
 of a mean clustered two ways (Cameron, Gelbach & Miller 2011, JBES 29, 238–249), never less than the larger of the two.
 A ratio's logarithm is linearised (delta method): an image counts as its error over the mean error. Degrees of freedom
-after Satterthwaite (1946). Simulated with 6 seeds and 300 or 2,000 images, 95% intervals of ratios covered 94–96%, with
-3 seeds 92–97%: the least where seeds differ more than images do.
+after Satterthwaite (1946), of the three mean squares that the variance is made of. Simulated with 6 seeds and 300 or
+2,000 images, 95% intervals of ratios covered 94–97%, with 3 seeds 92–97%: the least where seeds differ more than images
+do.
 """
 
 from typing import NamedTuple
@@ -46,8 +47,11 @@ def crossed_mean(values: ArrayLike) -> Estimate:
     both = float((rest**2).sum()) / ((seeds - 1) * (images - 1)) / table.size
     if not parts.any():
         return Estimate(mean, 0.0, float(seeds - 1))
-    freedom = parts.sum() ** 2 / (parts**2 / np.array([seeds - 1, images - 1])).sum()
-    return Estimate(mean, float(np.sqrt(max(parts.sum() - both, parts.max()))), float(freedom))
+    variance, freedoms = parts.sum() - both, np.array([seeds - 1, images - 1])
+    if variance < parts.max():
+        return Estimate(mean, float(np.sqrt(parts.max())), float(freedoms[parts.argmax()]))
+    freedom = variance**2 / ((parts**2 / freedoms).sum() + both**2 / freedoms.prod())
+    return Estimate(mean, float(np.sqrt(variance)), float(freedom))
 
 
 def log_ratio(errors: ArrayLike, others: ArrayLike) -> Estimate:

@@ -41,12 +41,17 @@ class Pooled:
 def pooled(measures: Sequence[Measure]) -> Pooled:
     """The random-effects mean of one quantity, from studies that each have a standard error above 0.
 
-    Bounds are averaged with the same weights: each true effect may lie so much farther. No measure, or one without such
-    an error among several, is a ValueError.
+    Bounds are averaged with the same weights: each true effect may lie so much farther. Where no value differs from
+    another, in any study, the mean is that value, with all studies' seeds. No measure, or one without such an error
+    among others, is a ValueError.
     """
     first, k = measures[0], len(measures)
     if k == 1:
         return Pooled(first, 1)
+    if all(one.error == 0 and one.estimate == first.estimate for one in measures):
+        values = tuple(value for one in measures for value in one.values)
+        bound = (max(one.bound[0] for one in measures), max(one.bound[1] for one in measures))
+        return Pooled(replace(first, values=values, freedom=sum(one.freedom for one in measures), bound=bound), k)
     if not all(one.error > 0 for one in measures):
         raise ValueError(f"{first.label}: a study without a standard error cannot be weighed")
     from statsmodels.stats.meta_analysis import combine_effects  # takes a second

@@ -100,7 +100,7 @@ class Study(Settings):
     seeds: Count | Annotated[list[Annotated[int, Field(strict=True)]], Field(min_length=1)]
     """Seeds of the final runs: how many, from 0 up, or which."""
     factors: Annotated[dict[str, Factor], Field(min_length=1)]
-    """The factors: activation, norm, dropout, pooling, augmentation, initialisation, width, stem_stride,
+    """The factors: activation, norm, dropout, response_norm, pooling, augmentation, initialisation, width, stem_stride,
     train_samples."""
     experiments: Annotated[dict[str, dict[str, Any] | None], Field(min_length=1)]
     """Which experiments run, each with its own options."""

@@ -45,7 +45,8 @@ class PlannedPart:
     values_needed: int | None = None
     """How many decide the claim with 80% power, first, where these do not; None: no number up to 50."""
     core_hours: float | None = None
-    """What those beyond the study's cost, as the plan expects of the networks of the experiment."""
+    """What those beyond the study's cost, as the plan expects of the networks of the experiment, with the tuning of
+    their own blocks where each seed has one; what other experiments train for more seeds is not in it."""
     unit: str = ""
     source: str = ""
     """The study whose estimate and spread are taken."""
@@ -115,7 +116,9 @@ def planned_parts(
             found.append(PlannedPart(claim.name, reason=why[claim.name]))
             continue
         experiment = experiments[claim.experiment]
-        own = [r for r in runs if claim.experiment in r.experiments.split("+") and r.purpose == experiment.seeded]
+        # More seeds are more blocks, with tuning of their own, where each seed has its own.
+        purposes = {experiment.seeded, *["tune"] * (study.tuning.blocks >= len(study.seed_list))}
+        own = [r for r in runs if claim.experiment in r.experiments.split("+") and r.purpose in purposes]
         hours = sum(run.expected_seconds or 0 for run in own) / 3600
         known = _known(claim, study, name, spreads)
         levels = (ALPHA / tested.count(claim.family), ALPHA)
@@ -170,7 +173,7 @@ def _rows(
         more = () if timed or first >= POWER else range(values + 1, MOST_SEEDS + 1)
         needed = next((n for n in more if decided(n, levels[0]) >= POWER), None)
         if timed and first < POWER:
-            about["reason"] = "timed in blocks of steps: no number of seeds changes it"
+            about["reason"] = "timed, all or in part: how much more seeds would help is not known"
         cost = None if needed is None else round(hours * (needed / values - 1), 3)
         about |= {"claim_power_first": first, "claim_power_last": last, "values_needed": needed, "core_hours": cost}
     return [_row(one, one.source.n if timed else values, levels, about) for one in known]
@@ -222,7 +225,8 @@ def power_table(parts: Sequence[PlannedPart]) -> list[str]:
     lines += [
         "",
         f"Seen: what is decided with 80% power at the first step of Holm, α = {words}; at the last it is {ALPHA:.2g}.",
-        "If that holds: verdict and power, were the source the truth. To decide: n, and core-hours more, for 80%.",
+        "If that holds: verdict and power, were the source the truth. To decide: n, core-hours more, for 80%, if n is",
+        "that from the start: seeds added after a look are a second look, which may spend less of the error rate.",
         "n: values, one per seed. Sources: ' of the same images, * of others; of several that of the greatest spread.",
     ]
     return lines
@@ -231,7 +235,7 @@ def power_table(parts: Sequence[PlannedPart]) -> list[str]:
 def _line(one: PlannedPart) -> str:
     if one.source == "":
         text = f"{one.claim:44} {one.outcome}: {one.reason}"
-        while len(text) > WIDTH and (shorter := re.match(r"(.*)[;:,] (?!{)", text)):  # without its last clause
+        while len(text) > WIDTH and (shorter := re.match(r"(.*: .*)[;:,] (?!{)", text)):  # without its last clause
             text = shorter[1]
         return text
     source = f"{one.source[:16]}{MARKS[one.likeness]}"

@@ -83,8 +83,8 @@ class Design(Experiment[Options]):
 
     def notes(self) -> list[str]:
         """At which budget settings are chosen."""
-        own = self.study.recipe.epochs
-        return [f"gain: learning rates are chosen at {own} epochs; networks trained for other numbers take them"]
+        tuning = self.study.tuning_epochs(self.study.recipe)
+        return [f"gain: learning rates are chosen by runs of {tuning} epochs; networks of every budget take them"]
 
     def measure(self, tables: Tables, card: dict[str, Any]) -> tuple[()]:
         """Nothing: no claim is about gains."""

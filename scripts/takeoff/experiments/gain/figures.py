@@ -93,7 +93,8 @@ def _draw_gain(axes: Axes, errors: pd.DataFrame, row: pd.Series) -> None:
     point = errors[(errors["side"] == "treatment") & (errors["epochs"] == row["epochs"])].iloc[0]
     start, end, height = point["x"], point["x"] * row["gain"], point[ERROR]
     axes.annotate("", (end, height), (start, height), arrowprops={"arrowstyle": "->", "color": INK, "lw": 1.2})
-    words = f"{times_words(row['gain'], row['bound'])} at {_epochs_words(row['epochs'])}"
+    ends = _ends_words(row["gain_low"], row["gain_high"])
+    words = f"{times_words(row['gain'], row['bound'])}{ends}\nat {_epochs_words(row['epochs'])}"
     axes.text(0.97, 0.97, words, transform=axes.transAxes, ha="right", va="top", size=9, weight="bold")
 
 
@@ -110,9 +111,11 @@ def _gains(gain: Design, tables: Tables) -> Drawing:
     blocks["Published, of many innovations together"] = PUBLISHED_GAINS
     table = headed(blocks)
     places = table.reset_index().dropna(subset="epochs").set_index(["factor", "epochs"])["index"]
-    single = numbers[(numbers["context"] != ALL) & (numbers["bound"] == "none")]
+    single = numbers[numbers["context"] != ALL]
     at = [places[factor, epochs] for factor, epochs in zip(single["factor"], single["epochs"], strict=True)]
-    points = pd.DataFrame({"row": at, "value": single["gain"].to_numpy()})
+    points = pd.DataFrame(
+        {"row": at, "value": single["gain"].to_numpy(), "hollow": (single["bound"] != "none").to_numpy()}
+    )
     seeds = seeds_words(int(numbers["n_seeds"].max())).replace("Student t intervals", "confidence sets")
     subtitle = f"{seeds} · open where no budget bounds it, hollow: a bound · small points: single combinations"
     title = f"{gain.study.title}: how many times less computation does each factor need?"

@@ -32,8 +32,8 @@ def analyse(gain: Design, results: Results) -> dict[str, pd.DataFrame]:
       `statistics.gains.Gain`: `gain` with its 95% confidence set, whether it is only a `bound`, and the `least` and
       `most` that could be observed.
     - `growth`: a row per factor: the slope of log gain over log computation, as in `statistics.gains.Growth`.
-    - `summary`: a row per factor: its levels, its gain at the largest budget at which it is no bound, and its growth.
-      Where it is a bound at every budget, the bound farthest from 1 of the kind that the largest budget has.
+    - `summary`: a row per factor: its levels, its gain at the middle budget (of an even number of budgets the lower
+      one of the two), the same for all of them, and its growth.
     - `effects_by_budget`: a row per factor and budget that both sides have: treatment − baseline in test accuracy,
       averaged over contexts and paired by seed, with its t interval.
     - `computation`: a row per budget but the least: what twice the computation brings, in test accuracy, from the
@@ -100,13 +100,9 @@ def _summary(gain: Design, gains: pd.DataFrame, grown: pd.DataFrame) -> pd.DataF
     rows = []
     for factor, (baseline, treatment) in gain.levels.items():
         own = gains[(gains["factor"] == factor) & (gains["context"] == ALL)]
-        last = own.iloc[-1]
-        if (own["bound"] == "none").any():
-            chosen = own[own["bound"] == "none"].iloc[-1]
-        else:
-            # At the largest budget a bound says no more than better or worse.
-            alike = own[own["bound"] == last["bound"]]
-            chosen = alike.loc[np.log(alike["gain"]).abs().idxmax()]
+        # In the middle gains and losses of the same size can both be seen: at the least budget no loss, at the largest
+        # no gain.
+        chosen = own.iloc[(len(own) - 1) // 2]
         levels = {"factor": factor, "baseline": baseline, "treatment": treatment}
         rows.append(levels | chosen.drop(["factor", "context", "least", "most"]).to_dict())
     return pd.DataFrame(rows).merge(grown, on="factor")
