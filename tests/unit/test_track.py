@@ -8,7 +8,13 @@ from collections import Counter
 import pandas as pd
 import pytest
 from results_folder import CARD, START, diverge, make_results
+from scipy import stats
+from takeoff.experiments.registry import enabled, wanted
+from takeoff.study.loading import load_study, study_path
+from takeoff.study.planned import planned_arms
 from takeoff.tracking.importer import origin_tags
+from takeoff.tracking.names import short_names
+from takeoff.tracking.reading import settings_of
 from unit.mlflow_store import Store, import_into_mlflow
 
 
@@ -101,12 +107,20 @@ def test_curves_keep_epochs_and_times(imported):
     assert [step for step, _, _ in imported.history(run, "batch_loss")] == [1, 2, 3]
     assert imported.history(run, "test_accuracy") == [(0, start + 2500, pytest.approx(0.56))]
     assert run.data.metrics["generalisation_gap"] == pytest.approx(0.56 * 0.875 - 0.56)
-    assert len(run.data.metrics) == 12
+    assert len(run.data.metrics) == 11
+    # The rate is a setting, and not where its schedule ends.
+    assert "learning_rate" not in run.data.metrics
 
 
 def test_an_arm_has_the_means_over_its_seeds(imported):
     arm = imported.runs()["tanh"]
-    assert arm.data.metrics["test_accuracy"] == pytest.approx((0.55 + 0.56) / 2)
+    metrics, half = arm.data.metrics, stats.t.ppf(0.975, 1) * 0.01 / 2
+    assert metrics["test_accuracy"] == pytest.approx((0.55 + 0.56) / 2)
+    assert [metrics[f"test_accuracy_{name}"] for name in ("sd", "ci_low", "ci_high")] == pytest.approx(
+        [0.01 / 2**0.5, 0.555 - half, 0.555 + half]
+    )
+    assert metrics["n_seeds"] == 2
+    assert "Test accuracy over 2 seeds: 0.5550" in arm.data.tags["mlflow.note.content"]
     assert [(step, value) for step, _, value in imported.history(arm, "train_loss")] == [
         (epoch, pytest.approx(2.2 / (epoch + 1) + 0.005)) for epoch in range(4)
     ]
@@ -139,6 +153,48 @@ def test_dataset_with_its_digest_is_an_input(imported):
         assert {i.dataset.digest for i in inputs} == {CARD["digest"][:16]}
         rows = {i.dataset.name: json.loads(i.dataset.profile)["num_rows"] for i in inputs}
         assert rows == {"digits-8px-train": 1297, "digits-8px-test": 500}
+
+
+def test_an_experiment_is_found_by_its_name_and_a_role(imported):
+    found = imported.client.search_runs(
+        [imported.experiment.experiment_id], "tags.`experiment.factorial` = 'yes' and tags.`takeoff.role` = 'arm'"
+    )
+    assert {run.info.run_name for run in found} == {"tanh", "relu"}
+
+
+def test_runs_that_tuned_an_arm_are_logged_below_it(fresh_results, monkeypatch):
+    tried = [(1_000_000, 0.1, 0.5), (1_000_000, 0.3, 0.6), (1_000_001, 0.1, 0.7)]
+    keys = ("seed", "learning_rate", "validation_accuracy")
+    rows = [dict(zip(keys, one, strict=True)) | {"weight_decay": 0.0005, "diverged": False} for one in tried]
+    choice = {"at_edge": True, "untuned": False, "block": 0, "learning_rate": 0.3, "weight_decay": 0.0005, "runs": rows}
+    folder = fresh_results()
+    folder.runs("relu").with_name("learning_rate.json").write_text(json.dumps({"choices": [choice]}))
+    import_into_mlflow(folder, monkeypatch)
+    runs = Store(folder).runs()
+    tuning = [run for run in runs.values() if run.data.tags["takeoff.role"] == "tuning"]
+    assert len(tuning) == 3
+    assert {run.data.tags["mlflow.parentRunId"] for run in tuning} == {runs["relu"].info.run_id}
+    run = runs["relu tuning seed 1000000, learning rate 0.3 weight decay 0.0005"]
+    assert run.data.metrics == {"validation_accuracy": 0.6}
+    assert (run.data.params["learning_rate"], run.data.params["seed"], run.data.params["block"]) == (
+        "0.3",
+        "1000000",
+        "0",
+    )
+    assert "Learning rates chosen: 0.3." in runs["relu"].data.tags["mlflow.note.content"]
+
+
+@pytest.mark.parametrize("name", ["digits", "cifar10", "cifar10-cpu", "cifar10-extended"])
+def test_no_two_arms_of_a_study_have_the_same_params_or_name(name):
+    path = study_path(name)
+    study = load_study(path)
+    arms = planned_arms(study, wanted(enabled(study, str(path))), 1297 if name == "digits" else 50_000)
+    assert len({tuple(sorted(settings_of(arm).items())) for arm in arms}) == len(arms)
+    names = short_names(arms)
+    assert len(set(names.values())) == len(arms)
+    assert all(names[arm.name] == arm.name for arm in arms if "factorial" in arm.experiments)
+    if "race" in study.experiments:
+        assert {"race: relu", "race: tanh", "race: sigmoid"} <= set(names.values())
 
 
 def test_an_experiment_has_its_effects_on_test_accuracy(imported):
@@ -174,7 +230,7 @@ def test_a_run_of_more_points_than_a_batch_holds(fresh_results, monkeypatch):
     store = Store(folder)
     run = store.runs()["relu seed 0"]
     assert [step for step, _, _ in store.history(run, "validation_loss")] == list(range(201))
-    assert [step for step, _, _ in store.history(run, "learning_rate")] == list(range(1, 201))
+    assert [step for step, _, _ in store.history(run, "batch_loss")] == list(range(1, 201))
 
 
 def test_an_older_method_without_epochs(fresh_results, monkeypatch):
@@ -183,7 +239,7 @@ def test_an_older_method_without_epochs(fresh_results, monkeypatch):
     import_into_mlflow(folder, monkeypatch)
     store = Store(folder)
     run = store.runs()["tanh seed 0"]
-    assert "learning_rate" not in run.data.metrics
+    assert "batch_loss" not in run.data.metrics
     assert store.history(run, "train_accuracy") == [(0, run.info.end_time, pytest.approx(0.55 * 0.875))]
 
 

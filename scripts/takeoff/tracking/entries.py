@@ -24,7 +24,7 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True)
 class Entry:
-    """One MLflow run: the training of an arm with a seed, an arm over its seeds, or an experiment."""
+    """One MLflow run: a training of an arm with a seed, final or to tune, an arm over its seeds, or an experiment."""
 
     name: str
     start: int
@@ -45,7 +45,7 @@ class Entry:
     def parent(self) -> Key | None:
         """The key of the arm that a training belongs to."""
         role, arm, _ = self.key
-        return ("arm", arm, "") if role == "run" else None
+        return ("arm", arm, "") if role in {"run", "tuning"} else None
 
     @cached_property
     def digest(self) -> str:
@@ -56,6 +56,7 @@ class Entry:
 
 
 def key_of(tags: dict[str, str]) -> Key:
-    """What a run with these tags is about."""
+    """What a run with these tags is about; of those that tune, several have one seed."""
     about = tags.get("takeoff.arm") or tags.get("takeoff.experiment", "")
-    return tags.get("takeoff.role", ""), about, tags.get("takeoff.seed", "")
+    which = " ".join(filter(None, (tags.get("takeoff.seed"), tags.get("takeoff.setting"))))
+    return tags.get("takeoff.role", ""), about, which

@@ -1,7 +1,9 @@
-"""Reads a results folder into the entries to be logged: experiments, arms, and the runs of each arm."""
+"""Reads a results folder into the entries to be logged: experiments, arms, and the runs of each arm, those that tuned
+it among them.
+"""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +11,23 @@ import pandas as pd
 
 from takeoff.common.errors import TakeoffError
 from takeoff.common.tables import column, read_table
+from takeoff.statistics.intervals import Interval, mean_interval
 from takeoff.study.model import Study
 from takeoff.study.planned import AnyPlannedArm, arm_path, choices_in, read_arm
 from takeoff.study.settings import FACTORS
 from takeoff.tracking.entries import Entry, Point
+from takeoff.tracking.names import short_names
 
 PARAMS = (*"method family depth learning_rate weight_decay epochs parameters seed device precision".split(), *FACTORS)
 """Columns of `runs.parquet` that are params, beside the settings in `arm.json`."""
-CURVES = "train_loss train_accuracy validation_loss validation_accuracy batch_loss learning_rate".split()
+CURVES = "train_loss train_accuracy validation_loss validation_accuracy batch_loss".split()
 """Metrics with a value per epoch."""
+MEAN = "test_accuracy"
+"""The metric whose spread and interval over seeds an arm has, too."""
+NOTE = "mlflow.note.content"
+"""The tag that MLflow shows as a run's description."""
 FINAL = "test_accuracy test_top5_accuracy test_loss generalisation_gap images_per_second seconds".split()
-"""Metrics with a value per run. With the curves twelve keys: MLflow draws a chart of each."""
+"""Metrics with a value per run. With the curves eleven keys: MLflow draws a chart of each."""
 REQUIRED = {"seed", "run_key", "started_at", "seconds", "diverged", "train_accuracy", "test_accuracy"}
 
 
@@ -32,7 +40,8 @@ def read_entries(study: Study, results: Path, data: str, *, experiments: bool = 
     tags = {"takeoff.study": results.absolute().name, "takeoff.data": data}
     names = _read_table(results / "plan.csv", {"arm"})["arm"].unique()
     arms = {name: read_arm(arm_path(results, name)) for name in names}
-    of_runs = [entry for arm in arms.values() for entry in _arm_entries(arm, study, results, tags)]
+    called = short_names(arms.values())
+    of_runs = [entry for arm in arms.values() for entry in _arm_entries(arm, called[arm.name], study, results, tags)]
     if not experiments:
         return of_runs
     ends: dict[str, int] = {}
@@ -43,8 +52,8 @@ def read_entries(study: Study, results: Path, data: str, *, experiments: bool = 
     return [_experiment_entry(e, results, tags, ends.get(e, last)) for e in study.experiments] + of_runs
 
 
-def _arm_entries(arm: AnyPlannedArm, study: Study, results: Path, tags: dict[str, str]) -> list[Entry]:
-    """The arm's entry with the means over its seeds, then one for each seed."""
+def _arm_entries(arm: AnyPlannedArm, called: str, study: Study, results: Path, tags: dict[str, str]) -> list[Entry]:
+    """The arm's entry with the means over its seeds, then one for each seed, and for each run that tuned it."""
     folder = arm_path(results, arm.name).parent
     runs = _read_table(folder / "runs.parquet", REQUIRED)
     runs = runs[runs["seed"].isin(arm.seeds)].sort_values("seed")
@@ -56,7 +65,8 @@ def _arm_entries(arm: AnyPlannedArm, study: Study, results: Path, tags: dict[str
         curves = _read_table(folder / "curves.parquet", {"seed", "epoch", "seconds"})
         curves = curves[curves["seed"].isin(runs["seed"])].sort_values(["seed", "epoch"])
 
-    tags, settings = tags | {"takeoff.arm": arm.name}, _settings(arm)
+    tags = tags | {"takeoff.arm": arm.name} | {f"experiment.{name}": "yes" for name in arm.experiments}
+    settings = settings_of(arm)
     children = []
     for row in runs.to_dict("records"):
         start, diverged = _milliseconds(row["started_at"]), bool(row["diverged"])
@@ -64,7 +74,7 @@ def _arm_entries(arm: AnyPlannedArm, study: Study, results: Path, tags: dict[str
         own = _tags(role="run", seed=row["seed"], run_key=row["run_key"]) | {"diverged": _text(diverged)}
         children.append(
             Entry(
-                name=f"{arm.name} seed {row['seed']}",
+                name=f"{called} seed {row['seed']}",
                 start=start,
                 end=start + round(1000 * row["seconds"]),
                 tags=tags | _texts(row, study.factors) | own,
@@ -76,18 +86,71 @@ def _arm_entries(arm: AnyPlannedArm, study: Study, results: Path, tags: dict[str
     shared.pop("seed", None)
     start, lost = min(child.start for child in children), int(runs["diverged"].sum())
     own = _tags(role="arm", seeds=len(children), diverged_seeds=lost) | {"diverged": _text(lost > 0)}
+    choices = _choices(folder)
+    whole = runs[MEAN].map(lambda value: value is not None and math.isfinite(value)).all()
+    found = mean_interval(runs[MEAN], size=1.0) if whole else Interval(*[math.nan] * 4)
     means = Entry(
-        name=arm.name,
+        name=called,
         start=start,
         end=max(child.end for child in children),
-        tags=tags | _texts(shared, study.factors) | _tuning_tags(folder) | own,
+        tags=tags
+        | _texts(shared, study.factors)
+        | _tuning_tags(choices)
+        | own
+        | {NOTE: _described(arm, found, choices)},
         params=shared,
-        points=_points(_means(runs), None if curves is None else _mean_curve(curves), start, lost > 0),
+        points=[
+            *_points(_means(runs), None if curves is None else _mean_curve(curves), start, lost > 0),
+            *_spread(runs[MEAN], found, max(child.end for child in children)),
+        ],
     )
-    return [means, *children]
+    return [means, *children, *_tuning_entries(arm, called, choices, tags, settings, start)]
 
 
-def _settings(arm: AnyPlannedArm) -> dict[str, str]:
+def _spread(values: pd.Series, found: Interval, time: int) -> Iterator[Point]:
+    """How the seeds of an arm differ: n, standard deviation and the ends of the mean's 95% t interval."""
+    numbers = {"sd": float(values.std(ddof=1)), "ci_low": found.low, "ci_high": found.high}
+    yield Point("n_seeds", float(len(values)), time, 0)
+    yield from (Point(f"{MEAN}_{name}", value, time, 0) for name, value in numbers.items() if math.isfinite(value))
+
+
+def _described(arm: AnyPlannedArm, found: Interval, choices: Sequence[Mapping[str, Any]]) -> str:
+    """An arm in two sentences: who asks for it and what came out."""
+    ends = f" (95% interval {found.low:.4f} to {found.high:.4f})" if math.isfinite(found.low) else ""
+    rates = sorted({f"{one['learning_rate']:g}" for one in choices if "learning_rate" in one}, key=float)
+    chosen = f" Learning rates chosen: {', '.join(rates)}." if rates else ""
+    seeds = f"{len(arm.seeds)} seed{'s' * (len(arm.seeds) > 1)}"
+    said = f"Test accuracy over {seeds}: {found.estimate:.4f}{ends}."
+    return f"`{arm.name}`, of {', '.join(arm.experiments)}. {said}{chosen}"
+
+
+def _tuning_entries(
+    arm: AnyPlannedArm,
+    called: str,
+    choices: Iterable[Mapping[str, Any]],
+    tags: dict[str, str],
+    settings: dict[str, str],
+    start: int,
+) -> Iterator[Entry]:
+    """The runs that an arm's choices were made by: of an arm that takes another's choice there are none. When they ran
+    is not kept, so that they stand at the arm's start.
+    """
+    for choice in choices:
+        for run in choice.get("runs", ()):
+            own = dict(run.get("setting") or {key: run.get(key) for key in ("learning_rate", "weight_decay")})
+            words = " ".join(f"{key.replace('_', ' ')} {_text(value)}" for key, value in own.items())
+            block = {"block": choice["block"]} if "block" in choice else {}
+            yield Entry(
+                name=f"{called} tuning seed {run['seed']}, {words}",
+                start=start,
+                end=start,
+                tags=tags | _tags(role="tuning", seed=run["seed"], setting=words, diverged=bool(run.get("diverged"))),
+                params=settings | _texts(own | {"seed": run["seed"]} | block, (*own, "seed", *block)),
+                points=_points(run, None, start, bool(run.get("diverged"))),
+            )
+
+
+def settings_of(arm: AnyPlannedArm) -> dict[str, str]:
     """Every setting of an arm by its place in `arm.json`: `network.norm`, `recipe.momentum`, `learning_rates`."""
     flat: dict[str, Any] = {}
     for key, value in arm.model_dump(mode="json", exclude={"name", "seeds", "blocks", "experiments"}).items():
@@ -101,7 +164,7 @@ def _points(row: Mapping[Any, Any], curve: pd.DataFrame | None, start: int, dive
     No number where training diverged is a result, and logged as NaN: infinity would flatten MLflow's charts, and
     its SQL stores write 1.8e308 for it. Elsewhere, and before the first epoch, it is a gap and left out.
     """
-    end = start + round(1000 * row["seconds"])
+    end = start + round(1000 * row.get("seconds", 0))
     # MLflow's plots start with the metric logged first: test accuracy.
     points = [Point(key, row[key], end, 0) for key in FINAL if key in row]
     for key in CURVES:
@@ -133,11 +196,16 @@ def _mean_curve(curves: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({key: wide[key].mean(axis=1, skipna=key == "seconds") for key in keys})
 
 
-def _tuning_tags(folder: Path) -> dict[str, str]:
-    """Whether some block's learning rate lies at its grid's edge, or had no reason."""
-    path = folder / "learning_rate.json"
-    made = choices_in(path) if path.exists() else []
-    return _tags(**{f"rate_{key}": any(one[key] for one in made) for key in ("at_edge", "untuned") if made})
+def _choices(folder: Path) -> list[dict[str, Any]]:
+    """What an arm's blocks chose, with the runs behind it."""
+    paths = [folder / name for name in ("learning_rate.json", "tuning.json")]
+    return [choice for path in paths if path.exists() for choice in choices_in(path)]
+
+
+def _tuning_tags(choices: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Whether some block's choice lies at its grid's edge, or had no reason."""
+    known = {key: [one[key] for one in choices if key in one] for key in ("at_edge", "untuned")}
+    return _tags(**{f"rate_{key}": any(own) for key, own in known.items() if own})
 
 
 def _experiment_entry(name: str, results: Path, tags: dict[str, str], end: int) -> Entry:
@@ -149,13 +217,15 @@ def _experiment_entry(name: str, results: Path, tags: dict[str, str], end: int) 
         "tables": list((results / name).glob("*.csv")),
         "study": [path for path in (results / "study.json", results / "plan.csv", claims) if path.exists()],
     }
-    judged = _read_table(claims, {"experiment", "verdict", "statement"}) if claims.exists() else pd.DataFrame()
-    verdicts = [f"- {row.verdict}: {row.statement}" for row in judged.itertuples() if row.experiment == name]
+    judged = _read_table(claims, {"claim", "experiment", "verdict", "statement"}) if claims.exists() else pd.DataFrame()
+    mine = [row for row in judged.itertuples() if row.experiment == name]
+    verdicts = [f"- {row.verdict}: {row.statement}" for row in mine]
+    said = {f"verdict.{row.claim}": str(row.verdict) for row in mine}
     return Entry(
         name=name,
         start=end,
         end=end,
-        tags=tags | _tags(role="experiment", experiment=name) | {"mlflow.note.content": "\n".join(verdicts)},
+        tags=tags | _tags(role="experiment", experiment=name) | said | {NOTE: "\n".join(verdicts)},
         points=[Point(key, value, end, 0) for key, value in _effects(results / name / "effects.csv")],
         files={f"{folder}/{path.name}": path for folder, paths in folders.items() for path in sorted(paths)},
     )
