@@ -1,8 +1,6 @@
 # Takeoff: `make study` sets up and runs the default study, `make test` sets up and passes the tests.
 configured = $(shell sed -n 's/^$(1): *\([^ \#]*\).*/\1/p' config/config.yaml)
 STUDY ?= $(call configured,study)
-RESULTS := $(or $(call configured,results),results)
-STORE := $(or $(filter-out null,$(call configured,tracking_uri)),sqlite:///$(RESULTS)/mlflow.db)
 PYTHON ?= python3
 CORES ?= all
 VENV := .venv
@@ -17,7 +15,7 @@ SNAKEMAKE := $(RUN) snakemake --cores $(CORES) --config $(CONFIG)
 # The folder of the study's results, in the shell variable `folder`; made where it is not there.
 FOLDER := folder=$$($(RUN) python scripts/folder.py $(CONFIG)) && mkdir -p "$$folder"
 
-.PHONY: help study unlock plan report ui benchmark test test-quick lint lock clean
+.PHONY: help study unlock plan report track ui benchmark test test-quick lint lock clean
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -37,13 +35,11 @@ report: $(VENV)/ready ## write the HTML report of what has run
 benchmark: $(VENV)/ready ## measure how fast this machine trains, against plain loops: two minutes
 	$(SNAKEMAKE) -- benchmark
 
-ui: $(VENV)/ready ## compare runs in MLflow's UI, at 127.0.0.1:5000
-	@case '$(STORE)' in off) echo "error: tracking_uri is off: nothing is logged" >&2; exit 1;; \
-	http*) echo "error: runs are logged to $(STORE): open it in a browser" >&2; exit 1;; esac
-	@$(FOLDER); test -f "$$folder/tracked.json" || { echo "error: $$folder has no runs yet: make study STUDY=$(STUDY)" >&2; exit 1; }; \
-	id=$$(sed -n 's/.*"experiment_id": "\(.*\)".*/\1/p' "$$folder/tracked.json"); \
-	echo "This study's runs: http://127.0.0.1:5000/#/experiments/$$id/runs"
-	$(RUN) MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --backend-store-uri '$(STORE)'
+track: $(VENV)/ready ## log a study's runs to MLflow, also anew after its results were moved
+	$(SNAKEMAKE) --forcerun track_runs track -- track
+
+ui: $(VENV)/ready ## compare runs in MLflow's UI: make ui STUDY=digits PORT=5001
+	@$(RUN) python scripts/ui.py $(CONFIG) $(if $(PORT),--port $(PORT))
 
 test: $(VENV)/ready ## every test and check
 	$(MAKE) lint

@@ -44,7 +44,7 @@ def main() -> None:
     from takeoff.data.card import load_card
     from takeoff.tracking.importer import Importer
     from takeoff.tracking.reading import read_entries
-    from takeoff.tracking.server import connect, open_experiment, reported, without_secrets
+    from takeoff.tracking.server import connect, keep_view, open_experiment, reported, without_secrets
 
     study = load_study(given.study)
     card = load_card(given.card, "dataset", "digest", "resolution")
@@ -52,7 +52,8 @@ def main() -> None:
     name = f"takeoff/{given.results.absolute().name}"
     client = connect(uri)
     with reported(uri):
-        experiment_id = open_experiment(client, uri, name, study.title, given.results)
+        experiment_id = open_experiment(client, uri, name, study.title, given.results.absolute().parent)
+        keep_view(client, experiment_id, study.factors)
         importer = Importer(client, experiment_id, card)
         importer.bring_in_step(_with_progress(entries, name), {"experiment"} if given.runs_only else ())
     for gone in importer.gone:

@@ -8,6 +8,7 @@ import track
 from mlflow import MlflowClient
 from mlflow_server import mlflow_server
 from results_folder import make_results
+from takeoff.tracking.server import address_of
 from webdriver import chromium
 
 pytestmark = pytest.mark.slow
@@ -32,6 +33,20 @@ def test_table_shows_the_experiment_and_the_arms_with_their_seeds_folded(study):
     browser.open(f"{page}/runs")
     browser.wait_for("return document.body.innerText.includes('factorial')")
     assert browser.run(NAMES) == ["factorial", "relu", "tanh"]
+
+
+def test_the_address_opens_the_arms_sorted_with_factors_and_accuracy(study):
+    browser, page, _ = study
+    server, experiment = page.partition("/#")[0], page.rpartition("/")[2]
+    address = address_of(server, experiment)
+    browser.open(address.replace("CHART", "TABLE"))
+    browser.wait_for("return document.body.innerText.includes('relu')")
+    assert browser.run(NAMES) == ["relu", "tanh"]
+    for column in ("activation", "test_accuracy", "test_accuracy_ci_low", "n_seeds"):
+        browser.wait_for("return document.body.innerText.includes(arguments[0])", column)
+    browser.open(address)
+    for arm in ("relu", "tanh"):
+        browser.wait_for("return document.body.innerText.includes(arguments[0])", arm)
 
 
 def test_charts_draw_a_curve_per_arm(study):

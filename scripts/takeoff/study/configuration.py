@@ -1,8 +1,8 @@
 """The configuration of this machine: which study, where results and archives are, device, tracking."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from takeoff.study.settings import Count, Settings
 
@@ -46,3 +46,9 @@ class Configuration(Settings):
     """Where runs are logged: SQLite, PostgreSQL, or an MLflow server's address; null for `mlflow.db` (SQLite)
     among the results, `off` for nowhere. A password in it stays out of jobs' command lines, logs
     and results; give it in a file, since Snakemake shows what `--config` says."""
+
+    @field_validator("tracking_uri", mode="before")
+    @classmethod
+    def _off(cls, given: Any) -> Any:
+        """YAML takes the word `off` for false."""
+        return "off" if given is False else given

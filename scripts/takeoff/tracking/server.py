@@ -1,9 +1,10 @@
 """The way to MLflow: which addresses are valid, whether one answers, and the study's experiment there."""
 
+import json
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,8 @@ SETTINGS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
 }
 """What MLflow reads from the environment: no chatter, no usage reports, no minutes of retries."""
+VIEW = "takeoff-arms"
+"""The key of the view of an experiment's runs that is kept in it."""
 GUIDE = (
     "Search for ``tags.`takeoff.role` = 'arm'`` to compare the arms: each has the means over its seeds, and a "
     "run per seed below it (role `run`). The run of an experiment (role `experiment`) has its figures and "
@@ -130,23 +133,65 @@ def _await_database(uri: str) -> None:
     engine.dispose()
 
 
-def open_experiment(client: "MlflowClient", uri: str, name: str, title: str, results: Path) -> str:
-    """The id of the MLflow experiment `name`, made or taken out of the trash if need be.
-
-    A database has its artifacts in `mlartifacts` beside it: beside the SQLite file, or beside the folder `results`;
-    a server decides for itself.
+def artifacts_of(uri: str, results: Path) -> str | None:
+    """Where a database's artifacts go: to `mlartifacts` beside it, beside the SQLite file, or in the folder `results`
+    of all studies; None of a server, which decides for itself.
     """
     from sqlalchemy.engine import make_url
 
-    found = client.get_experiment_by_name(name)
+    if uri.startswith("http"):
+        return None
+    folder = Path(str(make_url(uri).database)).resolve().parent if uri.startswith("sqlite") else results.resolve()
+    return (folder / "mlartifacts").as_uri()
+
+
+def is_elsewhere(uri: str, experiment: str, results: Path) -> bool:
+    """Whether an experiment's artifacts are not where they would go today: the database was moved, or copied."""
+    client = connect(uri)
+    with reported(uri):
+        return client.get_experiment(experiment).artifact_location != artifacts_of(uri, results)
+
+
+def open_experiment(client: "MlflowClient", uri: str, name: str, title: str, results: Path) -> str:
+    """The id of the MLflow experiment `name`, made or taken out of the trash if need be; `results` is the folder of all
+    studies. One whose SQLite file was moved or copied is put into the trash under another name, and made anew: MLflow
+    keeps the place of artifacts for good.
+    """
+    found, folder = client.get_experiment_by_name(name), artifacts_of(uri, results)
+    if found is not None and uri.startswith("sqlite") and found.artifact_location != folder:
+        if found.lifecycle_stage == "deleted":
+            client.restore_experiment(found.experiment_id)
+        client.rename_experiment(found.experiment_id, f"{name} {found.experiment_id}, at {found.artifact_location}")
+        client.delete_experiment(found.experiment_id)
+        print(f"{name}: the results were moved: logged anew, with figures where they are now")
+        found = None
     if found is None:
-        folder = None
-        if not uri.startswith("http"):
-            beside = Path(str(make_url(uri).database)) if uri.startswith("sqlite") else results
-            folder = (beside.resolve().parent / "mlartifacts").as_uri()
         tags = {"mlflow.experimentKind": "custom_model_development", "mlflow.note.content": f"{title}. {GUIDE}"}
         return client.create_experiment(name, artifact_location=folder, tags=tags)
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
         print(f"{name}: restored from MLflow's trash")
     return found.experiment_id
+
+
+def keep_view(client: "MlflowClient", experiment: str, factors: Iterable[str]) -> None:
+    """Keep the view that `address_of` opens: the arms, the best first, with their factors and accuracies as columns.
+
+    MLflow keeps a shared view as a tag of the experiment.
+    """
+    shown = ["test_accuracy", "test_accuracy_ci_low", "test_accuracy_ci_high", "n_seeds", "train_accuracy"]
+    view = {
+        "searchFilter": "tags.`takeoff.role` = 'arm'",
+        "orderByKey": "metrics.`test_accuracy`",
+        "orderByAsc": False,
+        "selectedColumns": [
+            *(f"params.`{name}`" for name in (*factors, "learning_rate", "epochs")),
+            *(f"metrics.`{name}`" for name in shown),
+        ],
+    }
+    client.set_experiment_tag(experiment, f"mlflow.sharedViewState.{VIEW}", json.dumps(view))
+
+
+def address_of(server: str, experiment: str) -> str:
+    """The page of an experiment's runs in a server's UI, as a chart of the arms."""
+    return f"{server.rstrip('/')}/#/experiments/{experiment}/runs?viewStateShareKey={VIEW}&compareRunsMode=CHART"
