@@ -36,8 +36,8 @@ ELSEWHERE = {"classical": {"torch"}}
 RULES = sorted((REPOSITORY / "workflow" / "rules").glob("*.smk"))
 
 ORDER = (
-    "common statistics data study figures engine jobs classical speed experiments judging across tracking workflow "
-    "benchmark"
+    "common statistics data study figures engine jobs classical speed experiments judging across tracking reporting "
+    "workflow benchmark"
 ).split()
 """The folders of the package: each imports those before it alone, as CONTRIBUTING.md has it."""
 FEWER = {"figures": {"common", "statistics", "study"}, "engine": {"common", "statistics", "data", "study"}}

@@ -92,6 +92,32 @@ for name, experiment in PROJECT.analysed.items():
             )
 
 
+# What was found, and how to do it again, for people.
+rule summary:
+    input:
+        claims=CLAIMS,
+        measured=MEASURED,
+        card=CARD,
+        study=STUDY_FILE,
+    output:
+        f"{STUDY}/summary.md",
+    log:
+        f"{STUDY}/logs/summary.log",
+    benchmark:
+        f"{STUDY}/benchmarks/summary.tsv"
+    localrule: True
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        verb=verb("summarise"),
+        results=folder_of("study"),
+        digest=code_digest("reporting"),
+    shell:
+        command(
+            "--study {input.study:q} --results {params.results:q} --card {input.card:q} --out {output:q}"
+        )
+
+
 rule judge:
     input:
         measured=MEASURED,

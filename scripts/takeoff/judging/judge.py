@@ -21,7 +21,8 @@ from takeoff.study.model import Study
 
 CHANGED = "its criterion, or a number that it rests on, was changed after this study was first planned"
 COLUMNS = (
-    "claim source statement quantity estimate ci_low ci_high criterion verdict published experiment figure reason look"
+    "claim source statement quantity unit estimate ci_low ci_high criterion verdict published experiment figure reason "
+    "look"
 ).split()
 PART_COLUMNS = [*criteria.COLUMNS, "family", "veto"]
 
@@ -106,11 +107,13 @@ def judge_study(
 
 
 def claims_table(judged: Sequence[JudgedClaim]) -> pd.DataFrame:
-    """`claims.csv`: a row per claim; estimate and interval in units that `claims_parts.csv` names."""
+    """`claims.csv`: a row per claim, with the estimate and interval of the part that is shown, in its `unit`."""
     rows = []
     for one in judged:
         claim, shown = one.claim, one.shown
-        numbers = (np.nan,) * 3 if shown is None else (shown.estimate, shown.low, shown.high)
+        numbers: tuple = (None, *(np.nan,) * 3)
+        if shown is not None:
+            numbers = (shown.part.measure.unit, shown.estimate, shown.low, shown.high)
         found = (*numbers, one.criterion, one.verdict, claim.published, claim.experiment, claim.figure)
         rows.append((claim.name, claim.source, claim.statement, claim.quantity, *found, one.reason, one.look))
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -19,8 +19,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from takeoff.reporting.found import found_lines, read_found
 from takeoff.study.model import Study
-from takeoff.workflow.found import found
 from takeoff.workflow.watching import Now, Watch, described, duration
 
 SNAKEMAKES = "DefaultStreamHandler"
@@ -44,7 +44,7 @@ STAGES = {
     "judge": "judging claims",
     "track_runs": "logging runs to MLflow",
     "track": "logging figures and verdicts to MLflow",
-    "speed": "measuring",
+    "summary": "writing the summary",
 }
 """What a rule is doing, in words."""
 LAST = 20
@@ -168,10 +168,10 @@ class Console(logging.Handler):
         now = self.watch.now()
         runs = f"{now.runs} runs, " if now else ""
         self._say(f"{self.study.title}: {runs}done in {duration(time.monotonic() - self.began)}")
-        for line in found(self.folder, self.study):
+        for line in found_lines(read_found(self.folder, self.study)):
             self._say(f"  {line}")
         name = self.folder.name
-        self._say(f"  tables and figures: {self.folder.as_posix()}")
+        self._say(f"  in a page: {self.folder.as_posix()}/summary.md, with tables and figures beside it")
         self._say(f"  one page to keep or send: make report STUDY={name}")
         self._say(f"  every run in MLflow's UI: make ui STUDY={name}")
 

@@ -1,0 +1,1 @@
+"""What a study found, in words: a summary to read and to keep."""

@@ -1,0 +1,87 @@
+"""The summary of a study: the numbers of its tables, in words."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import Command
+from results_folder import ResultsFolder, make_results
+from takeoff.reporting.found import Gain, gain_words, read_found
+from takeoff.study.loading import load_study
+
+EFFECTS = """term,kind,response,estimate,ci_low,ci_high,n_seeds
+activation,main,test_accuracy,0.0312,0.024,0.0384,6
+activation,main,test_loss,-0.5,-0.6,-0.4,6
+activation,shapley,test_accuracy,0.04,0.03,0.05,6
+"""
+CLAIMS = """claim,statement,unit,estimate,ci_low,ci_high,verdict,published
+a,First | claim.,ratio,2.5,1.5,inf,undecided,6 times
+b,Second claim.,points,-3.25,-4,-2.5,supported,
+c,Third claim.,,,,,not tested,
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> ResultsFolder:
+    """A study's results, with effects and verdicts."""
+    made = make_results(tmp_path)
+    (made.results / "factorial" / "effects.csv").write_text(EFFECTS)
+    (made.results / "claims.csv").write_text(CLAIMS)
+    return made
+
+
+def test_the_summary_has_the_tables_numbers(folder: ResultsFolder, command: Command) -> None:
+    out = folder.results / "summary.md"
+    line = ("--study", folder.study, "--results", folder.results, "--card", folder.card, "--out", out)
+    command.done("summarise", *line)
+    text = out.read_text()
+    rows = [
+        [cell.strip() for cell in line.strip("|").split(" | ")] for line in text.splitlines() if line.startswith("|")
+    ]
+    assert ["ReLU instead of tanh", "+3.1", "+2.4 to +3.8", "6"] in rows
+    # Decided claims come first, a bar does not end a cell, what is not there is a dash.
+    verdicts = [row for row in rows if row[0] in {"supported", "undecided"}]
+    assert verdicts == [
+        ["supported", "Second claim.", "−3.25 points (−4 to −2.5)", "–"],
+        ["undecided", "First \\| claim.", "2.5× (1.5 to ∞)", "6 times"],
+    ]
+    assert "Of 3 claims: 1 supported, 1 undecided, 1 not tested." in text
+    assert "Not tested: c." in text
+    card = dict(row for row in rows if len(row) == 2)
+    assert card["final seeds"] == "2: 0, 1"
+    assert card["splits"].startswith("1,297 to learn from, 20% of them")
+    assert card["their digest"] == f"`{json.loads(folder.card.read_text())['digest'][:16]}`"
+    assert "nan" not in text
+
+
+def test_what_is_not_there_is_left_out(tmp_path: Path, command: Command) -> None:
+    folder = make_results(tmp_path)
+    (folder.results / "factorial" / "effects.csv").unlink()
+    found = read_found(folder.results, load_study(folder.study))
+    assert (found.effects, found.gains, sum(found.verdicts.values())) == ([], {}, 0)
+    out = folder.results / "summary.md"
+    command.done("summarise", "--study", folder.study, "--results", folder.results, "--card", folder.card, "--out", out)
+    assert "## How to do it again" in out.read_text()
+
+
+@pytest.mark.parametrize(
+    ("gain", "words"),
+    [
+        (Gain(3.449, 2.64, float("inf"), "none", 8), "3.45 (2.64 to ∞)"),
+        (Gain(4.0, 4.0, float("inf"), "lower", 8), "at least 4.00 (4.00 to ∞)"),
+        (Gain(0.5, 0.0, 0.5, "upper", 8), "at most 0.50 (0.00 to 0.50)"),
+        (Gain(1.5, float("nan"), float("nan"), "none", 8), "1.50"),
+        (None, ""),
+    ],
+)
+def test_a_gain_is_said_with_its_bound(gain: Gain | None, words: str) -> None:
+    assert gain_words(gain) == words
+
+
+def test_gains_are_read_by_factor(folder: ResultsFolder) -> None:
+    row = {"factor": "activation", "gain": 0.6, "gain_low": 0.0, "gain_high": 0.75, "bound": "none", "epochs": 8}
+    (folder.results / "gain").mkdir()
+    pd.DataFrame([row]).to_csv(folder.results / "gain" / "summary.csv", index=False)
+    found = read_found(folder.results, load_study(folder.study))
+    assert found.gains == {"activation": Gain(0.6, 0.0, 0.75, "none", 8)}
