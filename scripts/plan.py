@@ -1,13 +1,15 @@
 """Count what a study will train, before it does, and say what it can decide: plan.csv, power.csv, study.json."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from takeoff.common.errors import TakeoffError, run_command
 from takeoff.common.files import write_json, write_rows
 from takeoff.common.places import configured
 from takeoff.data.card import load_card
-from takeoff.experiments.registry import EXPERIMENTS, enabled, wanted
+from takeoff.experiments.chance import guessing_lines
+from takeoff.experiments.registry import EXPERIMENTS, check_options, enabled, wanted
 from takeoff.judging.claims import claims_file, criteria, fixed_criteria, load_claims
 from takeoff.judging.spreads import read_spreads
 from takeoff.study.loading import load_study, study_path
@@ -16,13 +18,14 @@ from takeoff.study.planned import ARM, planned_arms, write_arm
 from takeoff.workflow.images import ImageSource, Shape, check_counts
 from takeoff.workflow.planning import (
     PlannedRun,
+    budget_error,
     core_hours,
     expected_rate,
-    over_budget,
     plan_runs,
     trainings,
     write_plan,
 )
+from takeoff.workflow.watching import finished_runs
 
 SHOWN = 100
 """Arms printed, at most."""
@@ -40,6 +43,7 @@ def main() -> None:
     parser.add_argument("--study-out", type=Path, help="where the study goes, every key stated")
     parser.add_argument("--criteria-out", type=Path, help="where the claims' criteria go; those already there stay")
     parser.add_argument("--claims", type=Path, default=claims_file(), help="the claims (default: %(default)s)")
+    parser.add_argument("--results", type=Path, help="the study's results: how many of its runs are there is said")
     parser.add_argument(
         "--arms-out", type=Path, help="the folder of arms: each goes to <arm>/arm.json, where it changed"
     )
@@ -49,6 +53,8 @@ def main() -> None:
     experiments = enabled(study, str(path))
     shape = _shape(study, str(path), arguments.card)
     check_counts(study, str(path), shape)
+    card = load_card(arguments.card) if arguments.card else None
+    check_options(experiments, str(path), guessing_lines(study, card, shape.classes, shape.train, shape.test))
     arms = planned_arms(study, wanted(experiments), shape.train)
     runs = plan_runs(arms, shape, expected_rate(study.dataset.resolution))
     claims = load_claims(arguments.claims, EXPERIMENTS)
@@ -57,11 +63,14 @@ def main() -> None:
 
     parts = planned_parts(study, path.stem, experiments, claims, spreads, shape.train, runs)
     _show(study, runs)
+    if arguments.results:
+        there = finished_runs(arguments.results, [run.arm for run in runs])
+        print(f"{there} of {len(runs)} runs are there already, by their files")
     notes = [note for one in experiments.values() for note in one.notes()]
     print("", *power_table(parts), *([""] if notes else []), *notes, sep="\n")
-    excess = over_budget(runs, study.budget)
-    if excess:
-        raise TakeoffError(f"{path}: the study exceeds its budget: {excess}; valid: a larger budget, a smaller study")
+    sys.stdout.flush()  # what is refused comes after the table
+    if excess := budget_error(str(path), runs, study.budget):
+        raise TakeoffError(excess)
     if arguments.out:
         write_plan(arguments.out, runs)
     if arguments.power_out:

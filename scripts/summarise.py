@@ -1,10 +1,12 @@
-"""Write what a study found, and how to do it again, as a page of Markdown."""
+"""Write what a study found, and how to do it again, as a page of Markdown; and a page of HTML to explore it."""
 
 import argparse
+from pathlib import Path
 
 from takeoff.common.arguments import add_paths
 from takeoff.common.errors import run_command
 from takeoff.common.files import write_text
+from takeoff.experiments.registry import enabled
 from takeoff.study.loading import load_study, study_path
 
 
@@ -13,11 +15,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--study", type=study_path, required=True, help="a name in config/studies, or a path")
     add_paths(parser, results="the study's results", card="the dataset's card.json", out="the file to write")
+    parser.add_argument("--explore-out", type=Path, help="where the page to explore goes")
     given = parser.parse_args()
     from takeoff.data.card import load_card
+    from takeoff.experiments.factorial.design import Design as Factorial
+    from takeoff.reporting.explore import explore
     from takeoff.reporting.summary import summary
 
-    write_text(given.out, summary(given.results, load_study(given.study), load_card(given.card, "dataset", "digest")))
+    study, card = load_study(given.study), load_card(given.card, "dataset", "digest")
+    write_text(given.out, summary(given.results, study, card))
+    if given.explore_out:
+        experiment = enabled(study, str(given.study)).get("factorial")
+        arms = [arm.name for arm in experiment.tuned_arms] if isinstance(experiment, Factorial) else []
+        write_text(given.explore_out, explore(given.results, study, arms))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ DISTRIBUTIONS = {
     "pydantic_core": "pydantic",
     "skimage": "scikit-image",
     "sklearn": "scikit-learn",
+    "vl_convert": "vl-convert-python",
     "yaml": "pyyaml",
 }
 """Packages that are imported by another name than they are installed by, or come with another."""

@@ -1,6 +1,7 @@
 """The summary of a study: the numbers of its tables, in words."""
 
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +10,7 @@ from conftest import Command
 from results_folder import ResultsFolder, make_results
 from takeoff.reporting.found import Gain, gain_words, read_found
 from takeoff.study.loading import load_study
+from webdriver import chromium
 
 EFFECTS = """term,kind,response,estimate,ci_low,ci_high,n_seeds
 activation,main,test_accuracy,0.0312,0.024,0.0384,6
@@ -53,6 +55,31 @@ def test_the_summary_has_the_tables_numbers(folder: ResultsFolder, command: Comm
     assert card["splits"].startswith("1,297 to learn from, 20% of them")
     assert card["their digest"] == f"`{json.loads(folder.card.read_text())['digest'][:16]}`"
     assert "nan" not in text
+
+
+def test_the_page_to_explore_has_curves_effects_and_tables_and_needs_no_network(
+    folder: ResultsFolder, command: Command, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """In a browser, from a file."""
+    (folder.results / "factorial" / "effects.csv").write_text(EFFECTS)
+    page = folder.results / "explore.html"
+    line = ("--study", folder.study, "--results", folder.results, "--card", folder.card)
+    command.done("summarise", *line, "--out", folder.results / "summary.md", "--explore-out", page)
+    assert not re.search(r"<(script|link)[^>]+(src|href)=.http", page.read_text())
+    with chromium(tmp_path_factory.mktemp("browser")) as browser:
+        browser.open(page.as_uri())
+        browser.wait_for("return document.querySelectorAll('#curves canvas, #curves svg').length > 0")
+        browser.wait_for("return document.querySelectorAll('#effects canvas, #effects svg').length > 0")
+        browser.wait_for("return document.querySelectorAll('table.dataTable').length >= 2")
+        options = browser.run("return [...document.querySelectorAll('#effects option')].map(o => o.textContent.trim())")
+        assert {"test_accuracy", "test_loss", "main", "shapley"} <= set(options)
+        rows = "return document.querySelectorAll('table.dataTable')[0].querySelectorAll('tbody tr').length"
+        assert browser.run(rows) == 3
+        browser.run(
+            "const i = document.querySelector('input[type=search]');"
+            "i.value = 'Second'; i.dispatchEvent(new Event('input', {bubbles: true}))"
+        )
+        browser.wait_for(f"{rows} == 1")
 
 
 def test_what_is_not_there_is_left_out(tmp_path: Path, command: Command) -> None:

@@ -19,7 +19,7 @@ EXPERIMENTS: dict[str, Any] = {
 }
 SHOWN = {"track", "all"}
 RACE = {"analyse_race", "draw_race"}
-PLANNED = {"study", "judge", "track_runs"}
+PLANNED = {"study", "judge", "summary", "track_runs"}
 """What shows the study itself."""
 
 
@@ -90,8 +90,12 @@ def race(**options: Any) -> dict[str, Any]:
         ),
         pytest.param(replace(r'"""', '"""Now ', "scripts/takeoff/engine/network.py"), set(), id="a docstring"),
         pytest.param(append("experiments/race/figures.py"), {"draw_race", *SHOWN}, id="a colour"),
-        pytest.param(append("experiments/race/tables.py"), {*RACE, "judge", *SHOWN}, id="one experiment's function"),
-        pytest.param(replace(r"above: 2\b", "above: 2.02", "config/claims.yaml"), {"judge", *SHOWN}, id="a criterion"),
+        pytest.param(
+            append("experiments/race/tables.py"), {*RACE, "judge", "summary", *SHOWN}, id="one experiment's function"
+        ),
+        pytest.param(
+            replace(r"above: 2\b", "above: 2.02", "config/claims.yaml"), {"judge", "summary", *SHOWN}, id="a criterion"
+        ),
         pytest.param(restudy(title="Another"), {*PLANNED, "draw_race", "draw_depth", *SHOWN}, id="the title"),
         pytest.param(restudy(budget={"runs": 999, "core_hours": 9}), {*PLANNED, *SHOWN}, id="the budget"),
     ],

@@ -108,8 +108,8 @@ def test_a_figure_is_found_by_its_question_and_comes_with_its_caption(
     with chromium(tmp_path_factory.mktemp("browser")) as browser:
         finished.snakemake("--report", str(finished.study / "report.html"))
         browser.open((finished.study / "report.html").as_uri())
-        browser.wait_for(f"return Boolean({found})", "All claims, judged")
-        browser.wait_for(f"const e = {found}; e?.click(); return Boolean(e)", "Which factor mattered?")
+        browser.wait_for(f"return Boolean({found})", "A. All claims, judged")
+        browser.wait_for(f"const e = {found}; e?.click(); return Boolean(e)", "B. Which factor mattered?")
         effects = "Effects and Shapley shares"
         for label in (effects, "Every combination", "Learning curves"):
             browser.wait_for(f"return Boolean({found})", label)

@@ -22,7 +22,7 @@ rule pool:
         svg=report(
             f"{POOL}.svg",
             caption="../report/pool.rst",
-            category="All claims, judged",
+            category=section(None),
             labels={"figure": "Every claim, over several studies"},
         ),
         png=f"{POOL}.png",
@@ -58,5 +58,6 @@ rule compare:
         results=folder_of("study"),
         against=quote(PROJECT.against.as_posix()) if PROJECT.against else "",
     shell:
-        "{params.verb} compare --results {params.results:q} --out {params.results:q}/compare "
-        "--against {params.against} | tee {log:q}"
+        printing(
+            "compare --results {params.results:q} --out {params.results:q}/compare --against {params.against}"
+        )

@@ -66,7 +66,7 @@ for name, experiment in PROJECT.analysed.items():
                 report(
                     f"{figure}.svg",
                     caption=f"../report/{Path(figure).name}.rst",
-                    category=experiment.title,
+                    category=section(name),
                     labels={"figure": label},
                 )
                 for figure, label in figures.items()
@@ -100,7 +100,13 @@ rule summary:
         card=CARD,
         study=STUDY_FILE,
     output:
-        f"{STUDY}/summary.md",
+        summary=f"{STUDY}/summary.md",
+        page=report(
+            f"{STUDY}/explore.html",
+            caption="../report/explore.rst",
+            category=section(None),
+            labels={"figure": "Curves, effects and tables to explore"},
+        ),
     log:
         f"{STUDY}/logs/summary.log",
     benchmark:
@@ -114,7 +120,8 @@ rule summary:
         digest=code_digest("reporting"),
     shell:
         command(
-            "--study {input.study:q} --results {params.results:q} --card {input.card:q} --out {output:q}"
+            "--study {input.study:q} --results {params.results:q} --card {input.card:q} "
+            "--out {output.summary:q} --explore-out {output.page:q}"
         )
 
 
@@ -130,7 +137,7 @@ rule judge:
         svg=report(
             f"{STUDY}/figures/claims.svg",
             caption="../report/claims.rst",
-            category="All claims, judged",
+            category=section(None),
             labels={"figure": "Every claim, its estimate and its verdict"},
         ),
         png=f"{STUDY}/figures/claims.png",

@@ -14,6 +14,7 @@ from takeoff.workflow.wiring import (
     folder_of,
     log_to,
     option,
+    printing,
     run_in_this_python,
     unwatched,
     verb,
@@ -26,6 +27,9 @@ try:
     PROJECT = load_project(config)
     if PROJECT.tracking_uri:
         kind_of(PROJECT.tracking_uri)
+    # What can be known before anything is downloaded or trained is refused then; the plan itself is printed first.
+    if workflow.is_main_process and not {"plan", "--unlock"} & set(sys.argv):
+        PROJECT.check_budget()
 except TakeoffError as error:
     sys.exit(f"error: {error}")
 
@@ -39,6 +43,13 @@ if CONSOLE:
     CONSOLE.follows(
         PROJECT.study, PROJECT.folder, at_once // PROJECT.configuration.threads
     )
+
+# Read by the texts of the report as it is made: what was found stands there in numbers. Snakemake hands them `config`.
+if any(word.startswith("--report") for word in sys.argv):
+    from takeoff.reporting.pages import Pages
+
+    card = PROJECT.images.prepared / "card.json"
+    config["pages"] = Pages(PROJECT.folder, PROJECT.study, card)
 
 # A partial study trains nothing and logs nothing: an import would delete the runs of arms that are missing.
 if CONFIG.partial and workflow.is_main_process:
@@ -78,6 +89,14 @@ ALL_THREADS = (
 resource_scopes:
     gpu="local",
 
+
+# The report orders its sections by their names; those of the figures of all claims come first, then the questions.
+TITLES = {None: "All claims, judged"}
+TITLES |= {name: one.title for name, one in PROJECT.experiments.items()}
+section = {
+    name: f"{letter}. {title}"
+    for letter, (name, title) in zip("ABCDEFGHIJKLMN", TITLES.items())
+}.get
 
 # The files of arms, as an input. Those that stand already are no output of planning: Snakemake overlooks what else
 # changed for a job whose input is ancient and made anew. Nor does a new label in one of them count.

@@ -44,8 +44,9 @@ rule plan:
         verb=verb("plan"),
         source=SOURCE,
         card=option("card", (Path(CARD).exists() or not IMAGE_SOURCE.entry) and CARD),
+        results=STUDY,
     shell:
-        "{params.verb} --study {params.source:q} {params.card} | tee {log:q}"
+        printing("--study {params.source:q} {params.card} --results {params.results:q}")
 
 
 # A rule per pack, with every file of its arms. Its digest is that of its own arms: planned anew, the others do not run

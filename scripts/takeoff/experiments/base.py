@@ -100,6 +100,11 @@ class Experiment(ABC, Generic[Given]):
         """Whether `analyse` needs `speed.csv`, what was timed on this machine."""
         return bool(self.timed())
 
+    def check(self, test: float, training: float) -> None:
+        """Refuse, with a TakeoffError, options that are no better than guessing: an accuracy on test images counts as
+        chance up to `test`, one on training images up to `training` (`chance_line`). Planning asks, before any run.
+        """
+
     def notes(self) -> list[str]:
         """What must be known of the design before it is trained, in lines that `plan` prints."""
         return []

@@ -4,7 +4,7 @@ from math import log
 from typing import Any
 
 from takeoff.data.card import Card, Split
-from takeoff.statistics.chance import majority_rate
+from takeoff.statistics.chance import chance_line, majority_rate
 from takeoff.study.model import Study
 from takeoff.study.sizes import presented
 
@@ -23,6 +23,22 @@ def training_chance_of(card: dict[str, Any], study: Study) -> tuple[float, int]:
     """
     majority, images = _chance(card, "train", study.dataset.train_samples)
     return majority, presented(study, images)
+
+
+def guessing_lines(
+    study: Study, card: dict[str, Any] | None, classes: int, train: int, test: int
+) -> tuple[float, float]:
+    """The accuracies up to which test and training images count as guessed, as `Experiment.check` takes them.
+
+    Without a card, before images are prepared, classes count as alike: so many of them, and so many images.
+    """
+    if card is not None:
+        return chance_line(*chance_of(card, study)), chance_line(*training_chance_of(card, study))
+    sizes = study.dataset.test_samples, study.dataset.train_samples
+    tested, trained = (
+        most if isinstance(own, str) else min(own, most) for own, most in zip(sizes, (test, train), strict=True)
+    )
+    return chance_line(1 / classes, tested), chance_line(1 / classes, trained)
 
 
 def guessing_loss(card: dict[str, Any]) -> float:

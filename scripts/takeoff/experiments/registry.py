@@ -44,3 +44,14 @@ def timed_arms(experiments: Iterable[Experiment[Any]]) -> list[Arm]:
     """The networks whose steps are timed against each other, once each."""
     arms = distinct(arm for experiment in experiments for arm in experiment.timed())
     return [arm for arm in arms if isinstance(arm, Arm)]
+
+
+def check_options(experiments: Mapping[str, Experiment[Any]], source: str, lines: tuple[float, float]) -> None:
+    """Refuse options that are no better than guessing, with a TakeoffError that names the study's file, `source`;
+    `lines` are those of `Experiment.check`.
+    """
+    for experiment in experiments.values():
+        try:
+            experiment.check(*lines)
+        except TakeoffError as error:
+            raise TakeoffError(f"{source}: experiments: {error}") from None

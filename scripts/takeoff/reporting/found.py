@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from takeoff.figures.words import signed, switch_words, term_words
+from takeoff.figures.words import signed, term_words
 from takeoff.study.model import Study
 
 VERDICTS = ("supported", "contradicted", "undecided", "not tested")
@@ -99,10 +99,16 @@ def gain_words(gain: Gain | None) -> str:
     return f"{sign}{gain.estimate:.2f} ({gain.low:.2f} to {'∞' if gain.high == inf else f'{gain.high:.2f}'})"
 
 
-def factor_words(factor: str, study: Study) -> str:
-    """A factor as what is done: `ReLU instead of tanh`."""
-    own = study.factors[factor]
-    return switch_words(factor, own.baseline, own.treatment)
+def number_words(row: Any) -> str:
+    """The estimate of a row of `claims.csv`, with its unit and interval; a dash where there is none."""
+    if pd.isna(row.estimate):
+        return "–"
+    numbers = (
+        f"{value:.3g}".replace("-", "−").replace("inf", "∞") for value in (row.estimate, row.ci_low, row.ci_high)
+    )
+    estimate, low, high = numbers
+    unit = "" if pd.isna(row.unit) else "×" if row.unit == "ratio" else f" {row.unit}"
+    return f"{estimate}{unit} ({low} to {high})"
 
 
 def found_lines(found: Found) -> Iterator[str]:

@@ -4,11 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from takeoff.figures.words import signed
 from takeoff.reporting.card import card_rows
-from takeoff.reporting.found import Found, gain_words, interval_words, read_found
+from takeoff.reporting.found import Found, gain_words, interval_words, number_words, read_found
 from takeoff.study.model import Study
 
 
@@ -61,23 +59,12 @@ def _verdicts(found: Found) -> Iterator[str]:
         sorted_claims = tested.assign(place=tested["verdict"].map(order.index)).sort_values("place", kind="stable")
         published = sorted_claims["published"].fillna("–")
         claims = zip(sorted_claims.itertuples(), published, strict=True)
-        rows = [[row.verdict, row.statement, _number(row), said] for row, said in claims]
+        rows = [[row.verdict, row.statement, number_words(row), said] for row, said in claims]
         yield from _table(["verdict", "claim", "estimate (interval)", "published"], rows)
     untested = found.claims[found.claims["verdict"] == "not tested"]["claim"]
     if len(untested):
         yield ""
         yield f"Not tested: {', '.join(untested)}. `claims.csv` says why."
-
-
-def _number(row: Any) -> str:
-    if pd.isna(row.estimate):
-        return "–"
-    numbers = (
-        f"{value:.3g}".replace("-", "−").replace("inf", "∞") for value in (row.estimate, row.ci_low, row.ci_high)
-    )
-    estimate, low, high = numbers
-    unit = "" if pd.isna(row.unit) else "×" if row.unit == "ratio" else f" {row.unit}"
-    return f"{estimate}{unit} ({low} to {high})"
 
 
 def _next(folder: Path) -> Iterator[str]:

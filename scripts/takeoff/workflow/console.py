@@ -19,7 +19,6 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from takeoff.reporting.found import found_lines, read_found
 from takeoff.study.model import Study
 from takeoff.workflow.watching import Now, Watch, described, duration
 
@@ -49,7 +48,7 @@ STAGES = {
 """What a rule is doing, in words."""
 LAST = 20
 """Lines of a job's log, at most, that say why it failed."""
-PRINTS = {"plan"}
+PRINTS = {"plan", "compare"}
 """Rules whose output is for the terminal."""
 TRAINS = re.compile(r"(train|fit)_\d+$")
 RUN = re.compile(r"\d\d:\d\d:\d\d  ")
@@ -165,6 +164,8 @@ class Console(logging.Handler):
         self._stop()
         if not self.made:
             return
+        from takeoff.reporting.found import found_lines, read_found  # takes pandas, which only the end needs
+
         now = self.watch.now()
         runs = f"{now.runs} runs, " if now else ""
         self._say(f"{self.study.title}: {runs}done in {duration(time.monotonic() - self.began)}")

@@ -128,6 +128,13 @@ def over_budget(runs: list[PlannedRun], budget: Budget) -> str | None:
     return "; ".join(excess) or None
 
 
+def budget_error(source: str, runs: list[PlannedRun], budget: Budget) -> str | None:
+    """The line that refuses a study, whose file is `source`, for what its runs exceed; None where they do not."""
+    excess = over_budget(runs, budget)
+    words = "the study exceeds its budget: {}; valid: a larger budget, a smaller study"
+    return f"{source}: {words.format(excess)}" if excess else None
+
+
 def core_hours(runs: list[PlannedRun]) -> float:
     """The processor time that training is expected to take."""
     return sum(run.expected_seconds or 0 for run in runs) / 3600

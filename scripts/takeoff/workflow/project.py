@@ -12,7 +12,8 @@ from takeoff.common.errors import TakeoffError
 from takeoff.common.files import load_json
 from takeoff.common.places import configured
 from takeoff.experiments.base import Experiment
-from takeoff.experiments.registry import EXPERIMENTS, enabled, timed_arms, wanted
+from takeoff.experiments.chance import guessing_lines
+from takeoff.experiments.registry import EXPERIMENTS, check_options, enabled, timed_arms, wanted
 from takeoff.judging.claims import claims_file, criteria, fixed_criteria, load_claims
 from takeoff.study.changes import FOLDER as CHANGED
 from takeoff.study.changes import changed_study
@@ -24,6 +25,7 @@ from takeoff.study.records import seeds_in
 from takeoff.workflow.digests import changed
 from takeoff.workflow.images import ImageSource, check_counts
 from takeoff.workflow.packing import ARMS, estimate, packs_of
+from takeoff.workflow.planning import budget_error, expected_rate, plan_runs
 
 RESERVED = ("data", "benchmark", "pool", "mlartifacts", "reference", CHANGED)
 """Folders of the results that belong to no study."""
@@ -123,6 +125,16 @@ class Project:
         path = self.folder / "criteria.json"
         return own.keys() <= fixed_criteria(path).keys() and path.exists()
 
+    def check_budget(self) -> None:
+        """Refuse, with a TakeoffError, a study that is not planned yet and exceeds its budget, as far as the catalogue
+        counts its images.
+        """
+        if self.images.shape is None or self.configuration.partial or not self.unwritten:
+            return
+        runs = plan_runs(self.arms.values(), self.images.shape, expected_rate(self.study.dataset.resolution))
+        if excess := budget_error(str(self.source), runs, self.study.budget):
+            raise TakeoffError(excess)
+
     def choosers(self, pack: Sequence[AnyPlannedArm]) -> list[AnyPlannedArm]:
         """The arms whose choices a pack takes."""
         return [self.arms[name] for name in dict.fromkeys(a.choice_from for a in pack if a.choice_from)]
@@ -202,6 +214,9 @@ def load_project(config: dict[str, Any]) -> Project:
     # Of the user's own copy, `prepare` counts the images.
     check_counts(project.study, str(source), None if project.images.given else project.images.shape)
     project.images.check(str(source))
+    if shape := project.images.shape:
+        lines = guessing_lines(project.study, None, shape.classes, shape.train, shape.test)
+        check_options(project.experiments, str(source), lines)
     try:
         missing = project._choosers - project.arms.keys()
         # Claims, criteria and studies that are wrong are refused before a job starts.

@@ -2,7 +2,7 @@
 
 import csv
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,7 +51,8 @@ class Watch:
             return None
         finished, done, training = 0, 0.0, {}
         for arm, seconds in self._plan.items():
-            count, running = self._arm(arm, len(seconds))
+            count, running, written = _arm(self.folder / "arms" / arm, len(seconds))
+            running = running if written >= self.began else []
             finished += count
             fractions = [run.epoch / run.epochs for run in running]
             done += sum(seconds[:count]) + sum(map(float.__mul__, fractions, seconds[count:]))
@@ -60,20 +61,6 @@ class Watch:
         runs, total = sum(map(len, self._plan.values())), sum(map(sum, self._plan.values()))
         left = self._left(done, total) if finished < runs else None
         return Now(finished, runs, done / total if total else 1.0, left, training)
-
-    def _arm(self, arm: str, planned: int) -> tuple[int, list[TrainingRun]]:
-        """How many of an arm's runs are finished, and those that train."""
-        folder = self.folder / "arms" / arm
-        path = folder / FILE
-        if (written := read_progress(path)) is not None:
-            finished, running = written
-            stale = _changed(path) < self.began
-            return min(finished, planned), [] if stale else running
-        if (folder / "runs.parquet").exists():
-            return planned, []
-        # Interrupted before it wrote how far it was, or planned anew: what is kept is about as much.
-        kept = sum(1 for _ in (folder / "runs").glob("*.json")) if (folder / "runs").is_dir() else 0
-        return min(kept, planned), []
 
     def _left(self, done: float, total: float) -> float:
         """Seconds, by the pace since the start; before it says anything, by the plan."""
@@ -84,6 +71,22 @@ class Watch:
         if done - before > FEW * (total - before):
             return (total - done) * (now - since) / (done - before)
         return (total - done) / self.at_once
+
+
+def finished_runs(folder: Path, arms: Iterable[str]) -> int:
+    """How many of the planned runs, named by their arms, are finished in a study's folder, by the files there."""
+    return sum(_arm(folder / "arms" / arm, planned)[0] for arm, planned in Counter(arms).items())
+
+
+def _arm(folder: Path, planned: int) -> tuple[int, list[TrainingRun], float]:
+    """How many runs of an arm, of so many planned, are finished, those that train, and when that was written."""
+    if (written := read_progress(folder / FILE)) is not None:
+        return min(written[0], planned), written[1], _changed(folder / FILE)
+    if (folder / "runs.parquet").exists():
+        return planned, [], 0.0
+    # Interrupted before it wrote how far it was, or planned anew: what is kept is about as much.
+    kept = sum(1 for _ in (folder / "runs").glob("*.json")) if (folder / "runs").is_dir() else 0
+    return min(kept, planned), [], 0.0
 
 
 def _expected(path: Path) -> dict[str, list[float]]:

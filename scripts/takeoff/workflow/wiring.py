@@ -27,6 +27,13 @@ def command(arguments: str) -> str:
     return f'echo "{TRY} $(date -u +%FT%TZ)" >> {{log:q}}; {{params.verb}} {arguments} >> {{log:q}} 2>&1'
 
 
+def printing(arguments: str) -> str:
+    """The same for people: what the command prints goes to the terminal, too; an error to its log alone, from which the
+    workflow takes it for its own last words.
+    """
+    return f'echo "{TRY} $(date -u +%FT%TZ)" >> {{log:q}}; {{params.verb}} {arguments} 2>> {{log:q}} | tee -a {{log:q}}'
+
+
 def unwatched(value: object) -> Callable[..., object]:
     """A param that no result depends on: a job does not run again where it changed."""
     return lambda wildcards, threads: value

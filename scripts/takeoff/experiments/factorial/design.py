@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from takeoff.common.errors import TakeoffError
 from takeoff.experiments.base import Experiment
 from takeoff.experiments.scoring import Scoring, scoring
 from takeoff.study.arms import AnyArm, Arm, first_seeds, make_arm
@@ -59,6 +60,13 @@ class Design(Experiment[Options]):
         """Those on batch norm's speed without its two networks, that on its sum with dropout without the four."""
         found = dict.fromkeys(SPEEDS, self.speed_pair) | {TOGETHER: self.quartet}
         return {claim: reason for claim, reason in found.items() if isinstance(reason, str)}
+
+    def check(self, test: float, training: float) -> None:
+        """The threshold lies above what guessing reaches."""
+        if self.options.threshold <= test:
+            raise TakeoffError(
+                f"factorial.threshold {self.options.threshold:g} is no better than guessing; valid: above {test:.3f}"
+            )
 
     def tables(self) -> tuple[str, ...]:
         """Those at a fixed rate, and aliases, only where the study has these."""

@@ -71,11 +71,7 @@ def analyse(factorial: Design, results: Results) -> dict[str, pd.DataFrame]:
     study, options, part = factorial.study, factorial.options, factorial.fraction
     factors, horizon = list(study.factors), study.recipe.epochs
     chance, images = test = chance_of(results.card, study)
-    if options.threshold <= (line := chance_line(chance, images)):
-        raise TakeoffError(
-            f"factorial.threshold {options.threshold:g} is no better than guessing; "
-            f"valid: above {line:.3f}, for {images} test images"
-        )
+    factorial.check(chance_line(chance, images), 0.0)
     runs, design = _measured(factorial, factorial.tuned_arms, results.runs, test)
     curves = _complete_curves(runs, results.curves, chance)
     validation = curves["validation_accuracy"]

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from takeoff.common.errors import TakeoffError
 from takeoff.experiments.base import Experiment
 from takeoff.experiments.scoring import Scoring, scoring
 from takeoff.study.arms import AnyArm, Arm, first_seeds, make_arm
@@ -39,6 +40,13 @@ class Design(Experiment[Options]):
 
     title = "How much sooner does ReLU learn?"
     Options = Options
+
+    def check(self, test: float, training: float) -> None:
+        """The error lies below that of guessing."""
+        if 1 - self.options.error <= test:
+            raise TakeoffError(
+                f"race.error {self.options.error:g} is no better than guessing; valid: below {1 - test:.3f}"
+            )
 
     def tables(self) -> tuple[str, ...]:
         """Curves, crossings, their ratios, and the price of steps."""

@@ -37,12 +37,7 @@ def analyse(race: Design, results: Results) -> dict[str, pd.DataFrame]:
     A TakeoffError says that the error is no better than guessing, or that a run starts below it.
     """
     target, arms = 1 - race.options.error, race.networks
-    chance, images = chance_of(results.card, race.study)
-    if target <= chance_line(chance, images):
-        raise TakeoffError(
-            f"race.error {race.options.error:g} is no better than guessing; "
-            f"valid: below {1 - chance_line(chance, images):.3f}, for {images} test images"
-        )
+    race.check(chance_line(*chance_of(results.card, race.study)), 0.0)
     steps = _steps(arms, results.speed)
     curves, crossings = [], []
     for activation, arm in arms.items():

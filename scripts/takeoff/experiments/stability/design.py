@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from takeoff.common.errors import TakeoffError
 from takeoff.experiments.base import Experiment
 from takeoff.experiments.depth.design import NORMS, Grid, Layers, plain_arm
 from takeoff.study.arms import AnyArm, Arm, first_seeds
@@ -36,6 +37,13 @@ class Design(Experiment[Options]):
     title = "Does batch norm allow larger rates and deeper networks?"
     Options = Options
     seeded = "tune"
+
+    def check(self, test: float, training: float) -> None:
+        """What counts as trained is more than guessing."""
+        if self.options.trains <= training:
+            raise TakeoffError(
+                f"stability.trains {self.options.trains:g} is no better than guessing; valid: above {training:.3f}"
+            )
 
     def tables(self) -> tuple[str, ...]:
         """The map, and its limits."""

@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 
-from takeoff.common.errors import TakeoffError
 from takeoff.experiments.base import Results
 from takeoff.experiments.chance import guessing_loss, training_chance_of
 from takeoff.experiments.stability.design import Design
@@ -31,10 +30,7 @@ def analyse(stability: Design, results: Results) -> dict[str, pd.DataFrame]:
     A TakeoffError says that the line of `trains` is no better than chance, or that the card counts no training images.
     """
     trains, (chance, images) = stability.options.trains, training_chance_of(results.card, stability.study)
-    if trains <= chance_line(chance, images):
-        raise TakeoffError(
-            f"stability.trains {trains:g} is no better than guessing; valid: above {chance_line(chance, images):.3f}"
-        )
+    stability.check(0.0, chance_line(chance, images))
     arms = {arm.name: arm for arm in stability.networks}
     own = [row.learning_rate in (arms[row.arm].learning_rates or ()) for row in results.tuning.itertuples()]
     runs = results.tuning[own].copy()

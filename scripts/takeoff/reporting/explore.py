@@ -1,0 +1,175 @@
+"""An interactive page of a study, one file that needs no network: curves with seeds on and off, effects by response,
+and tables to sort and search.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from html import escape
+from pathlib import Path
+
+import altair as alt
+import pandas as pd
+import vl_convert
+from itables import options, to_html_datatable
+from itables.javascript import generate_init_offline_itables_html
+
+from takeoff.figures.words import term_words
+from takeoff.reporting.found import read_found
+from takeoff.study.model import Study
+
+Chart = alt.LayerChart | alt.FacetChart
+MEASURES = ("validation_accuracy", "train_accuracy", "validation_loss", "train_loss")
+CLAIMS = "verdict statement estimate ci_low ci_high unit published reason".split()
+EFFECTS = "response kind effect estimate ci_low ci_high p_adjusted n_seeds".split()
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; margin: 0 auto; max-width: 1150px; padding: 1rem; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
+p { max-width: 46rem; color: #555; } .wide { overflow-x: auto; }
+table.dataTable td { max-width: 20rem; min-width: 4rem; vertical-align: top; overflow-wrap: anywhere; font-size: 13px; }
+"""
+
+
+def explore(folder: Path, study: Study, arms: Iterable[str]) -> str:
+    """The page, as HTML; curves are those of these `arms`. What has no table is left out."""
+    effects, parts = _effects(folder, study), list[str]()
+    charts = {"curves": _curve_chart(_curves(folder, arms)), "effects": _effect_chart(effects)}
+    words = {
+        "curves": (
+            "Learning curves",
+            "Thick lines are means over seeds. Click an arm in the legend; shift adds another.",
+        ),
+        "effects": ("Effects", "Treatment minus baseline with its 95% interval, in the units of the response."),
+    }
+    shown = {name: chart for name, chart in charts.items() if chart is not None}
+    for name in shown:
+        title, about = words[name]
+        parts += [f"<h2>{title}</h2>", f"<p>{about}</p>", f'<div class="wide" id="{name}"></div>']
+    claims = read_found(folder, study).claims
+    tables = {
+        "Claims": claims[[name for name in CLAIMS if name in claims]],
+        "Every effect": effects,
+        "Choices of learning rate and weight decay": _choices(folder),
+    }
+    for title, table in tables.items():
+        if len(table):
+            parts += [f"<h2>{title}</h2>", f'<div class="wide">{_table(table, f"table-{len(parts)}")}</div>']
+    return _page(study.title, parts, shown)
+
+
+def _curves(folder: Path, arms: Iterable[str]) -> pd.DataFrame:
+    """A row per arm, seed, epoch and measure."""
+    paths = [folder / "arms" / arm / "curves.parquet" for arm in arms]
+    tables = [pd.read_parquet(path) for path in paths if path.is_file()]
+    if not tables:
+        return pd.DataFrame()
+    whole = pd.concat(tables, ignore_index=True)
+    kept = [name for name in MEASURES if name in whole]
+    long = whole.melt(["arm", "seed", "epoch"], kept, var_name="measure", value_name="value").dropna(subset="value")
+    return long.assign(value=long["value"].astype(float).round(5))
+
+
+def _curve_chart(curves: pd.DataFrame) -> Chart | None:
+    if curves.empty:
+        return None
+    names = list(dict.fromkeys(curves["measure"]))
+    measure = alt.param(name="measure", value=names[0], bind=alt.binding_select(options=names, name="measure "))
+    seeds = alt.param(name="seeds", value=True, bind=alt.binding_checkbox(name="every seed "))
+    chosen = alt.selection_point(name="chosen", fields=["arm"], bind="legend")
+    base = (
+        alt.Chart(curves)
+        .transform_filter("datum.measure == measure")
+        .encode(x=alt.X("epoch:Q", title="epoch"), color=alt.Color("arm:N", sort=list(dict.fromkeys(curves["arm"]))))
+    )
+    scale = alt.Scale(zero=False)
+    thin = base.mark_line(strokeWidth=0.8).encode(
+        y=alt.Y("value:Q", title="value of the measure", scale=scale),
+        detail="seed:N",
+        opacity=alt.condition("seeds && (!length(data('chosen_store')) || chosen.arm)", alt.value(0.4), alt.value(0)),
+        tooltip=["arm:N", "seed:Q", "epoch:Q", "value:Q"],
+    )
+    thick = base.mark_line(strokeWidth=2.5).encode(
+        y=alt.Y("mean(value):Q", scale=scale),
+        opacity=alt.condition(chosen, alt.value(1), alt.value(0.08)),
+        tooltip=["arm:N", "epoch:Q", "mean(value):Q"],
+    )
+    return alt.layer(thin, thick).add_params(measure, seeds, chosen).properties(width=760, height=380)
+
+
+def _effects(folder: Path, study: Study) -> pd.DataFrame:
+    """Every effect of the factorial, its term in words."""
+    path = folder / "factorial" / "effects.csv"
+    if not path.is_file():
+        return pd.DataFrame()
+    levels = {name: (factor.baseline, factor.treatment) for name, factor in study.factors.items()}
+    table = pd.read_csv(path)
+    table["effect"] = [f"{_where(term)}{term_words(term, levels)}" for term in table["term"]]
+    numbers = table[[name for name in EFFECTS if name in table]]
+    return numbers.round(dict.fromkeys(numbers.select_dtypes("float"), 5))
+
+
+def _where(term: str) -> str:
+    """Of a simple effect, the factor whose effect it is; `term_words` says where it is taken."""
+    return f"{term.partition('@')[0]}, at " if "@" in term else ""
+
+
+def _effect_chart(effects: pd.DataFrame) -> Chart | None:
+    if effects.empty:
+        return None
+    responses, kinds = (list(dict.fromkeys(effects[name])) for name in ("response", "kind"))
+    response = alt.param(
+        name="response", value=responses[0], bind=alt.binding_select(options=responses, name="response ")
+    )
+    kind = alt.param(name="kind", value=kinds[0], bind=alt.binding_select(options=kinds, name="kind "))
+    base = (
+        alt.Chart(effects)
+        .transform_filter("datum.response == response && datum.kind == kind")
+        .encode(y=alt.Y("effect:N", title=None, sort=None, axis=alt.Axis(labelLimit=320)))
+    )
+    tooltip = ["effect:N", "estimate:Q", "ci_low:Q", "ci_high:Q", "p_adjusted:Q"]
+    bars = base.mark_rule(strokeWidth=2).encode(x=alt.X("ci_low:Q", title="effect"), x2="ci_high:Q", tooltip=tooltip)
+    points = base.mark_point(filled=True, size=70).encode(x="estimate:Q", tooltip=tooltip)
+    zero = alt.Chart(pd.DataFrame({"at": [0]})).mark_rule(color="#999").encode(x="at:Q")
+    return alt.layer(zero, bars, points).add_params(response, kind).properties(width=620, height=alt.Step(24))
+
+
+def _choices(folder: Path) -> pd.DataFrame:
+    """The tables `choices` of every experiment, each arm's once."""
+    tables = [pd.read_csv(path) for path in sorted(folder.glob("*/choices.csv"))]
+    return pd.concat(tables, ignore_index=True).drop_duplicates() if tables else pd.DataFrame()
+
+
+def _table(table: pd.DataFrame, name: str) -> str:
+    floats = table.select_dtypes("float").columns
+    rounded = table.assign(**{name: table[name].map(lambda value: float(f"{value:.4g}")) for name in floats})
+    whole = rounded.rename(columns=lambda column: str(column).replace("_", " ")).astype(object).fillna("")
+    # Of its default layout itables leaves nothing where a table is short.
+    layout = {"topStart": "search", "topEnd": "info", "bottomStart": "pageLength", "bottomEnd": "paging"}
+    classes = "display compact"
+    shown = {"connected": False, "table_id": name, "classes": classes, "showIndex": False, "maxBytes": 0}
+    return to_html_datatable(whole, **shown, layout=layout, pageLength=25)  # type: ignore[arg-type]
+
+
+def _page(title: str, parts: Iterable[str], charts: dict[str, Chart]) -> str:
+    """One file: styles, scripts and data are in it."""
+    with alt.data_transformers.enable("default", max_rows=None):
+        specifications = {name: chart.to_dict() for name, chart in charts.items()}
+    calls = "\n".join(
+        f"vegaEmbed('#{name}', {_json(one)}, {{actions: false}});" for name, one in specifications.items()
+    )
+    script = vl_convert.javascript_bundle(calls) if charts else ""
+    return "\n".join(_lines(title, parts, script))
+
+
+def _json(value: object) -> str:
+    """JSON that no text in it ends the script it stands in."""
+    return json.dumps(value).replace("</", "<\\/")
+
+
+def _lines(title: str, parts: Iterable[str], script: str) -> Iterator[str]:
+    yield "<!doctype html>"
+    yield f'<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+    yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    yield f"<style>{STYLE}</style></head><body><h1>{escape(title)}</h1>"
+    yield generate_init_offline_itables_html(options.dt_bundle)
+    yield from parts
+    yield f'<script type="module">{script}</script></body></html>'
