@@ -18,9 +18,9 @@ from takeoff.study.planned import ARM, planned_arms, write_arm
 from takeoff.workflow.images import ImageSource, Shape, check_counts
 from takeoff.workflow.planning import (
     PlannedRun,
-    budget_error,
     core_hours,
     expected_rate,
+    over_budget,
     plan_runs,
     trainings,
     write_plan,
@@ -69,7 +69,7 @@ def main() -> None:
     notes = [note for one in experiments.values() for note in one.notes()]
     print("", *power_table(parts), *([""] if notes else []), *notes, sep="\n")
     sys.stdout.flush()  # what is refused comes after the table
-    if excess := budget_error(str(path), runs, study.budget):
+    if excess := over_budget(str(path), runs, study.budget):
         raise TakeoffError(excess)
     if arguments.out:
         write_plan(arguments.out, runs)

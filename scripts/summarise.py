@@ -6,7 +6,6 @@ from pathlib import Path
 from takeoff.common.arguments import add_paths
 from takeoff.common.errors import run_command
 from takeoff.common.files import write_text
-from takeoff.experiments.registry import enabled
 from takeoff.study.loading import load_study, study_path
 
 
@@ -18,16 +17,13 @@ def main() -> None:
     parser.add_argument("--explore-out", type=Path, help="where the page to explore goes")
     given = parser.parse_args()
     from takeoff.data.card import load_card
-    from takeoff.experiments.factorial.design import Design as Factorial
     from takeoff.reporting.explore import explore
     from takeoff.reporting.summary import summary
 
     study, card = load_study(given.study), load_card(given.card, "dataset", "digest")
     write_text(given.out, summary(given.results, study, card))
     if given.explore_out:
-        experiment = enabled(study, str(given.study)).get("factorial")
-        arms = [arm.name for arm in experiment.tuned_arms] if isinstance(experiment, Factorial) else []
-        write_text(given.explore_out, explore(given.results, study, arms))
+        write_text(given.explore_out, explore(given.results, study))
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ def test_every_study_keeps_its_own_budget(path: Path) -> None:
     project = Project(Configuration(), load_study(path), path)
     assert project.images.shape
     runs = plan_runs(project.arms.values(), project.images.shape, packing.FLOPS_PER_SECOND["cpu"])
-    assert over_budget(runs, project.study.budget) is None
+    assert over_budget(str(path), runs, project.study.budget) is None
 
 
 @pytest.mark.parametrize(

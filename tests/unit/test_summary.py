@@ -17,6 +17,7 @@ activation,main,test_accuracy,0.0312,0.024,0.0384,6
 activation,main,test_loss,-0.5,-0.6,-0.4,6
 activation,shapley,test_accuracy,0.04,0.03,0.05,6
 """
+CELLS = "arm,test_accuracy,n_seeds\ntanh,0.555,2\nrelu,0.605,2\n"
 CLAIMS = """claim,statement,unit,estimate,ci_low,ci_high,verdict,published
 a,First | claim.,ratio,2.5,1.5,inf,undecided,6 times
 b,Second claim.,points,-3.25,-4,-2.5,supported,
@@ -29,6 +30,7 @@ def folder(tmp_path: Path) -> ResultsFolder:
     """A study's results, with effects and verdicts."""
     made = make_results(tmp_path)
     (made.results / "factorial" / "effects.csv").write_text(EFFECTS)
+    (made.results / "factorial" / "cells.csv").write_text(CELLS)
     (made.results / "claims.csv").write_text(CLAIMS)
     return made
 
@@ -45,11 +47,12 @@ def test_the_summary_has_the_tables_numbers(folder: ResultsFolder, command: Comm
     # Decided claims come first, a bar does not end a cell, what is not there is a dash.
     verdicts = [row for row in rows if row[0] in {"supported", "undecided"}]
     assert verdicts == [
-        ["supported", "Second claim.", "−3.25 points (−4 to −2.5)", "–"],
-        ["undecided", "First \\| claim.", "2.5× (1.5 to ∞)", "6 times"],
+        ["supported", "Second claim.", "−3.25 points (−4.00 to −2.50)", "–"],
+        ["undecided", "First \\| claim.", "2.50× (1.50 to ∞)", "6 times"],
     ]
     assert "Of 3 claims: 1 supported, 1 undecided, 1 not tested." in text
     assert "Not tested: c." in text
+    assert "`relu`: 60.5% of the test images" in text
     card = dict(row for row in rows if len(row) == 2)
     assert card["final seeds"] == "2: 0, 1"
     assert card["splits"].startswith("1,297 to learn from, 20% of them")
@@ -86,7 +89,7 @@ def test_what_is_not_there_is_left_out(tmp_path: Path, command: Command) -> None
     folder = make_results(tmp_path)
     (folder.results / "factorial" / "effects.csv").unlink()
     found = read_found(folder.results, load_study(folder.study))
-    assert (found.effects, found.gains, sum(found.verdicts.values())) == ([], {}, 0)
+    assert (found.effects, found.gains, found.counts) == ([], {}, "")
     out = folder.results / "summary.md"
     command.done("summarise", "--study", folder.study, "--results", folder.results, "--card", folder.card, "--out", out)
     assert "## How to do it again" in out.read_text()

@@ -1,7 +1,7 @@
 """Levels and numbers as a reader would say them."""
 
 from collections.abc import Mapping
-from math import isfinite
+from math import floor, isfinite, isinf, log10, nan
 
 from takeoff.common.tables import level_text
 
@@ -96,3 +96,32 @@ def power_words(value: float) -> str:
     """
     digits, power = f"{value:.1e}".split("e")
     return f"{digits} × $10^{{{int(power)}}}$"
+
+
+def estimate_words(estimate: float, low: float, high: float, *, ratio: bool) -> tuple[str, str, str]:
+    """An estimate and the ends of its interval, to the digits that the interval's width allows.
+
+    >>> estimate_words(21.283, 1.63, 40.9, ratio=False), estimate_words(2.5, 1.5, float("inf"), ratio=True)
+    (('21', '2', '41'), ('2.50', '1.50', '∞'))
+    """
+    widths = [abs(end - estimate) for end in (low, high) if isfinite(end) and end != estimate]
+    width = max(widths, default=nan)
+    return digits_words(estimate, width, ratio), digits_words(low, width, ratio), digits_words(high, width, ratio)
+
+
+def digits_words(value: float, width: float, ratio: bool) -> str:
+    """A number that is known to `width`; a ratio has three digits at least, as its interval may span many sizes."""
+    if isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if ratio and value == 0:
+        return "0"
+    if not ratio and abs(value) < width / 1000:
+        value = 0.0  # no digit of it is seen
+    size = floor(log10(abs(value))) if value else 0
+    if value and (size >= 5 or size < -4):  # as in 2.10·10⁶
+        power = str(size).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+        return f"{value / 10.0**size:.2f}·10{power}".replace("-", "−")
+    by_width = 1 - floor(log10(width)) if width > 0 else 2 - size
+    decimals = max(by_width - 1, 2 - size) if ratio else by_width
+    text = f"{value:,.{min(max(decimals, 0), 5)}f}"
+    return (text if float(text.replace(",", "")) else text.lstrip("-")).replace("-", "−")

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from takeoff.figures.rows import AGAINST, FOR, draw_rows
 from takeoff.figures.style import INK, MUTED, new_figure, styled
+from takeoff.figures.words import digits_words, estimate_words
 from takeoff.judging.claims import side_words
 from takeoff.judging.judge import JudgedClaim, Outcome, claims_table
 from takeoff.statistics.measures import Measure
@@ -140,26 +141,7 @@ def number_words(judgement: Judgement) -> tuple[str, str]:
     if np.isnan(estimate):
         return "–", "not measured"
     if np.isnan(ends).any():
-        return _digits(estimate, np.nan, measure.ratio) + unit, "no interval"
-    widths = [abs(end - estimate) for end in ends if np.isfinite(end) and end != estimate]
-    middle, low, high = (_digits(value, max(widths, default=np.nan), measure.ratio) for value in numbers)
+        return digits_words(estimate, np.nan, measure.ratio) + unit, "no interval"
+    middle, low, high = estimate_words(estimate, *ends, ratio=measure.ratio)
     rests_on = "" if measure.n is None else f" n {measure.n}"
     return middle + unit, f"[{low}, {high}]{rests_on}{', vetoed' * bool(measure.veto)}"
-
-
-def _digits(value: float, width: float, ratio: bool) -> str:
-    """A number that is known to `width`; a ratio has three digits at least, as its interval may span many sizes."""
-    if np.isinf(value):
-        return "∞" if value > 0 else "−∞"
-    if ratio and value == 0:
-        return "0"
-    if not ratio and abs(value) < width / 1000:
-        value = 0.0  # no digit of it is seen
-    size = int(np.floor(np.log10(abs(value)))) if value else 0
-    if value and (size >= 5 or size < -4):  # as in 2.10·10⁶
-        power = str(size).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-        return f"{value / 10.0**size:.2f}·10{power}".replace("-", "−")
-    by_width = 1 - int(np.floor(np.log10(width))) if width > 0 else 2 - size
-    decimals = max(by_width - 1, 2 - size) if ratio else by_width
-    text = f"{value:,.{min(max(decimals, 0), 5)}f}"
-    return (text if float(text.replace(",", "")) else text.lstrip("-")).replace("-", "−")

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from takeoff.common.machine import commit, cores_at_hand, cpu_name
+from takeoff.reporting.found import table_at
 from takeoff.study.model import Study
 
 PACKAGES = ("torch", "numpy", "pandas", "scikit-learn", "scipy", "snakemake")
@@ -18,7 +19,7 @@ Row = tuple[str, str]
 
 def card_rows(folder: Path, study: Study, images: Mapping[str, Any]) -> list[Row]:
     """What was done, a row per subject: of the study, its images (their `card.json`), its runs and this machine."""
-    runs, plan = _runs(folder), _read(folder / "plan.csv")
+    runs, plan = _runs(folder), table_at(folder / "plan.csv")
     return [*_about(folder, study, images, runs), *_search(study), *_computation(plan, runs), *_machine(runs)]
 
 
@@ -94,7 +95,3 @@ def _runs(folder: Path) -> pd.DataFrame:
     tables = [pd.read_parquet(path) for path in sorted((folder / "arms").glob("*/runs.parquet"))]
     kept = [table[[name for name in columns if name in table]] for table in tables]
     return pd.concat(kept, ignore_index=True) if kept else pd.DataFrame()
-
-
-def _read(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path) if path.is_file() else pd.DataFrame()

@@ -14,7 +14,7 @@ from itables import options, to_html_datatable
 from itables.javascript import generate_init_offline_itables_html
 
 from takeoff.figures.words import term_words
-from takeoff.reporting.found import read_found
+from takeoff.reporting.found import read_found, table_at
 from takeoff.study.model import Study
 
 Chart = alt.LayerChart | alt.FacetChart
@@ -29,9 +29,10 @@ table.dataTable td { max-width: 20rem; min-width: 4rem; vertical-align: top; ove
 """
 
 
-def explore(folder: Path, study: Study, arms: Iterable[str]) -> str:
-    """The page, as HTML; curves are those of these `arms`. What has no table is left out."""
-    effects, parts = _effects(folder, study), list[str]()
+def explore(folder: Path, study: Study) -> str:
+    """The page, as HTML; curves are those of the factorial's combinations. What has no table is left out."""
+    found, effects, parts = read_found(folder, study), _effects(folder, study), list[str]()
+    arms = found.cells["arm"] if len(found.cells) else []
     charts = {"curves": _curve_chart(_curves(folder, arms)), "effects": _effect_chart(effects)}
     words = {
         "curves": (
@@ -44,9 +45,8 @@ def explore(folder: Path, study: Study, arms: Iterable[str]) -> str:
     for name in shown:
         title, about = words[name]
         parts += [f"<h2>{title}</h2>", f"<p>{about}</p>", f'<div class="wide" id="{name}"></div>']
-    claims = read_found(folder, study).claims
     tables = {
-        "Claims": claims[[name for name in CLAIMS if name in claims]],
+        "Claims": found.claims[[name for name in CLAIMS if name in found.claims]],
         "Every effect": effects,
         "Choices of learning rate and weight decay": _choices(folder),
     }
@@ -97,11 +97,10 @@ def _curve_chart(curves: pd.DataFrame) -> Chart | None:
 
 def _effects(folder: Path, study: Study) -> pd.DataFrame:
     """Every effect of the factorial, its term in words."""
-    path = folder / "factorial" / "effects.csv"
-    if not path.is_file():
-        return pd.DataFrame()
+    table = table_at(folder / "factorial" / "effects.csv")
+    if table.empty:
+        return table
     levels = {name: (factor.baseline, factor.treatment) for name, factor in study.factors.items()}
-    table = pd.read_csv(path)
     table["effect"] = [f"{_where(term)}{term_words(term, levels)}" for term in table["term"]]
     numbers = table[[name for name in EFFECTS if name in table]]
     return numbers.round(dict.fromkeys(numbers.select_dtypes("float"), 5))
@@ -134,7 +133,7 @@ def _effect_chart(effects: pd.DataFrame) -> Chart | None:
 
 def _choices(folder: Path) -> pd.DataFrame:
     """The tables `choices` of every experiment, each arm's once."""
-    tables = [pd.read_csv(path) for path in sorted(folder.glob("*/choices.csv"))]
+    tables = [table_at(path) for path in sorted(folder.glob("*/choices.csv"))]
     return pd.concat(tables, ignore_index=True).drop_duplicates() if tables else pd.DataFrame()
 
 

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from takeoff.figures.words import signed, term_words
+from takeoff.figures.words import estimate_words, signed, term_words
 from takeoff.study.model import Study
 
 VERDICTS = ("supported", "contradicted", "undecided", "not tested")
+"""In the order in which claims are listed."""
 
 
 class Effect(NamedTuple):
@@ -50,24 +51,32 @@ class Found:
     claims: pd.DataFrame
     """`claims.csv`."""
 
+    def judged(self, *verdicts: str) -> pd.DataFrame:
+        """The claims with one of these verdicts, in the order of `VERDICTS`."""
+        if self.claims.empty:
+            return self.claims
+        own = self.claims[self.claims["verdict"].isin(verdicts)]
+        return own.sort_values("verdict", key=lambda words: words.map(VERDICTS.index), kind="stable")
+
     @property
-    def verdicts(self) -> dict[str, int]:
-        """How many claims have each verdict."""
-        counts = Counter(self.claims["verdict"]) if len(self.claims) else Counter()
-        return {verdict: counts[verdict] for verdict in VERDICTS}
+    def counts(self) -> str:
+        """How many claims have each verdict, in words; empty where none was judged."""
+        counted = Counter(self.claims["verdict"]) if len(self.claims) else Counter()
+        return ", ".join(f"{counted[verdict]} {verdict}" for verdict in VERDICTS if counted[verdict])
 
 
 def read_found(folder: Path, study: Study) -> Found:
     """What the tables in a results folder say."""
     return Found(
-        list(_effects(_read(folder / "factorial" / "effects.csv"), study)),
-        {row.factor: _gain(row) for row in _read(folder / "gain" / "summary.csv").itertuples()},
-        _read(folder / "factorial" / "cells.csv"),
-        _read(folder / "claims.csv"),
+        list(_effects(table_at(folder / "factorial" / "effects.csv"), study)),
+        {row.factor: _gain(row) for row in table_at(folder / "gain" / "summary.csv").itertuples()},
+        table_at(folder / "factorial" / "cells.csv"),
+        table_at(folder / "claims.csv"),
     )
 
 
-def _read(path: Path) -> pd.DataFrame:
+def table_at(path: Path) -> pd.DataFrame:
+    """A CSV file of the study's; without rows and columns where there is none."""
     return pd.read_csv(path, keep_default_na=False, na_values=[""]) if path.is_file() else pd.DataFrame()
 
 
@@ -103,18 +112,28 @@ def number_words(row: Any) -> str:
     """The estimate of a row of `claims.csv`, with its unit and interval; a dash where there is none."""
     if pd.isna(row.estimate):
         return "–"
-    numbers = (
-        f"{value:.3g}".replace("-", "−").replace("inf", "∞") for value in (row.estimate, row.ci_low, row.ci_high)
-    )
-    estimate, low, high = numbers
-    unit = "" if pd.isna(row.unit) else "×" if row.unit == "ratio" else f" {row.unit}"
+    ratio = row.unit == "ratio"
+    estimate, low, high = estimate_words(row.estimate, row.ci_low, row.ci_high, ratio=ratio)
+    unit = "" if pd.isna(row.unit) else "×" if ratio else f" {row.unit}"
     return f"{estimate}{unit} ({low} to {high})"
+
+
+def effect_table(found: Found) -> list[list[str]]:
+    """A heading, and a row per factor, in words: effect, interval, seeds, and gain where gains were measured."""
+    gains = bool(found.gains)
+    head = ["factor", "test accuracy, points", "95% interval", "seeds"]
+    rows = [
+        [one.words, signed(one.estimate), interval_words(one.low, one.high), str(one.n_seeds)]
+        + [gain_words(found.gains.get(one.factor)) or "–"] * gains
+        for one in found.effects
+    ]
+    return [[*head, *["times less computation for the same error (95%)"] * gains], *rows]
 
 
 def found_lines(found: Found) -> Iterator[str]:
     """A few lines for a terminal."""
-    if len(found.claims):
-        yield "claims: " + ", ".join(f"{count} {verdict}" for verdict, count in found.verdicts.items() if count)
+    if found.counts:
+        yield f"claims: {found.counts}"
     if found.effects:
         yield "what each factor does to test accuracy, in points, with its 95% interval:"
     width = max((len(effect.words) for effect in found.effects), default=0)

@@ -10,7 +10,7 @@ from pathlib import Path
 from takeoff.common.files import load_json
 from takeoff.figures.words import signed
 from takeoff.reporting.card import card_rows
-from takeoff.reporting.found import Found, gain_words, interval_words, number_words, read_found
+from takeoff.reporting.found import Found, effect_table, gain_words, interval_words, number_words, read_found
 from takeoff.study.model import Study
 
 FIRST = ("study", "trained", "images", "splits", "final seeds", "trained on", "code")
@@ -35,17 +35,10 @@ class Pages:
         """The answer in numbers, the verdicts, and what the study is."""
         images = load_json(self.card) if self.card.is_file() else {}
         rows = [row for row in card_rows(self.folder, self.study, images) if row[0] in FIRST]
-        found = self._found
-        gains = bool(found.gains)
-        head = ["factor", "test accuracy, points", "95% interval", *["times less computation (95%)"] * gains]
-        effects = [
-            [one.words, signed(one.estimate), interval_words(one.low, one.high)]
-            + [gain_words(found.gains.get(one.factor)) or "–"] * gains
-            for one in found.effects
-        ]
+        head, *effects = effect_table(self._found)
         parts = [
             *(["What each factor does", "", *_table(head, effects)] if effects else []),
-            *_verdicts(found),
+            *_verdicts(self._found),
             *["What this study is", "", *_table(["", ""], rows), ""],
         ]
         return "\n".join(parts)
@@ -54,7 +47,7 @@ class Pages:
         """What a figure shows, in sentences: its claims with their numbers, or effects; nothing where no table says."""
         found, words = self._found, list[str]()
         if figure == "claims":
-            words = [f"Of {len(found.claims)} claims: {_counts(found)}."] if len(found.claims) else []
+            words = [f"Of {len(found.claims)} claims: {found.counts}."] if found.counts else []
         elif figure == "factorial-effects":
             words = [
                 f"{one.words}: {signed(one.estimate)} points ({interval_words(one.low, one.high)})."
@@ -71,22 +64,17 @@ class Pages:
 
 
 def _verdicts(found: Found) -> Iterator[str]:
-    if not len(found.claims):
+    if found.claims.empty:
         return
-    tested = found.claims[found.claims["verdict"] != "not tested"]
-    decided = tested[tested["verdict"] != "undecided"]
-    yield from (f"Verdicts on {len(found.claims)} claims: {_counts(found)}", "")
+    decided = found.judged("supported", "contradicted")
+    yield from (f"Verdicts on {len(found.claims)} claims: {found.counts}", "")
     if len(decided):
         rows = [[row.verdict, row.statement, number_words(row)] for row in decided.itertuples()]
         yield from (*_table(["verdict", "claim", "estimate (interval)"], rows), "")
     for verdict in ("undecided", "not tested"):
-        names = found.claims[found.claims["verdict"] == verdict]["claim"]
+        names = found.judged(verdict)["claim"]
         if len(names):
             yield from (f"{verdict.capitalize()}: {_escaped(', '.join(names))}.", "")
-
-
-def _counts(found: Found) -> str:
-    return ", ".join(f"{count} {verdict}" for verdict, count in found.verdicts.items() if count)
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

@@ -117,22 +117,18 @@ def trains_in_bfloat16(resolution: int) -> bool:
     return resolution > FULL_PRECISION_SIDE and any(flag in flags for flag in ("amx_bf16", "avx512_bf16"))
 
 
-def over_budget(runs: list[PlannedRun], budget: Budget) -> str | None:
-    """What of the budget the runs exceed, in words, or None."""
+def over_budget(source: str, runs: list[PlannedRun], budget: Budget) -> str | None:
+    """The line that refuses a study, whose file is `source`, for what of its budget the runs exceed; None where they do
+    not.
+    """
     hours, trained = core_hours(runs), trainings(runs)
     excess = []
     if trained > budget.runs:
         excess.append(f"{trained} runs, budget.runs is {budget.runs}")
     if hours > budget.core_hours:
         excess.append(f"about {hours:.2f} core-hours, budget.core_hours is {budget.core_hours:g}")
-    return "; ".join(excess) or None
-
-
-def budget_error(source: str, runs: list[PlannedRun], budget: Budget) -> str | None:
-    """The line that refuses a study, whose file is `source`, for what its runs exceed; None where they do not."""
-    excess = over_budget(runs, budget)
     words = "the study exceeds its budget: {}; valid: a larger budget, a smaller study"
-    return f"{source}: {words.format(excess)}" if excess else None
+    return f"{source}: {words.format('; '.join(excess))}" if excess else None
 
 
 def core_hours(runs: list[PlannedRun]) -> float:

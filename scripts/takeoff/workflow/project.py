@@ -25,7 +25,7 @@ from takeoff.study.records import seeds_in
 from takeoff.workflow.digests import changed
 from takeoff.workflow.images import ImageSource, check_counts
 from takeoff.workflow.packing import ARMS, estimate, packs_of
-from takeoff.workflow.planning import budget_error, expected_rate, plan_runs
+from takeoff.workflow.planning import expected_rate, over_budget, plan_runs
 
 RESERVED = ("data", "benchmark", "pool", "mlartifacts", "reference", CHANGED)
 """Folders of the results that belong to no study."""
@@ -132,7 +132,7 @@ class Project:
         if self.images.shape is None or self.configuration.partial or not self.unwritten:
             return
         runs = plan_runs(self.arms.values(), self.images.shape, expected_rate(self.study.dataset.resolution))
-        if excess := budget_error(str(self.source), runs, self.study.budget):
+        if excess := over_budget(str(self.source), runs, self.study.budget):
             raise TakeoffError(excess)
 
     def choosers(self, pack: Sequence[AnyPlannedArm]) -> list[AnyPlannedArm]:

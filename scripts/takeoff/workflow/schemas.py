@@ -6,7 +6,6 @@ Editors complete and check a study with them; what the workflow itself checks is
 import json
 import re
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
 from takeoff.common.errors import TakeoffError
+from takeoff.common.markdown import markdown_table
 from takeoff.common.places import configured
 from takeoff.data.catalogue import Entry, entries
 from takeoff.experiments.registry import EXPERIMENTS, design
@@ -131,7 +131,7 @@ def _tables() -> dict[str, str]:
     for name, field in Study.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             models[name] = field.annotation
-    keys = {name: _table(_KEYS, _rows(_schema_of(model))) for name, model in models.items()}
+    keys = {name: markdown_table(_KEYS, _rows(_schema_of(model))) for name, model in models.items()}
     settings = {name: _setting(name) for name in FACTORS}
     factors = [(f"`{name}`", _valid(level), meaning) for name, (level, meaning) in settings.items()]
     experiments: list[tuple[str, ...]] = []
@@ -146,10 +146,10 @@ def _tables() -> dict[str, str]:
         for one in read_yaml(configured("published.yaml"))["published"]
     ]
     return keys | {
-        "published": _table(("figure", "source", "seen", "caveat", "quoted in"), published),
-        "factors": _table(("factor", "levels", "meaning"), factors),
-        "experiments": _table(_KEYS, experiments),
-        "catalogue": _table(("name", "title", "classes", "training + test images", "comes"), catalogue),
+        "published": markdown_table(("figure", "source", "seen", "caveat", "quoted in"), published),
+        "factors": markdown_table(("factor", "levels", "meaning"), factors),
+        "experiments": markdown_table(_KEYS, experiments),
+        "catalogue": markdown_table(("name", "title", "classes", "training + test images", "comes"), catalogue),
     }
 
 
@@ -175,11 +175,6 @@ def _origin(entry: Entry) -> str:
     if entry.addresses:
         return "by download" + (f", {entry.size / 1e6:,.0f} MB" if entry.size else "")
     return "with scikit-learn" if entry.layout == "scikit-learn" else "as your own copy"
-
-
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [head, ("---",) * len(head), *rows]
-    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
 
 
 def _valid(schema: Schema) -> str:
