@@ -23,7 +23,7 @@ SYMBOLS: dict[Outcome, str] = {"supported": "✓", "contradicted": "✗", "undec
 STRENGTH: dict[Outcome, str] = {"supported": FOR, "contradicted": AGAINST, "undecided": MUTED}
 WIDTH, ROW, LINE = 12.4, 0.36, 0.16
 """In inches: of the figure; the heights of a row, which has two lines of words, and of a line below the axis."""
-LABEL, BELOW = 78, 190
+LABEL, BELOW = 96, 190
 """Letters in such lines."""
 ENDS = (-0.42, 0.58)
 """Of every part's axis, in shares of it: its criterion stands at 0."""
