@@ -59,8 +59,10 @@ def chromium(folder: Path) -> Iterator[Browser]:
         options = {"goog:chromeOptions": {"args": switches, "binary": program}}
         answer = requests.post(f"{base}/session", json={"capabilities": {"alwaysMatch": options}}, timeout=60)
         session = f"{base}/session/{answer.json()['value']['sessionId']}"
-        yield Browser(session)
-        requests.delete(session, timeout=30)
+        try:
+            yield Browser(session)
+        finally:  # it ends the browser, which outlives its driver
+            requests.delete(session, timeout=30)
     finally:
         process.terminate()
         process.wait(timeout=20)

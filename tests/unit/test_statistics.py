@@ -222,13 +222,20 @@ def test_pairing():
 
 def test_a_ratio_of_errors_by_hand():
     """An image counts as its error over the mean, and errors vary over seeds and images."""
-    one, other = (np.random.default_rng(seed).random((4, 200)) < share for seed, share in ((0, 0.2), (1, 0.4)))
+    random = np.random.default_rng(0)
+    tables = []
+    for share in (0.2, 0.4):
+        hard, bad = random.normal(0, 0.2, 200), random.normal(0, 0.1, (4, 1))
+        tables.append(random.random((4, 200)) < share + hard + bad)
+    one, other = tables
     linear = one / one.mean() - other / other.mean()
     by_seed, by_image = linear.mean(axis=1), linear.mean(axis=0)
     parts = np.array([by_seed.var(ddof=1) / 4, by_image.var(ddof=1) / 200])
     rest = linear - by_seed[:, None] - by_image + linear.mean()
-    variance = max(parts.sum() - (rest**2).sum() / (3 * 199) / 800, parts.max())
-    freedom = parts.sum() ** 2 / (parts**2 / [3, 199]).sum()
+    both = (rest**2).sum() / (3 * 199) / 800
+    variance = parts.sum() - both
+    assert variance > parts.max()
+    freedom = variance**2 / ((parts**2 / [3, 199]).sum() + both**2 / (3 * 199))
     middle, half = np.log(one.mean() / other.mean()), stats.t.isf(0.025, freedom) * np.sqrt(variance)
     found = log_ratio(one, other)
     assert (found.value, found.freedom) == pytest.approx((middle, freedom))

@@ -22,6 +22,7 @@ CLAIMS = """claim,statement,unit,estimate,ci_low,ci_high,verdict,published
 a,First | claim.,ratio,2.5,1.5,inf,undecided,6 times
 b,Second claim.,points,-3.25,-4,-2.5,supported,
 c,Third claim.,,,,,not tested,
+d,Fourth claim.,points,1.25,,,undecided,
 """
 
 
@@ -49,8 +50,9 @@ def test_the_summary_has_the_tables_numbers(folder: ResultsFolder, command: Comm
     assert verdicts == [
         ["supported", "Second claim.", "−3.25 points (−4.00 to −2.50)", "–"],
         ["undecided", "First \\| claim.", "2.50× (1.50 to ∞)", "6 times"],
+        ["undecided", "Fourth claim.", "1.25 points", "–"],
     ]
-    assert "Of 3 claims: 1 supported, 1 undecided, 1 not tested." in text
+    assert "Of 4 claims: 1 supported, 2 undecided, 1 not tested." in text
     assert "Not tested: c." in text
     assert "`relu`: 60.5% of the test images" in text
     card = dict(row for row in rows if len(row) == 2)
@@ -77,7 +79,7 @@ def test_the_page_to_explore_has_curves_effects_and_tables_and_needs_no_network(
         options = browser.run("return [...document.querySelectorAll('#effects option')].map(o => o.textContent.trim())")
         assert {"test_accuracy", "test_loss", "main", "shapley"} <= set(options)
         rows = "return document.querySelectorAll('table.dataTable')[0].querySelectorAll('tbody tr').length"
-        assert browser.run(rows) == 3
+        assert browser.run(rows) == 4
         browser.run(
             "const i = document.querySelector('input[type=search]');"
             "i.value = 'Second'; i.dispatchEvent(new Event('input', {bubbles: true}))"

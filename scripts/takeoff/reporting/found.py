@@ -3,13 +3,13 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import inf, isfinite, isnan
+from math import inf, isfinite, isnan, nan
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from takeoff.figures.words import estimate_words, signed, term_words
+from takeoff.figures.words import digits_words, estimate_words, signed, term_words
 from takeoff.study.model import Study
 
 VERDICTS = ("supported", "contradicted", "undecided", "not tested")
@@ -109,12 +109,14 @@ def gain_words(gain: Gain | None) -> str:
 
 
 def number_words(row: Any) -> str:
-    """The estimate of a row of `claims.csv`, with its unit and interval; a dash where there is none."""
+    """The estimate of a row of `claims.csv`, with unit and interval where it has them; a dash without an estimate."""
     if pd.isna(row.estimate):
         return "–"
     ratio = row.unit == "ratio"
-    estimate, low, high = estimate_words(row.estimate, row.ci_low, row.ci_high, ratio=ratio)
     unit = "" if pd.isna(row.unit) else "×" if ratio else f" {row.unit}"
+    if pd.isna(row.ci_low):
+        return digits_words(row.estimate, nan, ratio) + unit
+    estimate, low, high = estimate_words(row.estimate, row.ci_low, row.ci_high, ratio=ratio)
     return f"{estimate}{unit} ({low} to {high})"
 
 
