@@ -3,13 +3,14 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from takeoff.common.errors import TakeoffError, run_command
 from takeoff.common.files import write_json, write_rows
 from takeoff.common.places import configured
 from takeoff.data.card import load_card
 from takeoff.experiments.chance import guessing_lines
-from takeoff.experiments.registry import EXPERIMENTS, check_options, enabled, wanted
+from takeoff.experiments.registry import EXPERIMENTS, check_options, enabled, stale_figures, wanted
 from takeoff.judging.claims import claims_file, criteria, fixed_criteria, load_claims
 from takeoff.judging.spreads import read_spreads
 from takeoff.study.loading import load_study, study_path
@@ -47,6 +48,7 @@ def main() -> None:
     parser.add_argument(
         "--arms-out", type=Path, help="the folder of arms: each goes to <arm>/arm.json, where it changed"
     )
+    parser.add_argument("--figures", type=Path, help="the folder of figures: those the study no longer has are removed")
     arguments = parser.parse_args()
     path = arguments.study
     study = load_study(path)
@@ -78,15 +80,19 @@ def main() -> None:
     if arguments.study_out:
         write_json(arguments.study_out, study.model_dump(mode="json"))
     if arguments.criteria_out:
-        # What was written down first stays: a later change shows in the verdicts.
-        first = fixed_criteria(arguments.criteria_out)
-        options = {name: one.options for name, one in experiments.items()}
-        every = criteria(claims, study, options) | first
-        if every != first:
-            write_json(arguments.criteria_out, every)
+        _write_criteria(arguments.criteria_out, criteria(claims, study, {k: v.options for k, v in experiments.items()}))
     if arguments.arms_out:
         for arm in arms:
             write_arm(arguments.arms_out / arm.name / ARM, arm)
+    for figure in stale_figures(arguments.figures, experiments) if arguments.figures else ():
+        figure.unlink()
+
+
+def _write_criteria(path: Path, planned: dict[str, Any]) -> None:
+    """What was written down first stays: a later change shows in the verdicts."""
+    first = fixed_criteria(path)
+    if planned | first != first:
+        write_json(path, planned | first)
 
 
 def _shape(study: Study, path: str, card: Path | None) -> Shape:

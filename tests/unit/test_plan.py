@@ -47,6 +47,24 @@ def test_the_plan_lists_every_run(command: Command, write_study: Callable[..., P
     command.done("plan", "--study", tmp_path / "study.json")
 
 
+def test_figures_that_a_study_no_longer_has_are_removed(
+    command: Command, write_study: Callable[..., Path], tmp_path: Path
+) -> None:
+    """One factor is left, and so no interaction; no experiment but the factorial."""
+    figures = tmp_path / "figures"
+    figures.mkdir()
+    stays = {"factorial-effects.svg", "factorial-effects.csv", "claims.png", "my-own.svg", "notes.txt"}
+    goes = {"factorial-interaction.svg", "factorial-interaction.png", "race-curves.csv"}
+    for name in stays | goes:
+        (figures / name).touch()
+    factors = {"norm": {"baseline": "none", "treatment": "batch"}}
+    study = write_study(factors=factors, experiments={"factorial": {}})
+    command.done("plan", "--study", study)
+    assert {path.name for path in figures.iterdir()} == stays | goes
+    command.done("plan", "--study", study, "--figures", figures)
+    assert {path.name for path in figures.iterdir()} == stays
+
+
 @pytest.mark.parametrize(
     ("budget", "words"),
     [

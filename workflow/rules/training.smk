@@ -23,11 +23,13 @@ rule study:
         source=unwatched(SOURCE),
         criteria=unwatched(CRITERIA),
         arms=unwatched(f"{STUDY}/arms"),
+        figures=unwatched(f"{STUDY}/figures"),
         digest=digests.planning(PROJECT.study, PROJECT.arms.values()),
     shell:
         command(
             "--study {params.source:q} --card {input.card:q} --out {output.plan:q} --power-out {output.power:q} "
-            "--study-out {output.study:q} --criteria-out {params.criteria:q} --arms-out {params.arms:q}"
+            "--study-out {output.study:q} --criteria-out {params.criteria:q} --arms-out {params.arms:q} "
+            "--figures {params.figures:q}"
         )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from takeoff.common.errors import TakeoffError, choices
@@ -38,6 +39,13 @@ def wanted(experiments: Mapping[str, Experiment[Any]]) -> dict[str, list[AnyArm]
         name: [arm.model_copy(update={"seeds": tuple(seeds_of(one.study, arm))}) for arm in one.arms()]
         for name, one in experiments.items()
     }
+
+
+def stale_figures(folder: Path, experiments: Mapping[str, Experiment[Any]]) -> list[Path]:
+    """The files in a `folder` of figures that an experiment drew once, and these ones no longer draw."""
+    drawn = {f"{name}-{figure}" for name, one in experiments.items() for figure in one.figures()}
+    ours = [path for path in folder.glob("*-*.*") if path.stem.partition("-")[0] in EXPERIMENTS]
+    return sorted(path for path in ours if path.stem not in drawn)
 
 
 def timed_arms(experiments: Iterable[Experiment[Any]]) -> list[Arm]:
