@@ -1,6 +1,6 @@
 """Log a study's runs, arms, figures and tables to MLflow; a second import changes nothing.
 
-One process writes; nothing else of this project does.
+Nothing else of this project writes there, and one process at a time: others wait for it.
 """
 
 import argparse
@@ -30,17 +30,22 @@ def main() -> None:
         help="database or server (default: MLFLOW_TRACKING_URI of the environment); off, or empty: nowhere",
     )
     parser.add_argument(
-        "--runs-only", action="store_true", help="runs and arms; experiments, with their figures, stay as they are"
+        "--only",
+        choices=("runs", "finished"),
+        help="runs: runs and arms, while experiments, with their figures, stay as they are; finished: those of trained "
+        "arms, while the others stay as they are, too",
     )
-    parser.add_argument("--out", type=Path, required=True, help="a JSON file that says what was done")
+    parser.add_argument("--out", type=Path, help="a JSON file that says what was done")
     given = parser.parse_args()
     if given.tracking_uri is None:
         raise TakeoffError("say where to log to: --tracking-uri, or MLFLOW_TRACKING_URI in the environment")
     uri = given.tracking_uri.strip()
     if uri in {"", "off"}:
-        write_json(given.out, {"tracking": "off", "tracking_uri": ""})
+        if given.out:
+            write_json(given.out, {"tracking": "off", "tracking_uri": ""})
         return
 
+    from filelock import FileLock
     from takeoff.data.card import load_card
     from takeoff.tracking.importer import Importer
     from takeoff.tracking.reading import read_entries
@@ -48,19 +53,21 @@ def main() -> None:
 
     study = load_study(given.study)
     card = load_card(given.card, "dataset", "digest", "resolution")
-    entries = read_entries(study, given.results, card["digest"][:16], experiments=not given.runs_only)
     name = f"takeoff/{given.results.absolute().name}"
-    client = connect(uri)
-    with reported(uri):
+    # A store of all studies is made by the first one.
+    with FileLock(given.results.absolute().parent / ".tracking.lock"), reported(uri):
+        client = connect(uri)
+        entries = read_entries(study, given.results, card["digest"][:16], given.only)
         experiment_id = open_experiment(client, uri, name, study.title, given.results.absolute().parent)
         keep_view(client, experiment_id, study.factors)
         importer = Importer(client, experiment_id, card)
-        importer.bring_in_step(_with_progress(entries, name), {"experiment"} if given.runs_only else ())
+        importer.bring_in_step(_with_progress(entries, name), given.only)
     for gone in importer.gone:
         print(f"{name}: deleted {gone}, no longer in the study (MLflow's trash keeps it)")
     print(f"{name}: " + ", ".join(f"{n} {what}" for what, n in importer.counts.items()))
     written = {"tracking": "on", "tracking_uri": without_secrets(uri), "experiment": name}
-    write_json(given.out, written | {"experiment_id": experiment_id, "runs": len(entries), **importer.counts})
+    if given.out:
+        write_json(given.out, written | {"experiment_id": experiment_id, "runs": len(entries), **importer.counts})
 
 
 def _with_progress(entries: "list[Entry]", name: str) -> "Iterable[Entry]":

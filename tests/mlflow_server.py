@@ -5,9 +5,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import requests
@@ -21,11 +23,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def mlflow_server(folder: Path, database: Path | None = None) -> Iterator[str]:
-    """The address of a server whose database (`database`, or a new one) and artifacts lie in `folder`."""
-    port = free_port()
+def mlflow_server(folder: Path, store: str | None = None) -> Iterator[str]:
+    """The address of a server whose database is at `store`, or a new one in `folder`, where its artifacts lie."""
+    port, store = free_port(), store or f"sqlite:///{folder / 'server.db'}"
     uri = f"http://127.0.0.1:{port}"
-    store = f"sqlite:///{database or folder / 'server.db'}"
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--workers", "1", "--backend-store-uri", store, "--artifacts-destination", str(folder / "artifacts")]
     env = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
@@ -42,6 +43,47 @@ def mlflow_server(folder: Path, database: Path | None = None) -> Iterator[str]:
         except subprocess.TimeoutExpired:
             os.killpg(server.pid, signal.SIGKILL)
             server.wait()
+
+
+@contextmanager
+def proxy(server: str, prefix: str) -> Iterator[str]:
+    """The address of `server` behind a proxy that has it under `prefix` alone, as in front of a team's server."""
+
+    class Handler(BaseHTTPRequestHandler):
+        """Hands on what comes, without the prefix."""
+
+        protocol_version = "HTTP/1.1"
+
+        def _forward(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if not self.path.startswith(f"{prefix}/"):
+                self._answer(404, b"", "text/plain")
+                return
+            headers = {key: value for key, value in self.headers.items() if key.lower() != "host"}
+            there = requests.request(
+                self.command, server + self.path.removeprefix(prefix), data=body, headers=headers, timeout=60
+            )
+            self._answer(there.status_code, there.content, there.headers.get("Content-Type", "text/plain"))
+
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _forward  # noqa: N815 (as http.server calls them)
+
+        def _answer(self, status: int, content: bytes, kind: str) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    listener = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=listener.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{listener.server_port}{prefix}"
+    finally:
+        listener.shutdown()
+        listener.server_close()
 
 
 def await_answer(address: str, server: subprocess.Popen, log: Path) -> None:

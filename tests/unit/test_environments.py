@@ -28,10 +28,10 @@ DISTRIBUTIONS = {
     "yaml": "pyyaml",
 }
 """Packages that are imported by another name than they are installed by, or come with another."""
-CONDA = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
+CONDA = {"pytorch": "torch", "matplotlib-base": "matplotlib", "psycopg2": "psycopg2-binary"}
 """Packages that conda-forge names otherwise."""
-BEHIND = {"pandas": {"pyarrow"}}
-"""Not imported by the code: pandas reads parquet with it."""
+BEHIND = {"pandas": {"pyarrow"}, "sqlalchemy": {"psycopg2-binary"}}
+"""Not imported by the code: pandas reads parquet with it, SQLAlchemy PostgreSQL."""
 ELSEWHERE = {"classical": {"torch"}}
 """Imported by a function that is for another command alone, of a module that both share."""
 RULES = sorted((REPOSITORY / "workflow" / "rules").glob("*.smk"))

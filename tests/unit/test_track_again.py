@@ -16,7 +16,7 @@ TWO_FACTORS = {
     "activation": {"baseline": "tanh", "treatment": "relu"},
     "norm": {"baseline": "none", "treatment": "batch"},
 }
-RUNS_ONLY = ("--runs-only",)
+RUNS_ONLY = ("--only", "runs")
 KILL_AT_THIRD_RUN = """
 import os, signal, sys
 import track

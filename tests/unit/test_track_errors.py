@@ -24,7 +24,8 @@ from unit.mlflow_store import import_into_mlflow
         ("sqlite:///{card}", "not a database"),
         ("http://me:s3cret@127.0.0.1:{port}", "nothing answers there"),
         ("postgresql://me:s3cret@127.0.0.1:port/runs", "not an address"),
-        ("postgresql://me:s3cret@127.0.0.1:{port}/runs?password=s3cret", "needs the Python package psycopg2"),
+        ("postgresql://me:s3cret@127.0.0.1:{port}/runs?password=s3cret", "Connection refused"),
+        ("mysql://me:s3cret@127.0.0.1:{port}/runs?password=s3cret", "needs the Python package MySQLdb"),
     ],
 )
 def test_a_wrong_address_is_one_line(fresh_results, monkeypatch, uri, problem):

@@ -1,4 +1,4 @@
-"""The importer against a real MLflow server: what it logs there is what it logs to SQLite."""
+"""The importer against real MLflow servers: what it logs there is what it logs to SQLite."""
 
 import json
 import sys
@@ -7,15 +7,18 @@ from pathlib import Path
 import pytest
 import track
 from mlflow import MlflowClient
-from mlflow_server import mlflow_server
+from mlflow_server import mlflow_server, proxy
+from postgresql import PASSWORD, postgresql
 from results_folder import diverge, make_results
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with mlflow_server(tmp_path_factory.mktemp("server")) as uri:
+@pytest.fixture
+def server(tmp_path):
+    """As a team has it: on PostgreSQL."""
+    (tmp_path / "server").mkdir()
+    with postgresql() as database, mlflow_server(tmp_path / "server", database) as uri:
         yield uri
 
 
@@ -75,3 +78,36 @@ def test_a_server_holds_what_sqlite_holds(server, tmp_path, import_to):
     printed = import_to(folder, server)
     assert printed == "takeoff/digits: 0 created, 0 updated, 7 unchanged, 0 deleted\n"
     assert content(server) == there
+
+
+def test_a_proxy_may_have_the_server_under_a_prefix(tmp_path, import_to):
+    folder = make_results(tmp_path)
+    (tmp_path / "server").mkdir()
+    with mlflow_server(tmp_path / "server") as behind, proxy(behind, "/team/mlflow") as uri:
+        printed = import_to(folder, f"{uri}/")
+        assert printed == "takeoff/digits: 7 created, 0 updated, 0 unchanged, 0 deleted\n"
+        assert json.loads(folder.out.read_text())["tracking_uri"] == f"{uri}/"
+        there = content(behind)
+        figures = "figures/factorial-effects.png"
+        run = MlflowClient(uri).search_runs(["1"], "attributes.run_name = 'factorial'")[0]
+        image = Path(MlflowClient(uri).download_artifacts(run.info.run_id, figures, str(tmp_path)))
+        assert image.read_bytes() == (folder.results / figures).read_bytes()
+    import_to(folder, folder.uri)
+    assert there == content(folder.uri)
+
+
+def test_a_database_may_be_reached_without_a_server(tmp_path, import_to):
+    """Its password is shown nowhere."""
+    folder = make_results(tmp_path)
+    with postgresql() as uri:
+        printed = import_to(folder, uri)
+        assert printed == "takeoff/digits: 7 created, 0 updated, 0 unchanged, 0 deleted\n"
+        there = content(uri)
+        assert import_to(folder, uri) == "takeoff/digits: 0 created, 0 updated, 7 unchanged, 0 deleted\n"
+        location = MlflowClient(uri).get_experiment_by_name("takeoff/digits").artifact_location
+    assert location == (folder.results.parent / "mlartifacts").as_uri()
+    written = folder.out.read_text()
+    assert PASSWORD not in written
+    assert json.loads(written)["tracking_uri"].startswith("postgresql://127.0.0.1:")
+    import_to(folder, folder.uri)
+    assert there == content(folder.uri)

@@ -8,6 +8,7 @@ from takeoff.common.errors import TakeoffError
 from takeoff.common.parent import is_the_workflow
 from takeoff.tracking.server import kind_of, without_secrets
 from takeoff.workflow import digests
+from takeoff.workflow.following import Imports
 from takeoff.workflow.project import load_project
 from takeoff.workflow.wiring import (
     command,
@@ -38,12 +39,6 @@ DATA = PROJECT.images.prepared.as_posix()
 CONFIG = PROJECT.configuration
 MACHINE = f"--device {CONFIG.device} --precision {CONFIG.precision}"
 
-if CONSOLE:
-    at_once = workflow.resource_settings.nodes or workflow.resource_settings.cores or 1
-    CONSOLE.follows(
-        PROJECT.study, PROJECT.folder, at_once // PROJECT.configuration.threads
-    )
-
 # Read by the texts of the report as it is made: what was found stands there in numbers. Snakemake hands them `config`.
 if any(word.startswith("--report") for word in sys.argv):
     from takeoff.reporting.pages import Pages
@@ -68,6 +63,12 @@ SOURCE = PROJECT.source.as_posix()
 CRITERIA = f"{STUDY}/criteria.json"
 SPEED = f"{STUDY}/speed.csv"
 CLAIMS = f"{STUDY}/claims.csv"
+
+if CONSOLE:
+    at_once = workflow.resource_settings.nodes or workflow.resource_settings.cores or 1
+    CONSOLE.follows(PROJECT.study, PROJECT.folder, at_once // CONFIG.threads)
+    if PROJECT.tracking_uri and CONFIG.tracking_minutes:
+        CONSOLE.imports = Imports(PROJECT.folder, CARD, 60 * CONFIG.tracking_minutes)
 
 # A job takes a GPU where training will be on one. On a cluster it keeps to what it is given; the machine at hand has
 # as many slots as `--resources gpu=N` says, or one. Without a limit `--cores all` would start them all.

@@ -30,7 +30,7 @@ rule track_runs:
         digest=code_digest("tracking"),
     shell:
         command(
-            "--study {input.study:q} --results {params.results:q} --card {input.card:q} --runs-only --out {output:q}"
+            "--study {input.study:q} --results {params.results:q} --card {input.card:q} --only runs --out {output:q}"
         )
 
 

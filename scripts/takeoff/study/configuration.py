@@ -47,6 +47,9 @@ class Configuration(Settings):
     among the results, `off` for nowhere. A password in it stays out of jobs' command lines, logs
     and results; give it in a file, since Snakemake shows what `--config` says."""
 
+    tracking_minutes: Annotated[float, Field(ge=0)] = 5
+    """Arms that are finished are logged this often while others train; 0: all at the end."""
+
     @field_validator("tracking_uri", mode="before")
     @classmethod
     def _off(cls, given: Any) -> Any:

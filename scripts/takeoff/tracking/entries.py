@@ -3,12 +3,16 @@
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from takeoff.common.files import digest_of, sha256_of_file
 
 Key = tuple[str, str, str]
 """Role, arm or experiment, seed: what a run is about, whatever its MLflow id and whatever a user renames it to."""
+
+
+Only = Literal["runs", "finished"]
+"""What an import is of, where it is not of all: runs and arms, or those of the arms that have been trained."""
 
 
 class Point(NamedTuple):

@@ -6,12 +6,12 @@ finished last: one that is not was left half-made by an import that was killed, 
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from takeoff.common.machine import ROOT, commit
-from takeoff.tracking.entries import Entry, Key, key_of
+from takeoff.tracking.entries import Entry, Key, Only, key_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -36,11 +36,11 @@ class Importer:
         self.counts = dict.fromkeys(("created", "updated", "unchanged", "deleted"), 0)
         self.gone: list[str] = []
 
-    def bring_in_step(self, entries: Iterable[Entry], left: Collection[str] = ()) -> None:
-        """Log `entries`, parents first, and delete what this command logged once and is among them no longer; runs
-        with a role in `left` stay.
+    def bring_in_step(self, entries: Iterable[Entry], only: Only | None = None) -> None:
+        """Log `entries`, parents first, and delete what this command logged once and is among them no longer, unless
+        they are `only` some of what the study has.
         """
-        present = {key: runs for key, runs in self._present().items() if key[0] not in left}
+        present = self._present()
         ids: dict[Key, str] = {}
         for entry in entries:
             parent = {PARENT: ids[entry.parent]} if entry.parent else {}
@@ -55,7 +55,11 @@ class Importer:
                 ids[entry.key] = self._create(entry, parent)
                 self.counts["updated" if any(map(_whole, known)) else "created"] += 1
             self._delete(run for run in known if run is not current)
-        for runs in present.values():
+        if only == "finished":
+            return
+        for (role, _, _), runs in present.items():
+            if only == "runs" and role == "experiment":
+                continue
             self._delete(runs)
             self.counts["deleted"] += len(runs)
             self.gone += [run.info.run_name for run in runs]

@@ -15,7 +15,7 @@ from takeoff.statistics.intervals import Interval, mean_interval
 from takeoff.study.model import Study
 from takeoff.study.planned import AnyPlannedArm, arm_path, choices_in, read_arm
 from takeoff.study.settings import FACTORS
-from takeoff.tracking.entries import Entry, Point
+from takeoff.tracking.entries import Entry, Only, Point
 from takeoff.tracking.names import short_names
 
 PARAMS = (*"method family depth learning_rate weight_decay epochs parameters seed device precision".split(), *FACTORS)
@@ -31,18 +31,23 @@ FINAL = "test_accuracy test_top5_accuracy test_loss generalisation_gap images_pe
 REQUIRED = {"seed", "run_key", "started_at", "seconds", "diverged", "train_accuracy", "test_accuracy"}
 
 
-def read_entries(study: Study, results: Path, data: str, *, experiments: bool = True) -> list[Entry]:
-    """Everything that `results` holds of the arms in its `plan.csv` and, if so desired, of the study's experiments;
+def read_entries(study: Study, results: Path, data: str, only: Only | None = None) -> list[Entry]:
+    """Everything that `results` holds of the arms in its `plan.csv` and of the study's experiments, or only some of it;
     parents before their children. `data`, which identifies the images, is a tag of every entry.
 
-    Raises TakeoffError where an arm has no results, or a table lacks a column.
+    Raises TakeoffError where an arm has no results, unless only finished ones are wanted, or a table lacks a column.
     """
     tags = {"takeoff.study": results.absolute().name, "takeoff.data": data}
     names = _read_table(results / "plan.csv", {"arm"})["arm"].unique()
     arms = {name: read_arm(arm_path(results, name)) for name in names}
     called = short_names(arms.values())
-    of_runs = [entry for arm in arms.values() for entry in _arm_entries(arm, called[arm.name], study, results, tags)]
-    if not experiments:
+    of_runs = [
+        entry
+        for name, arm in arms.items()
+        if only != "finished" or (arm_path(results, name).parent / "runs.parquet").exists()
+        for entry in _arm_entries(arm, called[name], study, results, tags)
+    ]
+    if only:
         return of_runs
     ends: dict[str, int] = {}
     for entry in of_runs:

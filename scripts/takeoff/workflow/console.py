@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from takeoff.study.model import Study
+from takeoff.workflow.following import Imports
 from takeoff.workflow.watching import Now, Watch, described, duration
 
 SNAKEMAKES = "DefaultStreamHandler"
@@ -111,6 +112,8 @@ class Console(logging.Handler):
     made: bool = False
     """Whether results were made, and not only something printed."""
     interrupted: bool = False
+    imports: Imports | None = None
+    """Of finished arms into MLflow, while others train."""
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -203,6 +206,8 @@ class Console(logging.Handler):
         self._ends.set()
         if self._thread:
             self._thread.join()
+        if self.imports:
+            self.imports.stop()
         if self._live:
             self._live.stop()
 
@@ -210,6 +215,8 @@ class Console(logging.Handler):
         said, last = -EVERY, ""
         while not self._ends.wait(TICK):
             now = self.watch.now()
+            if self.imports and now and now.training:
+                self.imports.look()
             if self._live:
                 self._live.update(self._picture(now))
                 continue
