@@ -49,7 +49,7 @@ def main() -> None:
     from takeoff.data.card import load_card
     from takeoff.tracking.importer import Importer
     from takeoff.tracking.reading import read_entries
-    from takeoff.tracking.server import connect, keep_view, open_experiment, reported, without_secrets
+    from takeoff.tracking.server import connect, keep_view, open_experiment, reported, settle, without_secrets
 
     study = load_study(given.study)
     card = load_card(given.card, "dataset", "digest", "resolution")
@@ -62,6 +62,7 @@ def main() -> None:
         keep_view(client, experiment_id, study.factors)
         importer = Importer(client, experiment_id, card)
         importer.bring_in_step(_with_progress(entries, name), given.only)
+        settle(uri)
     for gone in importer.gone:
         print(f"{name}: deleted {gone}, no longer in the study (MLflow's trash keeps it)")
     print(f"{name}: " + ", ".join(f"{n} {what}" for what, n in importer.counts.items()))

@@ -9,7 +9,12 @@ from takeoff.jobs.command import jobs, training_parser
 
 def main() -> None:
     """Train every arm named."""
-    for job in jobs(training_parser(__doc__).parse_args()):
+    parser = training_parser(__doc__)
+    words = "keep the weights of an arm's best network, if it has so many at most (default: %(default)s)"
+    parser.add_argument("--keep-weights", type=int, default=0, metavar="N", help=words)
+    given = parser.parse_args()
+    for job in jobs(given):
+        job.keep_weights = given.keep_weights
         job.train(job.tune())
 
 

@@ -3,10 +3,11 @@
 import gc
 import os
 import runpy
-import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Generator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -201,7 +202,8 @@ def fresh_results(tmp_path: Path, blank_database: Path) -> "Callable[..., Result
 
     def make(**options: Any) -> "ResultsFolder":
         folder = make_results(tmp_path, **options)
-        shutil.copy(blank_database, folder.database)
+        with closing(sqlite3.connect(blank_database)) as blank, closing(sqlite3.connect(folder.database)) as database:
+            blank.backup(database)
         return folder
 
     return make

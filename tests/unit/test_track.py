@@ -2,8 +2,11 @@
 
 import json
 import math
+import sqlite3
 import subprocess
 from collections import Counter
+from contextlib import closing
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -255,3 +258,16 @@ def test_origin_names_the_commit_and_whether_it_was_changed(tmp_path):
     assert (tags["mlflow.source.git.commit"], tags["takeoff.dirty"]) == (head, "false")
     (tmp_path / "new.py").touch()
     assert origin_tags(tmp_path)["takeoff.dirty"] == "true"
+
+
+@pytest.mark.parametrize(("kind", "journal"), [("ext4", "wal"), ("nfs4", "delete"), ("fuse.sshfs", "delete")])
+def test_a_store_on_a_local_disk_alone_writes_its_journal_ahead(fresh_results, monkeypatch, kind, journal):
+    disks = [SimpleNamespace(mountpoint="/", fstype=kind)]
+    monkeypatch.setattr("psutil.disk_partitions", lambda all: disks)  # noqa: A006 (psutil's own name)
+    folder = fresh_results()
+    with closing(sqlite3.connect(folder.database)) as database:
+        database.execute("PRAGMA journal_mode = WAL")
+    assert import_into_mlflow(folder, monkeypatch)["created"] == 7
+    with closing(sqlite3.connect(folder.database)) as database:
+        assert database.execute("PRAGMA journal_mode").fetchone()[0] == journal
+    assert len(Store(folder).runs()) == 7

@@ -87,10 +87,11 @@ for number, pack in enumerate(PROJECT.packs):
             data=folder_of("card"),
             machine=MACHINE,
             checkpoint_minutes=unwatched(CONFIG.checkpoint_minutes),
+            weights=unwatched(CONFIG.weights_kept),
         shell:
             command(
                 "--data {params.data:q} {params.machine} --threads {threads} "
-                "--checkpoint-minutes {params.checkpoint_minutes} {input.arms:q}"
+                "--checkpoint-minutes {params.checkpoint_minutes} --keep-weights {params.weights} {input.arms:q}"
             )
 
 

@@ -13,17 +13,19 @@ from takeoff.common.digests import ENGINE, code_digest
 from takeoff.common.files import digest_of
 from takeoff.engine.hardware import Hardware
 from takeoff.engine.resident import Resident
-from takeoff.engine.state import Epoch, Training
+from takeoff.engine.state import Epoch, Finished, Training
 from takeoff.engine.tuning import RateChoice, Setting, choose_setting, only_setting
 from takeoff.jobs.checkpoints import Checkpoints
 from takeoff.jobs.choosing import choose_way
 from takeoff.jobs.running import train
 from takeoff.jobs.runs import Row, choices_of, line, load_record, now, remark, save_choices, save_record
+from takeoff.jobs.weights import forget_others, keep_if_best
 from takeoff.study.arms import Run
 from takeoff.study.planned import Block, PlannedArm
 from takeoff.study.progress import FILE as PROGRESS
 from takeoff.study.progress import Progress, TrainingRun
 from takeoff.study.records import CURVES, PROBE, RUNS, write_table
+from takeoff.study.weights import FILE as WEIGHTS
 
 FILE = "learning_rate.json"
 RECORD = ("run", "curve", "probe")
@@ -39,6 +41,8 @@ class ArmJob:
     hardware: Hardware
     folder: Path
     checkpoint_seconds: float = math.inf
+    keep_weights: int = 0
+    """Parameters of a network, at most, whose weights are kept, where it is the arm's best."""
     report: Callable[[str], None] = print
 
     def tune(self) -> list[RateChoice]:
@@ -92,6 +96,7 @@ class ArmJob:
         made, seeds = {choice.block: choice for choice in choices}, self.arm.seeds
         chosen = [made[block.number] for seed in seeds for block in self.arm.blocks if seed in block.seeds]
         wanted = [(Run(seed, own.learning_rate), own.weight_decay) for seed, own in zip(seeds, chosen, strict=True)]
+        forget_others(self.folder / WEIGHTS, {self.key(run, decay) for run, decay in wanted})
         finished = self._finished(wanted)
         runs = [{"arm": self.arm.name} | record["run"] for record in finished]
 
@@ -139,7 +144,8 @@ class ArmJob:
         # Beside all studies: a device is as fast for the next one.
         ways = self.folder.absolute().parents[2] / "benchmark" / "ways"
         way = choose_way(self.data, arm, runs, self.hardware, ways, self.report)
-        for record in train(self.data, arm, runs, self.hardware, checkpoints, way, self.report, self._watch):
+        ended = partial(self._ended, decay=decay)
+        for record in train(self.data, arm, runs, self.hardware, checkpoints, way, self.report, self._watch, ended):
             run = record.run
             started.setdefault(run, last)
             if isinstance(record, Epoch):
@@ -154,6 +160,11 @@ class ArmJob:
     def _watch(self, trainings: Sequence[Training]) -> None:
         own = [(one.run, one.epoch, one.arm.recipe.epochs) for one in trainings]
         self.progress.trains(TrainingRun(run.seed, run.final, epoch, epochs) for run, epoch, epochs in own)
+
+    def _ended(self, training: Training, record: Finished, decay: float) -> None:
+        run, values = record.run, record.values
+        if run.final and values["parameters"] <= self.keep_weights and not values["diverged"]:
+            keep_if_best(self.folder / WEIGHTS, training, self.key(run, decay), values["validation_accuracy"])
 
     def _with(self, weight_decay: float, final: bool) -> PlannedArm:
         """The arm, trained with a weight decay of its grid, for as long as final runs or those that tune."""

@@ -25,10 +25,12 @@ def train(
     way: Way = ONE_AFTER_ANOTHER,
     report: Callable[[str], None] = print,
     watch: Callable[[Sequence[Training]], None] = lambda trainings: None,
+    ended: Callable[[Training, Finished], None] = lambda training, record: None,
 ) -> Iterator[Record]:
     """Train the runs, as many at a time as the way takes; half as many where the device has no memory for them, and
     without torch.compile, or graphs, where these fail, of which `report` takes a line. Where not even one run fits, it
-    raises `torch.OutOfMemoryError`. `watch` takes the runs that have ended an epoch.
+    raises `torch.OutOfMemoryError`. `watch` takes the runs that have ended an epoch, `ended`
+    each run at its end.
 
     The images lie on the hardware's device. Long runs keep their state in `checkpoints`, and go on from it. Every way
     gives the same records within rounding: an `Epoch` per run and scored epoch (of a run that tunes for its end, the
@@ -44,7 +46,7 @@ def train(
         group = left[:at_once]
         try:
             trainings = [Training(data, arm, run, hardware) for run in group]
-            for record in _together(trainings, way, checkpoints, watch):
+            for record in _together(trainings, way, checkpoints, watch, ended):
                 epoch = math.inf if isinstance(record, Finished) else record.values["epoch"]
                 if epoch > passed.get(record.run, -1):
                     passed[record.run] = epoch
@@ -69,7 +71,11 @@ def train(
 
 
 def _together(
-    trainings: Sequence[Training], way: Way, checkpoints: Checkpoints, watch: Callable[[Sequence[Training]], None]
+    trainings: Sequence[Training],
+    way: Way,
+    checkpoints: Checkpoints,
+    watch: Callable[[Sequence[Training]], None],
+    ended: Callable[[Training, Finished], None],
 ) -> Iterator[Record]:
     """Train a group from the start, or from its checkpoints, to the end; those furthest behind first."""
     for training in trainings:
@@ -82,7 +88,9 @@ def _together(
     while left:
         done = [training for training in left if not training.learning]
         for training in done:
-            yield training.finished()
+            record = training.finished()
+            ended(training, record)
+            yield record
             checkpoints.discard(training.run)
         left = [training for training in left if training not in done]
         if not left:

@@ -47,8 +47,16 @@ class Configuration(Settings):
     among the results, `off` for nowhere. A password in it stays out of jobs' command lines, logs
     and results; give it in a file, since Snakemake shows what `--config` says."""
 
+    log_models: bool | None = None
+    """Whether the best network of each arm is kept, and logged to MLflow as a model that predicts; null: where it has a
+    million parameters at most."""
     tracking_minutes: Annotated[float, Field(ge=0)] = 5
     """Arms that are finished are logged this often while others train; 0: all at the end."""
+
+    @property
+    def weights_kept(self) -> int:
+        """Parameters of a network, at most, whose weights are kept."""
+        return {None: 10**6, True: 10**12, False: 0}[self.log_models if self.tracking_uri != "off" else False]
 
     @field_validator("tracking_uri", mode="before")
     @classmethod

@@ -39,6 +39,8 @@ class Entry:
     points: list[Point] = field(default_factory=list)
     files: dict[str, Path] = field(default_factory=dict)
     """Artifact path, `figures/factorial-effects.svg` → the file."""
+    weights: Path | None = None
+    """Of the arm's best network, which becomes a model."""
 
     @property
     def key(self) -> Key:
@@ -56,6 +58,8 @@ class Entry:
         """Changes when anything changes that would be logged; 'NaN' has a text and no JSON."""
         points = [[p.key, repr(p.value), p.timestamp, p.step] for p in self.points]
         files = {path: sha256_of_file(file) for path, file in self.files.items()}
+        if self.weights:
+            files["weights"] = sha256_of_file(self.weights)
         return digest_of([self.name, self.start, self.end, self.tags, self.params, points, files])
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from takeoff.common.machine import ROOT, commit
 from takeoff.tracking.entries import Entry, Key, Only, key_of
+from takeoff.tracking.models import delete_models, log_model
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -31,7 +32,7 @@ class Importer:
         """The dataset's `card` becomes an input of every run."""
         self.client = client
         self.experiment_id = experiment_id
-        self.inputs = dataset_inputs(card)
+        self.card, self.inputs = card, dataset_inputs(card)
         self.origin = origin_tags()
         self.counts = dict.fromkeys(("created", "updated", "unchanged", "deleted"), 0)
         self.gone: list[str] = []
@@ -88,11 +89,15 @@ class Importer:
         self.client.log_batch(run_id, metrics, params)
         for path, file in entry.files.items():
             self.client.log_artifact(run_id, str(file), str(Path(path).parent))
+        if entry.weights:
+            log_model(self.client, self.experiment_id, run_id, entry.name, entry.weights, self.card)
         self.client.set_terminated(run_id, FINISHED, entry.end)
         return run_id
 
     def _delete(self, runs: Iterable["Run"]) -> None:
         for run in runs:
+            if run.data.tags["takeoff.role"] == "arm":
+                delete_models(self.client, self.experiment_id, run.info.run_id)
             self.client.delete_run(run.info.run_id)
 
 

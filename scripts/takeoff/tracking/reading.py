@@ -16,6 +16,7 @@ from takeoff.study.model import Study
 from takeoff.study.planned import AnyPlannedArm, arm_path, choices_in, read_arm
 from takeoff.study.settings import FACTORS
 from takeoff.tracking.entries import Entry, Only, Point
+from takeoff.tracking.models import weights_of
 from takeoff.tracking.names import short_names
 
 PARAMS = (*"method family depth learning_rate weight_decay epochs parameters seed device precision".split(), *FACTORS)
@@ -104,6 +105,7 @@ def _arm_entries(arm: AnyPlannedArm, called: str, study: Study, results: Path, t
         | own
         | {NOTE: _described(arm, found, choices)},
         params=shared,
+        weights=weights_of(folder, set(runs["run_key"])),
         points=[
             *_points(_means(runs), None if curves is None else _mean_curve(curves), start, lost > 0),
             *_spread(runs[MEAN], found, max(child.end for child in children)),

@@ -1,6 +1,7 @@
 """What a study can decide of each claim, said before it is trained: power, the smallest effects, and their price."""
 
-import re
+import textwrap
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, inf, isfinite, log, prod
@@ -20,6 +21,12 @@ ALPHA = 0.05 * share_of(1)
 MOST_SEEDS = 50
 """So many are tried to decide a claim."""
 WIDTH = 120
+MEANING = (
+    "If that holds: verdict and power, were the source the truth. To decide: n, core-hours more, for 80%, if n is",
+    "that from the start: seeds added after a look are a second look, which may spend less of the error rate.",
+    "n: values, one per seed. Sources: ' of the same images, * of others; of several that of the greatest spread.",
+)
+"""Of the table of claims, below it."""
 MARKS = dict(zip(LIKENESS, ("", "'", "*"), strict=True))
 
 
@@ -212,32 +219,31 @@ def _own(value: float, ratio: bool) -> float:
 
 def power_table(parts: Sequence[PlannedPart]) -> list[str]:
     """What `plan` prints, in 120 characters: a line per claim, with its part of the least power, or of the most among
-    those that contradict; and what the columns mean.
+    those that contradict, and what the columns mean; then why the other claims have none.
     """
-    lines = [f"{'claim':44} {'n':>3}  {'seen, at the least':19} {'source':17} {'if that holds':16} to decide"]
+    shown = []
     for name in dict.fromkeys(one.claim for one in parts):
         own = [one for one in parts if one.claim == name]
         against = [one for one in own if one.side == "contradicts"]
         sign = -1 if against else 1
-        lines.append(_line(min(against or own, key=lambda one: sign * (one.power_first or 0))))
-    levels = sorted({one.level_first for one in parts if one.level_first})
-    words = " and ".join(f"{level:.2g}" for level in levels)
-    lines += [
-        "",
-        f"Seen: what is decided with 80% power at the first step of Holm, α = {words}; at the last it is {ALPHA:.2g}.",
-        "If that holds: verdict and power, were the source the truth. To decide: n, core-hours more, for 80%, if n is",
-        "that from the start: seeds added after a look are a second look, which may spend less of the error rate.",
-        "n: values, one per seed. Sources: ' of the same images, * of others; of several that of the greatest spread.",
-    ]
+        shown.append(min(against or own, key=lambda one: sign * (one.power_first or 0)))
+    lines = [_line(one) for one in shown if one.source]
+    if lines:
+        levels = sorted({one.level_first for one in parts if one.level_first})
+        words = " and ".join(f"{level:.2g}" for level in levels)
+        heading = f"{'claim':44} {'n':>3}  {'seen, at the least':19} {'source':17} {'if that holds':16} to decide"
+        seen = f"Seen: decided with 80% power at the first step of Holm, α = {words}; at the last it is {ALPHA:.2g}."
+        lines = [heading, *lines, "", seen, *MEANING, ""]
+    others: dict[str, list[str]] = defaultdict(list)
+    for one in shown:
+        if not one.source:
+            others[f"{one.outcome}: {one.reason}"].append(one.claim)
+    for reason, claims in others.items():
+        lines += textwrap.wrap(f"{', '.join(claims)}: {reason}", WIDTH, subsequent_indent="  ", break_on_hyphens=False)
     return lines
 
 
 def _line(one: PlannedPart) -> str:
-    if one.source == "":
-        text = f"{one.claim:44} {one.outcome}: {one.reason}"
-        while len(text) > WIDTH and (shorter := re.match(r"(.*: .*)[;:,] (?!{)", text)):  # without its last clause
-            text = shorter[1]
-        return text
     source = f"{one.source[:16]}{MARKS[one.likeness]}"
     verdict = f"{one.outcome} {100 * (one.claim_power_first or 0):.0f}%"
     decide = "" if (one.claim_power_first or 0) >= POWER else "timed" if one.reason else f"over {MOST_SEEDS}"
