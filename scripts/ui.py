@@ -40,10 +40,9 @@ def main() -> None:
         )
     port = free_port(given.port)
     print(f"This study's runs: {address_of(f'http://127.0.0.1:{port}', experiment)}", flush=True)
-    line = ["mlflow", "ui", "--backend-store-uri", uri, "--port", str(port)]
-    sys.exit(
-        subprocess.run(line, env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}, check=False).returncode
-    )
+    line = ["mlflow", "ui", "--backend-store-uri", uri, "--port", str(port), "--uvicorn-opts", "--log-level warning"]
+    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_LOGGING_LEVEL": "ERROR", "PYTHONWARNINGS": "ignore"}
+    sys.exit(subprocess.run(line, env=os.environ | quiet, check=False).returncode)
 
 
 def free_port(wanted: int | None) -> int:

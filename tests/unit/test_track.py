@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
-from results_folder import CARD, START, diverge, make_results
+from results_folder import CARD, START, diverge, make_results, retrain
 from scipy import stats
 from takeoff.experiments.registry import enabled, wanted
 from takeoff.study.loading import load_study, study_path
@@ -127,6 +127,14 @@ def test_an_arm_has_the_means_over_its_seeds(imported):
     assert [(step, value) for step, _, value in imported.history(arm, "train_loss")] == [
         (epoch, pytest.approx(2.2 / (epoch + 1) + 0.005)) for epoch in range(4)
     ]
+
+
+def test_no_interval_of_accuracies_goes_beyond_them(fresh_results, monkeypatch):
+    folder = fresh_results()
+    retrain(folder, "relu", seed=1)  # 0.987, far from the other seed
+    import_into_mlflow(folder, monkeypatch)
+    metrics = Store(folder).runs()["relu"].data.metrics
+    assert (metrics["test_accuracy_ci_low"], metrics["test_accuracy_ci_high"]) == (0, 1)
 
 
 def test_a_diverged_run_is_logged_with_nan(imported):

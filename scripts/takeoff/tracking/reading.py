@@ -95,6 +95,7 @@ def _arm_entries(arm: AnyPlannedArm, called: str, study: Study, results: Path, t
     choices = _choices(folder)
     whole = runs[MEAN].map(lambda value: value is not None and math.isfinite(value)).all()
     found = mean_interval(runs[MEAN], size=1.0) if whole else Interval(*[math.nan] * 4)
+    found = found._replace(low=max(found.low, 0.0), high=min(found.high, 1.0))  # no accuracy lies beyond
     means = Entry(
         name=called,
         start=start,

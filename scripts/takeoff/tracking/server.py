@@ -225,5 +225,6 @@ def keep_view(client: "MlflowClient", experiment: str, factors: Iterable[str]) -
 
 
 def address_of(server: str, experiment: str) -> str:
-    """The page of an experiment's runs in a server's UI, as a chart of the arms."""
-    return f"{server.rstrip('/')}/#/experiments/{experiment}/runs?viewStateShareKey={VIEW}&compareRunsMode=CHART"
+    """The page of an experiment's runs in a server's UI, among those for training, as a chart of the arms."""
+    page = f"{server.rstrip('/')}/#/experiments/{experiment}/runs"
+    return f"{page}?workflowType=machine_learning&viewStateShareKey={VIEW}&compareRunsMode=CHART"
