@@ -18,13 +18,17 @@ from takeoff.reporting.found import read_found, table_at
 from takeoff.study.model import Study
 
 Chart = alt.LayerChart | alt.FacetChart
+LEGEND = alt.Legend(orient="bottom", columns=2, symbolOpacity=1, symbolStrokeWidth=3)
+FITS = alt.AutoSizeParams(type="fit-x", contains="padding")
+"""A chart is as wide as its page, on a telephone too."""
 MEASURES = ("validation_accuracy", "train_accuracy", "validation_loss", "train_loss")
 CLAIMS = "verdict statement estimate ci_low ci_high unit published reason".split()
 EFFECTS = "response kind effect estimate ci_low ci_high p_adjusted n_seeds".split()
 STYLE = """
+html { overflow-y: scroll; }
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; margin: 0 auto; max-width: 1150px; padding: 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
-p { max-width: 46rem; color: #555; } .wide { overflow-x: auto; }
+p { max-width: 46rem; color: #555; } .wide { overflow-x: auto; } .vega-embed { width: 100%; }
 table.dataTable td { max-width: 20rem; min-width: 4rem; vertical-align: top; overflow-wrap: anywhere; font-size: 13px; }
 """
 
@@ -78,7 +82,10 @@ def _curve_chart(curves: pd.DataFrame) -> Chart | None:
     base = (
         alt.Chart(curves)
         .transform_filter("datum.measure == measure")
-        .encode(x=alt.X("epoch:Q", title="epoch"), color=alt.Color("arm:N", sort=list(dict.fromkeys(curves["arm"]))))
+        .encode(
+            x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1)),
+            color=alt.Color("arm:N", sort=list(dict.fromkeys(curves["arm"])), legend=LEGEND),
+        )
     )
     scale = alt.Scale(zero=False)
     thin = base.mark_line(strokeWidth=0.8).encode(
@@ -92,7 +99,11 @@ def _curve_chart(curves: pd.DataFrame) -> Chart | None:
         opacity=alt.condition(chosen, alt.value(1), alt.value(0.08)),
         tooltip=["arm:N", "epoch:Q", "mean(value):Q"],
     )
-    return alt.layer(thin, thick).add_params(measure, seeds, chosen).properties(width=760, height=380)
+    return (
+        alt.layer(thin, thick)
+        .add_params(measure, seeds, chosen)
+        .properties(width="container", height=380, autosize=FITS)
+    )
 
 
 def _effects(folder: Path, study: Study) -> pd.DataFrame:
@@ -122,13 +133,17 @@ def _effect_chart(effects: pd.DataFrame) -> Chart | None:
     base = (
         alt.Chart(effects)
         .transform_filter("datum.response == response && datum.kind == kind")
-        .encode(y=alt.Y("effect:N", title=None, sort=None, axis=alt.Axis(labelLimit=320)))
+        .encode(y=alt.Y("effect:N", title=None, sort=None, axis=alt.Axis(labelLimit=210)))
     )
     tooltip = ["effect:N", "estimate:Q", "ci_low:Q", "ci_high:Q", "p_adjusted:Q"]
     bars = base.mark_rule(strokeWidth=2).encode(x=alt.X("ci_low:Q", title="effect"), x2="ci_high:Q", tooltip=tooltip)
     points = base.mark_point(filled=True, size=70).encode(x="estimate:Q", tooltip=tooltip)
     zero = alt.Chart(pd.DataFrame({"at": [0]})).mark_rule(color="#999").encode(x="at:Q")
-    return alt.layer(zero, bars, points).add_params(response, kind).properties(width=620, height=alt.Step(24))
+    return (
+        alt.layer(zero, bars, points)
+        .add_params(response, kind)
+        .properties(width="container", height=alt.Step(24), autosize=FITS)
+    )
 
 
 def _choices(folder: Path) -> pd.DataFrame:
