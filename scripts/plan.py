@@ -86,6 +86,7 @@ def main() -> None:
             write_arm(arguments.arms_out / arm.name / ARM, arm)
     for figure in stale_figures(arguments.figures, experiments) if arguments.figures else ():
         figure.unlink()
+        print(f"removed {figure}, which the study no longer draws")
 
 
 def _write_criteria(path: Path, planned: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """Log a study's runs, arms, figures and tables to MLflow; a second import changes nothing.
 
-Nothing else of this project writes there, and one process at a time: others wait for it.
+Nothing else of this project writes there. One import at a time goes into a SQLite file, and to a server from one folder
+of results.
 """
 
 import argparse
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from takeoff.common.errors import TakeoffError, run_command
 from takeoff.common.files import write_json
+from takeoff.common.parent import end_with_the_workflow
 from takeoff.study.loading import load_study, study_path
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ def main() -> None:
         help="runs: runs and arms, while experiments, with their figures, stay as they are; finished: those of trained "
         "arms, while the others stay as they are, too",
     )
+    parser.add_argument("--no-models", action="store_true", help="log no arm's best network as a model")
     parser.add_argument("--out", type=Path, help="a JSON file that says what was done")
     given = parser.parse_args()
     if given.tracking_uri is None:
@@ -45,22 +48,29 @@ def main() -> None:
             write_json(given.out, {"tracking": "off", "tracking_uri": ""})
         return
 
-    from filelock import FileLock
     from takeoff.data.card import load_card
     from takeoff.tracking.importer import Importer
     from takeoff.tracking.reading import read_entries
-    from takeoff.tracking.server import connect, keep_view, open_experiment, reported, settle, without_secrets
+    from takeoff.tracking.server import (
+        connect,
+        keep_view,
+        one_at_a_time,
+        open_experiment,
+        reported,
+        settle,
+        without_secrets,
+    )
 
     study = load_study(given.study)
     card = load_card(given.card, "dataset", "digest", "resolution")
     name = f"takeoff/{given.results.absolute().name}"
-    # A store of all studies is made by the first one.
-    with FileLock(given.results.absolute().parent / ".tracking.lock"), reported(uri):
+    end_with_the_workflow()
+    with one_at_a_time(uri, given.results), reported(uri):
         client = connect(uri)
         entries = read_entries(study, given.results, card["digest"][:16], given.only)
         experiment_id = open_experiment(client, uri, name, study.title, given.results.absolute().parent)
         keep_view(client, experiment_id, study.factors)
-        importer = Importer(client, experiment_id, card)
+        importer = Importer(client, experiment_id, card, models=not given.no_models)
         importer.bring_in_step(_with_progress(entries, name), given.only)
         settle(uri)
     for gone in importer.gone:

@@ -12,6 +12,8 @@ from takeoff.common.files import load_json
 from takeoff.tracking.server import DATABASES, address_of, is_elsewhere, kind_of, without_secrets
 from takeoff.workflow.project import project_of
 
+LOGGED = ("tracked.json", "tracked_runs.json", "tracked_finished.json")
+"""What says that, and where, runs were logged: of all with figures, of all, of finished arms while others train."""
 PORTS = range(5000, 5100)
 """Tried in turn where none is given."""
 
@@ -26,7 +28,7 @@ def main() -> None:
     uri, folder = project.tracking_uri, project.folder
     if not uri:
         raise TakeoffError("tracking_uri=off: nothing is logged; valid: a database or a server")
-    logged = [path for name in ("tracked.json", "tracked_runs.json") if (path := folder / name).is_file()]
+    logged = [path for name in LOGGED if (path := folder / name).is_file()]
     if not logged:
         raise TakeoffError(f"{folder}: no runs are logged yet; valid: make study STUDY={project.configuration.study}")
     experiment = str(load_json(logged[0]).get("experiment_id"))

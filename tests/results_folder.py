@@ -7,12 +7,15 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from conftest import REPOSITORY
+from safetensors.numpy import save_file
 from takeoff.study.arms import make_arm
 from takeoff.study.loading import load_study, read_yaml
-from takeoff.study.planned import AnyPlannedArm, arm_path, planned_arms, write_arm
+from takeoff.study.planned import AnyPlannedArm, arm_path, planned_arms, read_arm, write_arm
 from takeoff.study.settings import FACTORS
+from takeoff.study.weights import FILE as WEIGHTS
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 FACTORS_OF_TEST = {"activation": {"baseline": "tanh", "treatment": "relu"}}
@@ -111,6 +114,16 @@ def diverge(folder: ResultsFolder, arm: str, seed: int, epoch: int) -> None:
     curves.loc[after, ["train_loss", "validation_loss"]] = math.nan
     curves.loc[after, "batch_loss"] = math.inf
     _save(folder, arm, runs, curves)
+
+
+def keep_weights(folder: ResultsFolder, arm: str) -> None:
+    """Put weights of the arm's best run where training would have kept them."""
+    runs, _ = _tables(folder, arm)
+    best = runs[~runs["diverged"]].sort_values("validation_accuracy").iloc[-1]
+    network = read_arm(folder.runs(arm).with_name("arm.json")).network.model_dump_json()
+    about = {"run_key": best["run_key"], "seed": str(best["seed"]), "validation_accuracy": "0.5", "torch": "2.15.0"}
+    about |= {"network": network, "shape": "[8, 1, 10]"}
+    save_file({"scale": np.ones(1, np.float32)}, folder.runs(arm).with_name(WEIGHTS), about)
 
 
 def retrain(folder: ResultsFolder, arm: str, seed: int) -> None:

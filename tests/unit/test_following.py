@@ -1,5 +1,7 @@
 """Arms that are finished appear in MLflow while others train, and imports wait for each other."""
 
+import json
+import os
 import subprocess
 
 import pytest
@@ -54,10 +56,28 @@ def test_an_import_starts_when_arms_have_finished_since_the_last(
     finish(half)
     assert look() == 2
     assert {run.data.tags.get("takeoff.arm") for run in Store(half).runs().values()} == {"tanh", "relu"}
-    finish_late = Imports(half.results, str(half.card), 3600)
-    finish_late.look()
-    assert finish_late._running is None
+    assert json.loads((half.results / "tracked_finished.json").read_text())["experiment_id"] == "1"
+    hourly = Imports(half.results, str(half.card), 3600)
+    hourly.look()
+    assert hourly._running is None
     imports.stop()
+
+
+def test_an_arm_that_is_planned_anew_keeps_its_runs_in_mlflow_until_it_is_trained(
+    half: ResultsFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its settings are no longer those that its runs were trained with."""
+    finish(half)
+    import_into_mlflow(half, monkeypatch)
+    before = Store(half).ids()
+    planned = json.loads(half.runs("relu").with_name("arm.json").read_text())
+    planned["recipe"]["epochs"] += 10
+    half.runs("relu").with_name("arm.json").write_text(json.dumps(planned))
+    os.utime(half.runs("relu"), ns=(0, 0))
+    assert import_into_mlflow(half, monkeypatch, options=("--only", "finished")) == counts(unchanged=3)
+    assert Store(half).ids() == before
+    os.utime(half.runs("relu"))
+    assert import_into_mlflow(half, monkeypatch, options=("--only", "finished")) == counts(updated=3, unchanged=3)
 
 
 def test_an_import_that_fails_stops_nothing_and_says_why_in_its_log(
@@ -69,6 +89,13 @@ def test_an_import_that_fails_stops_nothing_and_says_why_in_its_log(
     assert imports._running
     assert imports._running.wait(timeout=120) == 1
     assert "nothing answers there" in (half.results / "logs" / "track-finished.log").read_text()
+    failed = imports._running
+    imports.look()  # it is tried again, though no arm has finished since
+    assert imports._running is not failed
+    imports.stop()
+    (half.results / "logs" / "track-finished.log").unlink()
+    (half.results / "logs" / "track-finished.log").mkdir()
+    imports.look()
     imports.stop()
 
 

@@ -94,7 +94,7 @@ def test_a_model_goes_with_its_run_and_stays_with_it(command: Command, results: 
     first = models()
     track(command, results, digits)
     assert models() == first
-    # Other seeds: the weights are of none of the runs, and go when the arm is trained.
+    # Without the best seed its weights are of none of the runs. Those of the others were not kept.
     arm = results / "arms" / ARM
     path = arm / "weights.safetensors"
     with safe_open(path, framework="numpy") as file:
@@ -125,4 +125,26 @@ def test_which_weights_are_kept() -> None:
     assert Configuration().weights_kept == 10**6
     assert Configuration(log_models=False).weights_kept == 0
     assert Configuration(log_models=True).weights_kept > 10**9
-    assert Configuration(tracking_uri="off").weights_kept == 0
+    assert Configuration(tracking_uri="off").weights_kept == Configuration(tracking_uri="").weights_kept == 0
+
+
+def test_weights_of_another_run_than_the_best_are_no_model(command: Command, results: Path, digits: Path) -> None:
+    """As where the best run was trained elsewhere, and brought here without its weights."""
+    path = results / "arms" / ARM / "runs.parquet"
+    runs = pd.read_parquet(path)
+    best = runs["validation_accuracy"].idxmax()
+    runs.loc[[seed for seed in runs.index if seed != best][:1], "validation_accuracy"] = 1.0
+    runs.to_parquet(path)
+    client = track(command, results, digits)
+    assert client.search_logged_models([client.get_experiment_by_name("takeoff/small").experiment_id]) == []
+
+
+def test_weights_that_cannot_be_written_end_no_training(command: Command, results: Path, digits: Path) -> None:
+    arm = results / "arms" / ARM
+    shutil.rmtree(arm / "runs")
+    (arm / "weights.safetensors").unlink()
+    (arm / "weights.safetensors").mkdir()
+    before = pd.read_parquet(arm / "runs.parquet")
+    done = command.done("train", "--data", digits, "--device", "cpu", "--keep-weights", 10**6, arm)
+    assert "weights are not kept" in done.stdout
+    assert pd.read_parquet(arm / "runs.parquet")["test_accuracy"].equals(before["test_accuracy"])

@@ -53,8 +53,10 @@ def test_figures_that_a_study_no_longer_has_are_removed(
     """One factor is left, and so no interaction; no experiment but the factorial."""
     figures = tmp_path / "figures"
     figures.mkdir()
-    stays = {"factorial-effects.svg", "factorial-effects.csv", "claims.png", "my-own.svg", "notes.txt"}
-    goes = {"factorial-interaction.svg", "factorial-interaction.png", "race-curves.csv"}
+    kinds = ("csv", "png", "svg")
+    stays = {f"{name}.{kind}" for name in ("factorial-effects", "claims", "my-own") for kind in kinds}
+    stays |= {"factorial-notes.md", "factorial-poster.svg", "race-table.csv"}
+    goes = {f"{name}.{kind}" for name in ("factorial-interaction", "race-curves") for kind in kinds}
     for name in stays | goes:
         (figures / name).touch()
     factors = {"norm": {"baseline": "none", "treatment": "batch"}}

@@ -18,6 +18,7 @@ from takeoff.study.planned import planned_arms
 from takeoff.tracking.importer import origin_tags
 from takeoff.tracking.names import short_names
 from takeoff.tracking.reading import settings_of
+from takeoff.tracking.server import settle
 from unit.mlflow_store import Store, import_into_mlflow
 
 
@@ -273,9 +274,22 @@ def test_a_store_on_a_local_disk_alone_writes_its_journal_ahead(fresh_results, m
     disks = [SimpleNamespace(mountpoint="/", fstype=kind)]
     monkeypatch.setattr("psutil.disk_partitions", lambda all: disks)  # noqa: A006 (psutil's own name)
     folder = fresh_results()
-    with closing(sqlite3.connect(folder.database)) as database:
-        database.execute("PRAGMA journal_mode = WAL")
+    settled = []
+
+    def settle_later(uri):
+        settled.append(mode_of(folder))
+        settle(uri)
+
+    monkeypatch.setattr("takeoff.tracking.server.settle", settle_later)
     assert import_into_mlflow(folder, monkeypatch)["created"] == 7
-    with closing(sqlite3.connect(folder.database)) as database:
-        assert database.execute("PRAGMA journal_mode").fetchone()[0] == journal
+    assert settled == [journal]
+    # What is left may be read where nobody may write.
+    assert mode_of(folder) == "delete"
+    assert not folder.database.with_name("mlflow.db-wal").exists()
     assert len(Store(folder).runs()) == 7
+
+
+def mode_of(folder):
+    """How a database keeps its journal."""
+    with closing(sqlite3.connect(folder.database)) as database:
+        return database.execute("PRAGMA journal_mode").fetchone()[0]

@@ -5,12 +5,15 @@ import logging
 import os
 import time
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 
 import pytest
 from takeoff.study.progress import FILE, Progress, TrainingRun, read_progress
 from takeoff.workflow import console as consoles
 from takeoff.workflow.console import Console, console
+from takeoff.workflow.following import imports_of
+from takeoff.workflow.project import load_project
 from takeoff.workflow.watching import Watch, described
 
 PLAN = "arm,purpose,expected_seconds\n" + "a,tune,10\n" * 2 + "a,final,40\n" * 2 + "b,final,50\n" * 2 + "c,fit,\n" * 3
@@ -140,6 +143,42 @@ def test_a_stop_by_the_user_is_no_failure(study: Path) -> None:
     snakemake.console.stopped()
     assert not any("failed" in line for line in snakemake.lines())
     assert snakemake.lines()[-1].startswith("stopped: 0 of 9 runs")
+
+
+def test_finished_arms_are_looked_for_while_something_trains(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And an import that goes on at the end is stopped."""
+    monkeypatch.setattr(consoles, "TICK", 0.01)
+    looked, stopped = Event(), Event()
+    snakemake = Snakemake(study)
+    snakemake.console.imports = SimpleNamespace(look=looked.set, stop=stopped.set)  # type: ignore[assignment]
+    snakemake.says("", "job_info", jobid=1, rule_name="train_0", log=[])
+    assert not looked.wait(0.3)
+    progress = Progress(study / "arms" / "a" / FILE)
+    progress.trains([TrainingRun(3, True, 2, 8)])
+    assert looked.wait(20)
+    assert not stopped.is_set()
+    snakemake.console.stopped()
+    assert stopped.is_set()
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ({}, {"seconds": 300, "options": []}),
+        ({"tracking_minutes": 1, "log_models": False}, {"seconds": 60, "options": ["--no-models"]}),
+        ({"tracking_minutes": 0}, None),
+        ({"tracking_uri": "off"}, None),
+    ],
+)
+def test_the_configuration_says_whether_and_how_often_finished_arms_are_logged(
+    tmp_path: Path, changes: dict, wanted: dict | None
+) -> None:
+    found = imports_of(load_project({"results": str(tmp_path)} | changes))
+    if wanted is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert {name: getattr(found, name) for name in wanted} == wanted
 
 
 def test_another_handler_than_snakemakes_own_stays() -> None:

@@ -9,7 +9,7 @@ import track
 from mlflow import MlflowClient
 from mlflow_server import mlflow_server, proxy
 from postgresql import PASSWORD, postgresql
-from results_folder import diverge, make_results
+from results_folder import diverge, keep_weights, make_results
 
 pytestmark = pytest.mark.slow
 
@@ -28,6 +28,7 @@ def content(uri):
     experiment = client.get_experiment_by_name("takeoff/digits")
     runs = client.search_runs([experiment.experiment_id], max_results=1000)
     names = {run.info.run_id: run.info.run_name for run in runs}
+    models = {model.source_run_id: model for model in client.search_logged_models([experiment.experiment_id])}
     return {
         run.info.run_name: {
             "times": (run.info.start_time, run.info.end_time, run.info.status),
@@ -38,10 +39,19 @@ def content(uri):
                 for key in run.data.metrics
             },
             "inputs": sorted((i.dataset.name, i.dataset.digest) for i in run.inputs.dataset_inputs),
+            "model": model_of(client, models.get(run.info.run_id)),
             "figures": [f.path for f in client.list_artifacts(run.info.run_id, "figures")],
         }
         for run in runs
     }
+
+
+def model_of(client, model):
+    """A model's name and state, and its files; None where a run has none."""
+    if model is None:
+        return None
+    files = sorted(file.path for file in client.list_logged_model_artifacts(model.model_id))
+    return model.name, str(model.status), files
 
 
 @pytest.fixture
@@ -61,11 +71,16 @@ def import_to(monkeypatch, capsys):
 def test_a_server_holds_what_sqlite_holds(server, tmp_path, import_to):
     folder = make_results(tmp_path)
     diverge(folder, "relu", seed=1, epoch=2)
+    keep_weights(folder, "relu")
     import_to(folder, folder.uri)
     printed = import_to(folder, server)
     assert printed == "takeoff/digits: 7 created, 0 updated, 0 unchanged, 0 deleted\n"
     there = content(server)
     assert there == content(folder.uri)
+    name, status, files = there["relu"]["model"]
+    assert (name, status.rpartition(".")[2]) == ("relu", "READY")
+    assert {"MLmodel", "artifacts", "code", "served.py"} <= set(files)
+    assert there["tanh"]["model"] is None
     assert there["relu seed 1"]["metrics"]["train_loss"][-1][2] == "nan"
     assert json.loads(folder.out.read_text())["tracking_uri"] == server
 
@@ -82,6 +97,7 @@ def test_a_server_holds_what_sqlite_holds(server, tmp_path, import_to):
 
 def test_a_proxy_may_have_the_server_under_a_prefix(tmp_path, import_to):
     folder = make_results(tmp_path)
+    keep_weights(folder, "relu")
     (tmp_path / "server").mkdir()
     with mlflow_server(tmp_path / "server") as behind, proxy(behind, "/team/mlflow") as uri:
         printed = import_to(folder, f"{uri}/")
@@ -99,6 +115,7 @@ def test_a_proxy_may_have_the_server_under_a_prefix(tmp_path, import_to):
 def test_a_database_may_be_reached_without_a_server(tmp_path, import_to):
     """Its password is shown nowhere."""
     folder = make_results(tmp_path)
+    keep_weights(folder, "relu")
     with postgresql() as uri:
         printed = import_to(folder, uri)
         assert printed == "takeoff/digits: 7 created, 0 updated, 0 unchanged, 0 deleted\n"

@@ -8,7 +8,7 @@ from takeoff.common.errors import TakeoffError
 from takeoff.common.parent import is_the_workflow
 from takeoff.tracking.server import kind_of, without_secrets
 from takeoff.workflow import digests
-from takeoff.workflow.following import Imports
+from takeoff.workflow.following import imports_of
 from takeoff.workflow.project import load_project
 from takeoff.workflow.wiring import (
     command,
@@ -67,8 +67,7 @@ CLAIMS = f"{STUDY}/claims.csv"
 if CONSOLE:
     at_once = workflow.resource_settings.nodes or workflow.resource_settings.cores or 1
     CONSOLE.follows(PROJECT.study, PROJECT.folder, at_once // CONFIG.threads)
-    if PROJECT.tracking_uri and CONFIG.tracking_minutes:
-        CONSOLE.imports = Imports(PROJECT.folder, CARD, 60 * CONFIG.tracking_minutes)
+    CONSOLE.imports = imports_of(PROJECT)
 
 # A job takes a GPU where training will be on one. On a cluster it keeps to what it is given; the machine at hand has
 # as many slots as `--resources gpu=N` says, or one. Without a limit `--cores all` would start them all.

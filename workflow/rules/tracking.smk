@@ -27,10 +27,11 @@ rule track_runs:
         verb=verb("track"),
         results=folder_of("study"),
         uri=without_secrets(PROJECT.tracking_uri),
-        digest=code_digest("tracking"),
+        models=unwatched("" if CONFIG.weights_kept else "--no-models"),
+        digest=code_digest("tracking", "jobs/served.py"),
     shell:
         command(
-            "--study {input.study:q} --results {params.results:q} --card {input.card:q} --only runs --out {output:q}"
+            "--study {input.study:q} --results {params.results:q} --card {input.card:q} --only runs {params.models} --out {output:q}"
         )
 
 
@@ -54,8 +55,9 @@ rule track:
         verb=verb("track"),
         results=folder_of("study"),
         uri=without_secrets(PROJECT.tracking_uri),
-        digest=code_digest("tracking"),
+        models=unwatched("" if CONFIG.weights_kept else "--no-models"),
+        digest=code_digest("tracking", "jobs/served.py"),
     shell:
         command(
-            "--study {input.study:q} --results {params.results:q} --card {input.card:q} --out {output:q}"
+            "--study {input.study:q} --results {params.results:q} --card {input.card:q} {params.models} --out {output:q}"
         )

@@ -14,6 +14,10 @@ from takeoff.study.model import Study
 EXPERIMENTS = ("factorial", "race", "depth", "stability", "dropout", "scaling", "moment", "compute", "synergy", "gain")
 
 
+FORMATS = (".csv", ".png", ".svg")
+"""Of every figure, its numbers among them."""
+
+
 def design(name: str) -> type[Experiment[Any]]:
     """The class of an experiment: `Design` in its module `design`."""
     return import_module(f"takeoff.experiments.{name}.design").Design
@@ -42,10 +46,13 @@ def wanted(experiments: Mapping[str, Experiment[Any]]) -> dict[str, list[AnyArm]
 
 
 def stale_figures(folder: Path, experiments: Mapping[str, Experiment[Any]]) -> list[Path]:
-    """The files in a `folder` of figures that an experiment drew once, and these ones no longer draw."""
+    """The files in a `folder` of figures that are called as an experiment draws them, in every format, and that these
+    ones do not draw.
+    """
     drawn = {f"{name}-{figure}" for name, one in experiments.items() for figure in one.figures()}
-    ours = [path for path in folder.glob("*-*.*") if path.stem.partition("-")[0] in EXPERIMENTS]
-    return sorted(path for path in ours if path.stem not in drawn)
+    tables = [path for path in folder.glob("*-*.csv") if path.stem.partition("-")[0] in EXPERIMENTS]
+    figures = [[path.with_suffix(suffix) for suffix in FORMATS] for path in tables if path.stem not in drawn]
+    return sorted(path for figure in figures if all(map(Path.is_file, figure)) for path in figure)
 
 
 def timed_arms(experiments: Iterable[Experiment[Any]]) -> list[Arm]:

@@ -8,6 +8,7 @@ from functools import cached_property, partial
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 
 from takeoff.common.digests import ENGINE, code_digest
 from takeoff.common.files import digest_of
@@ -164,7 +165,10 @@ class ArmJob:
     def _ended(self, training: Training, record: Finished, decay: float) -> None:
         run, values = record.run, record.values
         if run.final and values["parameters"] <= self.keep_weights and not values["diverged"]:
-            keep_if_best(self.folder / WEIGHTS, training, self.key(run, decay), values["validation_accuracy"])
+            try:
+                keep_if_best(self.folder / WEIGHTS, training, self.key(run, decay), values["validation_accuracy"])
+            except (OSError, SafetensorError) as error:  # a full disk: the run's numbers are what counts
+                self.report(f"{self.arm.name}: weights are not kept: {error}")
 
     def _with(self, weight_decay: float, final: bool) -> PlannedArm:
         """The arm, trained with a weight decay of its grid, for as long as final runs or those that tune."""

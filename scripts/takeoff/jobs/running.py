@@ -29,8 +29,8 @@ def train(
 ) -> Iterator[Record]:
     """Train the runs, as many at a time as the way takes; half as many where the device has no memory for them, and
     without torch.compile, or graphs, where these fail, of which `report` takes a line. Where not even one run fits, it
-    raises `torch.OutOfMemoryError`. `watch` takes the runs that have ended an epoch, `ended`
-    each run at its end.
+    raises `torch.OutOfMemoryError`. `watch` takes the runs that have ended an epoch,
+    `ended` each run at its end.
 
     The images lie on the hardware's device. Long runs keep their state in `checkpoints`, and go on from it. Every way
     gives the same records within rounding: an `Epoch` per run and scored epoch (of a run that tunes for its end, the

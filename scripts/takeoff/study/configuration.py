@@ -48,15 +48,15 @@ class Configuration(Settings):
     and results; give it in a file, since Snakemake shows what `--config` says."""
 
     log_models: bool | None = None
-    """Whether the best network of each arm is kept, and logged to MLflow as a model that predicts; null: where it has a
-    million parameters at most."""
+    """Whether the best network of each arm that is trained from now on is kept, and logged to MLflow (3 or newer) as a
+    model that predicts; null: where it has a million parameters at most."""
     tracking_minutes: Annotated[float, Field(ge=0)] = 5
-    """Arms that are finished are logged this often while others train; 0: all at the end."""
+    """How often arms that are finished are logged while others train and progress is shown; 0: all at the end."""
 
     @property
     def weights_kept(self) -> int:
         """Parameters of a network, at most, whose weights are kept."""
-        return {None: 10**6, True: 10**12, False: 0}[self.log_models if self.tracking_uri != "off" else False]
+        return {None: 10**6, True: 10**12, False: 0}[False if self.tracking_uri in {"off", ""} else self.log_models]
 
     @field_validator("tracking_uri", mode="before")
     @classmethod

@@ -5,7 +5,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from takeoff.common.digests import code_digest
 from takeoff.common.files import digest_of, sha256_of_file
+from takeoff.tracking.models import SERVED
 
 Key = tuple[str, str, str]
 """Role, arm or experiment, seed: what a run is about, whatever its MLflow id and whatever a user renames it to."""
@@ -59,7 +61,7 @@ class Entry:
         points = [[p.key, repr(p.value), p.timestamp, p.step] for p in self.points]
         files = {path: sha256_of_file(file) for path, file in self.files.items()}
         if self.weights:
-            files["weights"] = sha256_of_file(self.weights)
+            files["weights"] = sha256_of_file(self.weights) + code_digest(SERVED)
         return digest_of([self.name, self.start, self.end, self.tags, self.params, points, files])
 
 

@@ -10,25 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from takeoff.common.digests import PACKAGE, closure
-from takeoff.study.weights import FILE, described
+from takeoff.study.weights import described
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-SERVED = PACKAGE / "jobs" / "served.py"
+SERVED = "jobs/served.py"
 """The code of the model; what it imports goes with it."""
-IMPORTS = ("engine/network.py", "study/settings.py")
 NEEDS = ("mlflow", "numpy", "pydantic", "safetensors")
 NOT_IN_NAMES = re.compile(r"[/:.%\"']")
 """What MLflow takes in no model's name."""
 EXAMPLE = 2
 """Images of an example: of grey, as no image of a data set needs to go along."""
-
-
-def weights_of(folder: Path, keys: "set[str]") -> Path | None:
-    """The weights that an arm's folder has of one of the runs with these keys."""
-    kept = described(folder / FILE)
-    return folder / FILE if kept and kept["run_key"] in keys else None
 
 
 def log_model(
@@ -47,12 +40,12 @@ def log_model(
     probabilities = TensorSpec(np.dtype("float32"), (-1, classes))
     with tempfile.TemporaryDirectory() as place:
         code, folder = Path(place) / "code" / "takeoff", Path(place) / "model"
-        for path in ("__init__.py", *closure(*IMPORTS)):
+        for path in ("__init__.py", *closure(SERVED)):
             (code / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(PACKAGE / path, code / path)
         pyfunc.save_model(
             str(folder),
-            python_model=str(SERVED),
+            python_model=str(PACKAGE / SERVED),
             artifacts={"weights": str(weights)},
             code_paths=[str(code)],
             signature=ModelSignature(Schema([images]), Schema([probabilities])),

@@ -14,15 +14,18 @@ from takeoff.common.tables import column, read_table
 from takeoff.statistics.intervals import Interval, mean_interval
 from takeoff.study.model import Study
 from takeoff.study.planned import AnyPlannedArm, arm_path, choices_in, read_arm
+from takeoff.study.records import seeds_in
 from takeoff.study.settings import FACTORS
+from takeoff.study.weights import FILE as WEIGHTS
+from takeoff.study.weights import described
 from takeoff.tracking.entries import Entry, Only, Point
-from takeoff.tracking.models import weights_of
 from takeoff.tracking.names import short_names
 
 PARAMS = (*"method family depth learning_rate weight_decay epochs parameters seed device precision".split(), *FACTORS)
 """Columns of `runs.parquet` that are params, beside the settings in `arm.json`."""
 CURVES = "train_loss train_accuracy validation_loss validation_accuracy batch_loss".split()
 """Metrics with a value per epoch."""
+VALIDATED = "validation_accuracy"
 MEAN = "test_accuracy"
 """The metric whose spread and interval over seeds an arm has, too."""
 NOTE = "mlflow.note.content"
@@ -45,7 +48,7 @@ def read_entries(study: Study, results: Path, data: str, only: Only | None = Non
     of_runs = [
         entry
         for name, arm in arms.items()
-        if only != "finished" or (arm_path(results, name).parent / "runs.parquet").exists()
+        if only != "finished" or _trained(arm, arm_path(results, name))
         for entry in _arm_entries(arm, called[name], study, results, tags)
     ]
     if only:
@@ -56,6 +59,12 @@ def read_entries(study: Study, results: Path, data: str, only: Only | None = Non
             ends[name] = max(entry.end, ends.get(name, 0))
     last = max(ends.values(), default=0)
     return [_experiment_entry(e, results, tags, ends.get(e, last)) for e in study.experiments] + of_runs
+
+
+def _trained(arm: AnyPlannedArm, path: Path) -> bool:
+    """Whether an arm has runs of all its seeds, made since its file at `path` said what it is today."""
+    runs = path.with_name("runs.parquet")
+    return seeds_in(runs) >= set(arm.seeds) and runs.stat().st_mtime_ns >= path.stat().st_mtime_ns
 
 
 def _arm_entries(arm: AnyPlannedArm, called: str, study: Study, results: Path, tags: dict[str, str]) -> list[Entry]:
@@ -106,13 +115,29 @@ def _arm_entries(arm: AnyPlannedArm, called: str, study: Study, results: Path, t
         | own
         | {NOTE: _described(arm, found, choices)},
         params=shared,
-        weights=weights_of(folder, set(runs["run_key"])),
+        weights=_best_weights(arm, folder, runs),
         points=[
             *_points(_means(runs), None if curves is None else _mean_curve(curves), start, lost > 0),
             *_spread(runs[MEAN], found, max(child.end for child in children)),
         ],
     )
     return [means, *children, *_tuning_entries(arm, called, choices, tags, settings, start)]
+
+
+def _best_weights(arm: AnyPlannedArm, folder: Path, runs: pd.DataFrame) -> Path | None:
+    """The weights of the arm's best run, which an arm whose choice it takes may have trained; None where others were
+    kept, as the best was trained elsewhere, or before any were.
+    """
+    if VALIDATED not in runs:
+        return None
+    scored = runs[~runs["diverged"].astype(bool)].dropna(subset=VALIDATED)
+    if scored.empty:
+        return None
+    best = scored.sort_values([VALIDATED, "seed"], ascending=[False, True]).iloc[0]
+    chooser = getattr(arm, "choice_from", None)
+    places = [folder, *([folder.parent / chooser] if chooser else [])]
+    kept = ((place / WEIGHTS, described(place / WEIGHTS)) for place in places)
+    return next((path for path, about in kept if about and about["run_key"] == best["run_key"]), None)
 
 
 def _spread(values: pd.Series, found: Interval, time: int) -> Iterator[Point]:

@@ -9,16 +9,20 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from takeoff.common.errors import TakeoffError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from sqlalchemy import Engine
 
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 VALID = "Valid: sqlite:///results/mlflow.db, postgresql://host/database, http://host:5000, or off for no tracking"
 LOCAL = set("ext2 ext3 ext4 xfs btrfs zfs f2fs tmpfs overlay apfs hfs NTFS".split())
 """File systems of one machine."""
+_ENGINES: "WeakSet[Engine]" = WeakSet()
+"""MLflow's, which keep a database open."""
 PATIENCE = 5
 """Seconds to wait for an answer from an address that may be wrong."""
 SETTINGS = {
@@ -136,6 +140,7 @@ def _await_database(uri: str) -> None:
     engine.dispose()
     if not event.contains(Engine, "connect", _write_ahead):
         event.listen(Engine, "connect", _write_ahead)
+        event.listen(Engine, "engine_connect", lambda opened: _ENGINES.add(opened.engine))
 
 
 def _write_ahead(connection: Any, _: Any) -> None:
@@ -157,12 +162,48 @@ def _write_ahead(connection: Any, _: Any) -> None:
 
 
 def settle(uri: str) -> None:
-    """Bring what was written into a SQLite file itself, so that it may be copied while others have it open."""
+    """Let a SQLite file be whole by itself again, so that it may be copied, and read where nobody may write."""
+    if not uri.startswith("sqlite"):
+        return
+    for engine in list(_ENGINES):
+        engine.dispose()
+    with closing(sqlite3.connect(_database(uri))) as connection, suppress(sqlite3.OperationalError):
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.execute("PRAGMA journal_mode = DELETE")  # not while another process has it open
+
+
+@contextmanager
+def one_at_a_time(uri: str, results: Path) -> Iterator[None]:
+    """Wait until no other import goes on into the SQLite file at `uri` or, of a server, from the folder of `results`.
+
+    Where a server's import cannot lock the folder, since nobody may write there, it goes on without.
+    """
+    from filelock import FileLock, Timeout
+
+    file = uri.startswith("sqlite") and _database(uri)
+    folder = Path(file or results).absolute().parent
+    lock = FileLock(folder / ".tracking.lock")
+    try:
+        if file:
+            folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"another import holds {lock.lock_file}: waiting for it", flush=True)
+        lock.acquire()
+    except OSError:
+        if file:
+            raise
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _database(uri: str) -> str:
+    """The file of a SQLite address; empty where it names none."""
     from sqlalchemy.engine import make_url
 
-    if uri.startswith("sqlite"):
-        with closing(sqlite3.connect(str(make_url(uri).database))) as connection:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return make_url(uri).database or ""
 
 
 def artifacts_of(uri: str, results: Path) -> str | None:

@@ -233,11 +233,12 @@ def power_table(parts: Sequence[PlannedPart]) -> list[str]:
         words = " and ".join(f"{level:.2g}" for level in levels)
         heading = f"{'claim':44} {'n':>3}  {'seen, at the least':19} {'source':17} {'if that holds':16} to decide"
         seen = f"Seen: decided with 80% power at the first step of Holm, α = {words}; at the last it is {ALPHA:.2g}."
-        lines = [heading, *lines, "", seen, *MEANING, ""]
+        lines = [heading, *lines, "", seen, *MEANING]
     others: dict[str, list[str]] = defaultdict(list)
     for one in shown:
         if not one.source:
             others[f"{one.outcome}: {one.reason}"].append(one.claim)
+    lines += [""] * bool(lines and others)
     for reason, claims in others.items():
         lines += textwrap.wrap(f"{', '.join(claims)}: {reason}", WIDTH, subsequent_indent="  ", break_on_hyphens=False)
     return lines
