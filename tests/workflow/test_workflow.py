@@ -97,6 +97,11 @@ def test_from_images_to_a_report_and_nothing_again(finished: Finished) -> None:
     page = (study / "report.html").read_text()
     assert "factorial-effects" in page
     assert "Which factor made deep learning take off?" in page
+    graph = json.loads(re.search(r"rulegraph_spec = (\{.*\});?$", page, re.MULTILINE)[1])
+    drawn = [node["verb"] for node in next(one["values"] for one in graph["data"] if one["name"] == "node-data")]
+    assert len(drawn) == len(set(drawn))
+    assert {"prepare", "train", "analyse", "draw", "judge", "summary", "track"} <= set(drawn)
+    assert drawn.index("prepare") < drawn.index("train") < drawn.index("analyse") < drawn.index("judge")
 
 
 @pytest.mark.slow
@@ -109,6 +114,9 @@ def test_a_figure_is_found_by_its_question_and_comes_with_its_caption(
         finished.snakemake("--report", str(finished.study / "report.html"))
         browser.open((finished.study / "report.html").as_uri())
         browser.wait_for(f"return Boolean({found})", "A. All claims, judged")
+        # The answer comes first, and can be seen, though the page is longer than the window.
+        top = browser.wait_for(f"return {found}?.getBoundingClientRect().top", "What each factor does")
+        assert 0 < top < 200
         browser.wait_for(f"const e = {found}; e?.click(); return Boolean(e)", "B. Which factor mattered?")
         effects = "Effects and Shapley shares"
         for label in (effects, "Every combination", "Learning curves"):

@@ -41,8 +41,10 @@ MACHINE = f"--device {CONFIG.device} --precision {CONFIG.precision}"
 
 # Read by the texts of the report as it is made: what was found stands there in numbers. Snakemake hands them `config`.
 if any(word.startswith("--report") for word in sys.argv):
+    from takeoff.reporting.graph import draw_verbs
     from takeoff.reporting.pages import Pages
 
+    draw_verbs()
     card = PROJECT.images.prepared / "card.json"
     config["pages"] = Pages(PROJECT.folder, PROJECT.study, card)
 

@@ -16,6 +16,16 @@ from takeoff.study.model import Study
 FIRST = ("study", "trained", "images", "splits", "final seeds", "trained on", "code")
 """Rows of the card that the first page has; the others are in `summary.md`."""
 
+STYLE = (
+    ".. raw:: html",
+    "",
+    "   <style>.h-screen.items-center { align-items: flex-start; } .items-start.gap-3 { flex-wrap: wrap; }",
+    "   .prose { overflow-wrap: anywhere; }</style>",
+    "",
+)
+"""Snakemake centres a page, so that nobody could reach the beginning of one that is longer than the window. In a narrow
+window the graph goes below the words."""
+
 
 @dataclass(frozen=True)
 class Pages:
@@ -41,7 +51,7 @@ class Pages:
             *_verdicts(self._found),
             *["What this study is", "", *_table(["", ""], rows), ""],
         ]
-        return "\n".join(parts)
+        return "\n".join([*STYLE, *parts])
 
     def caption(self, figure: str) -> str:
         """What a figure shows, in sentences: its claims with their numbers, or effects; nothing where no table says."""
