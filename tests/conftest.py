@@ -195,6 +195,12 @@ def blank_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def copy_database(one: Path, other: Path) -> None:
+    """Copy a SQLite file that this process may have open."""
+    with closing(sqlite3.connect(one)) as source, closing(sqlite3.connect(other)) as target:
+        source.backup(target)
+
+
 @pytest.fixture
 def fresh_results(tmp_path: Path, blank_database: Path) -> "Callable[..., ResultsFolder]":
     """Make a results folder with a blank database."""
@@ -202,8 +208,7 @@ def fresh_results(tmp_path: Path, blank_database: Path) -> "Callable[..., Result
 
     def make(**options: Any) -> "ResultsFolder":
         folder = make_results(tmp_path, **options)
-        with closing(sqlite3.connect(blank_database)) as blank, closing(sqlite3.connect(folder.database)) as database:
-            blank.backup(database)
+        copy_database(blank_database, folder.database)
         return folder
 
     return make

@@ -5,13 +5,13 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Command
+import yaml
+from conftest import Command, copy_database, small_study
 from mlflow import MlflowClient
 from safetensors import safe_open
 from takeoff.data.prepared import load_prepared
@@ -31,12 +31,13 @@ print(json.dumps({"metadata": model.metadata.metadata, "example": example, "at":
 """
 
 
-@pytest.fixture
-def results(command: Command, write_study: Callable[..., Path], digits: Path, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def trained(command: Command, digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of a study whose networks of one arm, trained beside each other, have weights of a norm and masks."""
     factors = {"norm": {"baseline": "none", "treatment": "batch"}, "dropout": {"baseline": 0, "treatment": 0.5}}
-    study = write_study(factors=factors, seeds=3)
-    folder = tmp_path / "results" / "small"
+    place = tmp_path_factory.mktemp("trained")
+    study, folder = place / "small.yaml", place / "results" / "small"
+    study.write_text(yaml.safe_dump(small_study(factors=factors, seeds=3)))
     command.done(
         "plan", "--study", study, "--card", digits / "card.json", "--out", folder / "plan.csv", "--arms-out",
         folder / "arms", "--study-out", folder / "study.json",
@@ -44,6 +45,15 @@ def results(command: Command, write_study: Callable[..., Path], digits: Path, tm
     for arm in folder.glob("arms/*"):
         kept = 10**6 if arm.name == ARM else 0
         command.done("train", "--data", digits, "--device", "cpu", "--keep-weights", kept, arm)
+    return folder
+
+
+@pytest.fixture
+def results(trained: Path, tmp_path: Path, blank_database: Path) -> Path:
+    """A copy of what was trained, with a store beside it."""
+    folder = tmp_path / "results" / "small"
+    shutil.copytree(trained, folder)
+    copy_database(blank_database, folder.parent / "mlflow.db")
     return folder
 
 
