@@ -28,7 +28,7 @@ CARD = {"images": {"train": 800, "test": 500}, "images_per_class": {"train": [80
 
 def made_up(folder: Path, **changes: Any) -> Study:
     """A study of four epochs and four seeds; `changes` replace its keys."""
-    content = {"title": "Made up", "dataset": {"name": "made-up", "resolution": 8}, "recipe": {"epochs": 4}}
+    content = {"title": "Made up", "dataset": {"name": "digits", "resolution": 8}, "recipe": {"epochs": 4}}
     content |= {"tuning": {"learning_rates": [0.01, 0.1]}, "seeds": 4, "factors": FACTORS, "experiments": {"race": {}}}
     path = folder / "study.json"
     path.write_text(json.dumps(content | {"budget": {"runs": 9999, "core_hours": 9}} | changes))

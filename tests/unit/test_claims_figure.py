@@ -1,12 +1,15 @@
 """The figure of the judged claims: words that fit and overlap nothing, scales and numbers, of made-up claims."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection
+from matplotlib.colors import to_hex
 from numpy import inf
+from takeoff.figures.style import PUBLISHED
 from takeoff.judging.figure import ENDS, draw_claims, number_words, scale_of
 from takeoff.judging.judge import COLUMNS, JudgedClaim
 from takeoff.statistics.measures import Measure
@@ -53,6 +56,27 @@ def claims_like_these(n, untested=2):
 
 class Titled:
     title = "Digits"
+    dataset = SimpleNamespace(name="digits")
+
+
+class Own:
+    title = "My pictures"
+    dataset = SimpleNamespace(name="pictures")
+
+
+def test_no_published_figure_of_other_images_stands_beside_ones_own():
+    for study, shown in ((Titled, True), (Own, False)):
+        figure, numbers = draw_claims(study, claims_like_these(15))
+        marks = [spots for axes in figure.axes for spots in axes.collections if _is(spots, PUBLISHED)]
+        diamonds = [x for spots in marks for x in spots.get_offsets()[:, 0] if np.isfinite(x)]
+        assert bool(diamonds) == shown
+        assert ("◇" in figure.texts[-1].get_text()) == shown
+        assert len(numbers) == 17
+
+
+def _is(spots, colour):
+    edges = spots.get_edgecolor()
+    return len(edges) > 0 and to_hex(edges[0]) == to_hex(colour)
 
 
 def words_of(figure):

@@ -138,6 +138,18 @@ def test_the_claims_lines_and_published_values_are_drawn(drawn):
         assert sorted(published_in(figure.axes[0])) == [-8.8, -1.4, 1.4]
 
 
+def test_no_published_value_of_other_images_stands_beside_ones_own(tmp_path):
+    study = make_study(tmp_path, k=3, seeds=3)
+    own = study.model_copy(update={"dataset": study.dataset.model_copy(update={"name": "pictures"})})
+    for known, one in ((True, study), (False, own)):
+        factorial = Design(one, Options())
+        tables = reread(factorial.analyse(make_results(one)), tmp_path)
+        figures = drawn_of(factorial, tables, fixed_criteria(one, Options()))
+        assert bool(published_in(figures["interaction"][0].axes[0])) == known
+        lines = figures["speed-up"][0].axes[1].lines
+        assert any(line.get_xdata()[0] == pytest.approx(31.0 / 13.3) for line in lines) == known
+
+
 @pytest.mark.parametrize("case", ["all at chance", "never reached", "one seed, not timed"])
 def test_claims_figures_of_runs_that_show_nothing(tmp_path, case):
     study = make_study(tmp_path, k=3, seeds=1 if case == "one seed, not timed" else 3)

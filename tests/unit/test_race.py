@@ -18,7 +18,7 @@ OFTEN = Options(scores=4)
 @pytest.fixture
 def study(tmp_path):
     recipe = {"epochs": 20, "weight_decay": 0.001, "augmentation": "flip-crop"}
-    dataset = {"name": "made-up", "resolution": 8, "train_samples": 1280}  # 8 steps of 128 an epoch
+    dataset = {"name": "digits", "resolution": 8, "train_samples": 1280}  # 8 steps of 128 an epoch
     return made_up(tmp_path, recipe=recipe, network={"dropout": 0.5, "norm": "batch"}, dataset=dataset)
 
 
@@ -202,7 +202,9 @@ def test_a_race_has_fifteen_epochs_unless_it_says_otherwise(study):
 
 
 def test_where_an_epochs_images_are_not_known_beforehand_the_message_says_what_to_set(study):
-    study = study.model_copy(update={"dataset": study.dataset.model_copy(update={"train_samples": "all"})})
+    study = study.model_copy(
+        update={"dataset": study.dataset.model_copy(update={"name": "mine", "train_samples": "all"})}
+    )
     with pytest.raises(TakeoffError, match=r"race.scores 3: how many .* is not known"):
         Design(study, Options(scores=3)).arms()
     stated = study.model_copy(update={"recipe": study.recipe.model_copy(update={"epoch_images": 900})})
@@ -242,3 +244,8 @@ def test_figures_have_their_numbers_and_criteria_their_lines(study):
         assert ratios.numbers["ratio"].notna().all()
         lines = [line.get_xdata() for line in ratios.figure.axes[0].lines]
         assert sorted(x[0] for x in lines if len(x) == 2 and x[0] == x[1]) == expected
+    # Beside a user's own images stands no published figure.
+    own = Design(study.model_copy(update={"dataset": study.dataset.model_copy(update={"name": "mine"})}), OFTEN)
+    (ratios,) = (one for one in own.draw(tables, fixed("race")) if one.name == "ratios")
+    lines = [line.get_xdata() for line in ratios.figure.axes[0].lines]
+    assert [x[0] for x in lines if len(x) == 2 and x[0] == x[1]] == [2]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
+from takeoff.data.catalogue import entries
 from takeoff.study.arms import AnyArm, Arm, seeds_of
 from takeoff.study.model import Study
 from takeoff.study.settings import Settings
@@ -77,6 +78,15 @@ class Experiment(ABC, Generic[Given]):
     """The keys that a study may set below the experiment's name."""
     seeded: ClassVar[Literal["final", "tune"]] = "final"
     """Which runs give a value per seed: final ones, or those that tune."""
+
+    @property
+    def beside_published(self) -> bool:
+        """Whether figures show published values: not beside those of images that are the user's own."""
+        return self.study.dataset.name in entries()
+
+    def published(self, fixed: FixedCriterion | None) -> float | None:
+        """The published figure of a claim, if it is to be shown."""
+        return fixed.published if fixed and self.beside_published else None
 
     @abstractmethod
     def arms(self) -> list[AnyArm]:

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from takeoff.data.catalogue import entries
 from takeoff.figures.rows import AGAINST, FOR, draw_rows
 from takeoff.figures.style import INK, MUTED, new_figure, styled
 from takeoff.figures.words import digits_words, estimate_words
@@ -37,12 +38,14 @@ def draw_claims(study: Study, judged: Sequence[JudgedClaim]) -> tuple[Figure, pd
     Below, why others were not tested. Beside it the table of all.
     """
     ordered = [one for verdict in SYMBOLS for one in judged if one.verdict == verdict]
-    rows = pd.DataFrame([row_of(one) for one in ordered if one.judgements])
+    known = study.dataset.name in entries()  # beside a user's own images no published figure of others stands
+    rows = pd.DataFrame([row_of(one, published=known) for one in ordered if one.judgements])
     why: dict[str, list[str]] = {}
     for one in ordered[len(rows) :]:
         why.setdefault(one.reason, []).append(one.claim.statement.rstrip("."))
     notes = [fill(f"– {' · '.join(claims)}: {reason}", BELOW) for reason, claims in why.items()]
-    below = "\n".join(["each row on its own axis · hollow: vetoed, or no interval · ◇ published", *notes])
+    legend = "each row on its own axis · hollow: vetoed, or no interval" + " · ◇ published" * known
+    below = "\n".join([legend, *notes])
     counts = [f"{SYMBOLS[name]} {sum(one.verdict == name for one in judged)} {name}" for name in SYMBOLS]
     look = max((one.look for one in judged), default=1)
     words = ["95% intervals of n values, widened for the number of claims (Holm)", *[f"look {look}"] * (look > 1)]
@@ -64,16 +67,18 @@ def draw_judged(axes: Axes, rows: pd.DataFrame, points: pd.DataFrame | None = No
     axes.set_xticks([])
 
 
-def row_of(judged: JudgedClaim) -> dict[str, Any]:
-    """The part that decides a claim, on its own axis, with the tints of what speaks for the claim and against it."""
+def row_of(judged: JudgedClaim, *, published: bool = True) -> dict[str, Any]:
+    """The part that decides a claim, on its own axis, with the tints of what speaks for it and against it, and with the
+    `published` figure, where there is one.
+    """
     shown, claim = judged.judgements[judged.deciding], judged.claim
     part, measure, several = shown.part, shown.part.measure, len(judged.judgements)
     # The published figure is in the units of the first part.
-    published = None if judged.deciding else claim.published_value
-    share = scale_of(shown, published)
+    known = None if judged.deciding or not published else claim.published_value
+    share = scale_of(shown, known)
     ends = [measure.scaled(bounded(measure, end)) for end in (shown.low, shown.high) if not np.isnan(end)]
     low, high = sorted(map(share, ends)) or (np.nan, np.nan)
-    diamond = np.nan if published is None else share(measure.scaled(published))
+    diamond = np.nan if known is None else share(measure.scaled(known))
     number, interval = number_words(shown)
     interval += f", part {judged.deciding + 1} of {several}" * (several > 1) + ", criterion changed" * judged.changed
     statement = f"{SYMBOLS[judged.verdict]} {claim.statement.rstrip('.')}"

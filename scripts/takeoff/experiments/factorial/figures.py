@@ -239,7 +239,7 @@ def draw_speed_up(factorial: Design, tables: Tables, fixed: FixedCriterion | Non
     rows = ratio_rows(numbers, "both never get there in some runs").assign(label=numbers["quantity"])
     if rows.empty:
         rows = pd.DataFrame({"label": ["epochs"], "note": ["no crossing to compare"]})
-    lines = ratio_lines(fixed.parts["epochs"], fixed.published) if fixed else []
+    lines = ratio_lines(fixed.parts["epochs"], factorial.published(fixed)) if fixed else []
     seeds = pd.DataFrame({"row": 0, "value": crossings["ratio"], "colour": MUTED}).dropna()
     xlabel = "plain over batch norm (above 1, batch norm is faster)"
     rows["colour"] = COLOURS[0]
@@ -260,7 +260,7 @@ def draw_interaction(factorial: Design, tables: Tables, fixed: FixedCriterion | 
     for axes, (response, (unit, scale)) in zip(grid, measured.RESPONSES.items(), strict=True):
         own, (xlabel, _, decimals) = numbers[numbers["response"] == response], effects.AXES[unit]
         rows = own.assign(label=labels, colour=colours)
-        if unit == "points":
+        if unit == "points" and factorial.beside_published:
             rows = pd.concat([rows, headed({"Published, dropout with batch norm": GIVEN_NORM})])
         seeds = measured.by_norm(runs, quartet, response, scale).set_axis(range(3), axis=1)
         lines = criterion_lines(fixed.parts[unit]) if fixed else [ZERO]

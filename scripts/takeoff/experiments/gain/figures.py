@@ -108,7 +108,8 @@ def _gains(gain: Design, tables: Tables) -> Drawing:
         rows = rows.assign(label=own["epochs"].map(_epochs_words), mark=ends, colour=LOOKS[number].colour)
         growth = _growth_row(tables["growth"].set_index("factor").loc[name])
         blocks[switch_words(str(name), *gain.levels[str(name)])] = pd.concat([rows, growth], ignore_index=True)
-    blocks["Published, of many innovations together"] = PUBLISHED_GAINS
+    if gain.beside_published:
+        blocks["Published, of many innovations together"] = PUBLISHED_GAINS
     table = headed(blocks)
     places = table.reset_index().dropna(subset="epochs").set_index(["factor", "epochs"])["index"]
     single = numbers[numbers["context"] != ALL]
@@ -120,7 +121,8 @@ def _gains(gain: Design, tables: Tables) -> Drawing:
     subtitle = f"{seeds} · open where no budget bounds it, hollow: a bound · small points: single combinations"
     title = f"{gain.study.title}: how many times less computation does each factor need?"
     figure = new_figure(9.2, 1.5 + 0.25 * len(table), title, subtitle)
-    figure.supxlabel(SHARES, x=0.1 / figure.get_figwidth(), ha="left", size=8.5, color=PUBLISHED)
+    if gain.beside_published:
+        figure.supxlabel(SHARES, x=0.1 / figure.get_figwidth(), ha="left", size=8.5, color=PUBLISHED)
     axes = figure.subplots()
     label = "compute-equivalent gain: computation of the baseline\nover that of the treatment, at equal test error"
     draw_rows(axes, table, xlabel=label, log=True, lines=[ONE], include=(0.5, 2), points=points)

@@ -62,20 +62,22 @@ def _errors(moment: Design, methods: pd.DataFrame) -> Drawing:
     subtitle = f"{images:,} test images · {spread} · bold: the best of its kind on validation"
     title = f"{moment.study.title}: the network against hand-made pipelines"
     published = pd.DataFrame(PUBLISHED_ERRORS).rename_axis("label").reset_index()
-    heights = (len(order), len(published))
-    figure = new_figure(9.8, 2.2 + 0.31 * sum(heights), title, f"{subtitle} · diamonds: published")
-    grid = figure.subplots(2, 2, sharey="row", height_ratios=heights)
-    for (above, below), (name, response) in zip(grid.T, RESPONSES.items(), strict=True):
+    heights = (len(order), *[len(published)] * moment.beside_published)
+    subtitle += " · diamonds: published" * moment.beside_published
+    figure = new_figure(9.8, 1.5 + 0.35 * len(heights) + 0.31 * sum(heights), title, subtitle)
+    grid = figure.subplots(len(heights), 2, squeeze=False, sharey="row", height_ratios=heights)
+    for (above, *below), (name, response) in zip(grid.T, RESPONSES.items(), strict=True):
         own, known = rows[rows["response"] == name], published[name]
         guess = float(own["guess"].iloc[0])
         near = guess <= 2 * own[["estimate", "ci_high"]].max(axis=None)
         lines = [Line(guess, "guessing", MUTED, DOTTED)] * bool(near)
-        draw_rows(above, own, xlabel="", lines=lines, include=[0])
+        draw_rows(above, own, xlabel="" if below else "error, %", lines=lines, include=[0])
         above.set_title(f"this study, {response.words}", pad=14 if near else None)
         text = known.map("{:.1f}".format, na_action="ignore")
         note = np.where(known.isna(), "none for test images", "")
-        draw_rows(below, published.assign(published=known, text=text, note=note), xlabel="error, %", include=[0])
-        below.set_title(f"published: ILSVRC, 1,000 classes, {response.words}")
+        for axes in below:
+            draw_rows(axes, published.assign(published=known, text=text, note=note), xlabel="error, %", include=[0])
+            axes.set_title(f"published: ILSVRC, 1,000 classes, {response.words}")
     for axes in grid[:, 1]:
         axes.tick_params(labelleft=False)
     return Drawing("errors", figure, numbers)
@@ -93,10 +95,13 @@ def _ratio(moment: Design, numbers: pd.DataFrame, criterion: Criterion | None) -
         bold=judged,
         note=np.where(numbers["ratio"].isna(), "no ratio: one of the two made no error", ""),
     )
-    published = pd.DataFrame(PUBLISHED_RATIOS.items(), columns=["label", "published"])
-    rows = pd.concat([own, published], ignore_index=True)
+    rows = own
+    if moment.beside_published:
+        published = pd.DataFrame(PUBLISHED_RATIOS.items(), columns=["label", "published"])
+        rows = pd.concat([own, published], ignore_index=True)
     subtitle = f"{words_of(first['network'])}, over {words_of(first['rival'])} · {int(first['n_images']):,} test images"
-    subtitle += f" · {seeds_words(seeds, 'intervals, paired over both')} · log axis · diamonds: published"
+    subtitle += f" · {seeds_words(seeds, 'intervals, paired over both')} · log axis"
+    subtitle += " · diamonds: published" * moment.beside_published
     title = f"{moment.study.title}: did the network nearly halve the error?"
     figure = new_figure(8.6, 1.75 + 0.36 * len(rows), title, subtitle)
     label = "network's error over the best hand-made error"

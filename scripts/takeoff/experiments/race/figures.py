@@ -89,7 +89,7 @@ def _ratios(race: Design, tables: Tables, criteria: Mapping[str, FixedCriterion]
     panels = figure.subplots(len(parts), squeeze=False, height_ratios=[len(part) + 0.6 for part in parts])
     drawn = [ratio_rows(part.assign(colour=part["arm"].map(ACTIVATION_COLOURS)), UNKNOWN) for part in parts]
     several, six = criteria.get("relu-trains-faster"), criteria.get("relu-six-times-faster")
-    lines = ratio_lines(several.parts["epochs"] if several else None, six.published if six else None)
+    lines = ratio_lines(several.parts["epochs"] if several else None, race.published(six))
     near = Criterion(six.parts["epochs"].supports, ()) if six else None
     draw_rows(panels[0, 0], drawn[0], xlabel="times as long", log=True, lines=lines, shade=near)
     if len(parts) > 1:

@@ -128,8 +128,9 @@ def _gains(scaling: Design, tables: Tables, criterion: FixedCriterion | None) ->
     judged = names.isin([best_of(tables, "older"), scaling.longest or scaling.widest])
     colours = names.map({method: look.colour for method, look in _looks(tables["fits"]).items()})
     rows = numbers.assign(label=names.map(method_words), colour=colours, hollow=~judged, bold=judged)
-    published = {"label": "published: CaffeNet, 200,000\nto 1.2 million images", "published": CAFFENET}
-    rows = pd.concat([rows, pd.DataFrame([published])])
+    if scaling.beside_published:
+        published = {"label": "published: CaffeNet, 200,000\nto 1.2 million images", "published": CAFFENET}
+        rows = pd.concat([rows, pd.DataFrame([published])])
     title = f"{scaling.study.title}: what do twice as many images bring?"
     subtitle = f"points of test error per doubling, over the last two · {_draws_words(tables['runs'])}"
     figure = new_figure(8.2, 1.4 + 0.36 * len(rows), title, subtitle)
