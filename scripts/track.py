@@ -8,6 +8,7 @@ import argparse
 import os
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,9 +69,11 @@ def main() -> None:
     with one_at_a_time(uri, given.results), reported(uri):
         client = connect(uri)
         entries = read_entries(study, given.results, card["digest"][:16], given.only)
+        if given.no_models:
+            entries = [replace(entry, weights=None) for entry in entries]
         experiment_id = open_experiment(client, uri, name, study.title, given.results.absolute().parent)
         keep_view(client, experiment_id, study.factors)
-        importer = Importer(client, experiment_id, card, models=not given.no_models)
+        importer = Importer(client, experiment_id, card)
         importer.bring_in_step(_with_progress(entries, name), given.only)
         settle(uri)
     for gone in importer.gone:

@@ -37,10 +37,10 @@ def postgresql() -> Iterator[str]:
     def run(name: str, *arguments: str) -> None:
         line = [programs[name], *arguments]
         environment = {"PATH": os.environ["PATH"], "PGPASSWORD": PASSWORD, "LC_ALL": "C.UTF-8"}
-        log = (folder / f"{name}.log").open("w")
-        done = subprocess.run(
-            line, user=user, cwd=folder, env=environment, stdout=log, stderr=log, timeout=120, check=False
-        )
+        with (folder / f"{name}.log").open("w") as log:
+            done = subprocess.run(
+                line, user=user, cwd=folder, env=environment, stdout=log, stderr=log, timeout=120, check=False
+            )
         assert done.returncode == 0, (folder / f"{name}.log").read_text()
 
     try:

@@ -57,12 +57,19 @@ def results(trained: Path, tmp_path: Path, blank_database: Path) -> Path:
     return folder
 
 
-def track(command: Command, results: Path, digits: Path) -> MlflowClient:
+def track(command: Command, results: Path, digits: Path, *options: str) -> MlflowClient:
     """Log the runs."""
     uri = f"sqlite:///{results.parent / 'mlflow.db'}"
     line = ("--study", results / "study.json", "--results", results, "--card", digits / "card.json")
-    command.done("track", *line, "--only", "runs", "--tracking-uri", uri)
+    command.done("track", *line, "--only", "runs", "--tracking-uri", uri, *options)
     return MlflowClient(uri)
+
+
+def test_models_may_be_left_out_and_come_later(command: Command, results: Path, digits: Path) -> None:
+    for options, expected in ((("--no-models",), 0), ((), 1), (("--no-models",), 0)):
+        client = track(command, results, digits, *options)
+        experiment = client.get_experiment_by_name("takeoff/small").experiment_id
+        assert len(client.search_logged_models([experiment])) == expected
 
 
 def test_the_best_network_loads_and_predicts_as_it_did(

@@ -28,13 +28,11 @@ PAGE = 1000
 class Importer:
     """Brings one MLflow experiment in step with entries; `gone` names the runs that the study no longer has."""
 
-    def __init__(
-        self, client: "MlflowClient", experiment_id: str, card: Mapping[str, Any], models: bool = True
-    ) -> None:
-        """The dataset's `card` becomes an input of every run; with `models` the best networks are logged."""
+    def __init__(self, client: "MlflowClient", experiment_id: str, card: Mapping[str, Any]) -> None:
+        """The dataset's `card` becomes an input of every run."""
         self.client = client
         self.experiment_id = experiment_id
-        self.card, self.inputs, self.models = card, dataset_inputs(card), models
+        self.card, self.inputs = card, dataset_inputs(card)
         self.origin = origin_tags()
         self.counts = dict.fromkeys(("created", "updated", "unchanged", "deleted"), 0)
         self.gone: list[str] = []
@@ -91,7 +89,7 @@ class Importer:
         self.client.log_batch(run_id, metrics, params)
         for path, file in entry.files.items():
             self.client.log_artifact(run_id, str(file), str(Path(path).parent))
-        if entry.weights and self.models:
+        if entry.weights:
             log_model(self.client, self.experiment_id, run_id, entry.name, entry.weights, self.card)
         self.client.set_terminated(run_id, FINISHED, entry.end)
         return run_id
