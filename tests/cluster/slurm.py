@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
+from gpu_driver import make_driver
+
 NODES = ("n1", "n2")
 DAEMONS = ("munged", "slurmctld", "slurmd")
 INSTALL = "apt-get install --no-install-recommends munge slurmctld slurmd slurm-client slurm-wlm-basic-plugins"
@@ -137,7 +139,7 @@ def _daemon(line: tuple[str, ...], environment: dict[str, str]) -> Iterator[None
 
 
 def _write_configuration(state: Path) -> None:
-    for folder in ("bin", "node-bin", "controller", *(f"spool-{node}" for node in NODES)):
+    for folder in ("bin", "controller", *(f"spool-{node}" for node in NODES)):
         (state / folder).mkdir(parents=True)
     key = state / "munge.key"
     key.touch(mode=0o600)
@@ -162,8 +164,8 @@ def _write_configuration(state: Path) -> None:
     # A job calls srun without SLURM_CONF: the plugin drops every such variable.
     _write_command(state / "bin" / "srun", f'SLURM_CONF={state / "slurm.conf"} exec {shutil.which("srun")} "$@"')
     # Nodes show a GPU, and where jobs are submitted there is none.
-    _write_command(state / "node-bin" / "nvidia-smi", "true")
-    _write_command(state / "prolog", f'echo "export PATH={state / "node-bin"}:$PATH"')
+    make_driver(state / "node-driver")
+    _write_command(state / "prolog", f'echo "export LD_LIBRARY_PATH={state / "node-driver"}"')
 
 
 def _write_command(path: Path, line: str) -> None:

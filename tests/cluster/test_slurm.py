@@ -16,6 +16,7 @@ import yaml
 from conftest import REPOSITORY, small_study
 from slurm import NODES, Job, Slurm, slurm, wait_for, why_not
 from snakemake_command import clone, run_snakemake
+from takeoff.common.gpus import found_gpus
 
 pytestmark = pytest.mark.slow
 
@@ -198,7 +199,7 @@ def test_a_training_job_on_cuda_asks_for_a_gpu_and_jobs_run_at_once(cluster: Slu
     assert [job["CUDA_VISIBLE_DEVICES"] for job in received] == ["0", "0"]
 
 
-@pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="this machine shows a GPU")
+@pytest.mark.skipif(found_gpus().gpus > 0, reason="this machine has a GPU")
 def test_where_jobs_are_submitted_decides_whether_they_ask_for_a_gpu(cluster: Slurm, untrained: Path) -> None:
     """The nodes show a GPU to `device: auto`, but a job that was given none must not require one."""
     received = given(cluster, untrained, 1, "device=auto")

@@ -103,11 +103,14 @@ import sys, tempfile
 from types import SimpleNamespace
 current = []
 cuda = SimpleNamespace(
+    is_available=lambda: True,
     device_count=lambda: int(sys.argv[2]),
+    get_device_capability=lambda number: (3, 7) if number == int(sys.argv[3]) else (9, 0),
+    get_arch_list=lambda: ["sm_75", "sm_90"],
     get_device_properties=lambda number: SimpleNamespace(uuid=f"GPU-{number}"),
     set_device=current.append,
 )
-sys.modules["torch"] = SimpleNamespace(cuda=cuda, device=object)
+sys.modules["torch"] = SimpleNamespace(cuda=cuda, version=SimpleNamespace(hip=None), device=object)
 from takeoff.jobs.hardware import take_gpu
 tempfile.tempdir = sys.argv[1]
 print(take_gpu(), take_gpu(), current, flush=True)
@@ -115,10 +118,10 @@ sys.stdin.read()
 """
 
 
-def start(folder: Path, gpus: int) -> subprocess.Popen:
-    """A job that takes a GPU and keeps it until its input ends."""
+def start(folder: Path, gpus: int, old: int = -1) -> subprocess.Popen:
+    """A job that takes a GPU and keeps it until its input ends; torch has no code for the one of number `old`."""
     return subprocess.Popen(
-        [sys.executable, "-c", JOB, folder, str(gpus)],
+        [sys.executable, "-c", JOB, folder, str(gpus), str(old)],
         env={"PYTHONPATH": str(SCRIPTS)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -143,8 +146,18 @@ def test_each_job_has_a_gpu_of_its_own_as_long_as_there_are_any(tmp_path) -> Non
         job.communicate()
 
 
+def test_no_job_takes_a_gpu_that_torch_has_no_code_for(tmp_path) -> None:
+    jobs = [start(tmp_path, gpus=3, old=0) for _ in range(3)]
+    taken = [job.stdout.readline().split()[0] for job in jobs]
+    assert set(taken) == {"1", "2"}
+    for job in jobs:
+        job.kill()
+        job.communicate()
+
+
 def test_a_job_on_a_gpu_takes_one(monkeypatch) -> None:
     asked = []
+    monkeypatch.setattr("takeoff.jobs.hardware.gpus_here", lambda: [0])
     monkeypatch.setattr("takeoff.jobs.hardware.take_gpu", lambda: asked.append("a GPU"))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "NVIDIA Made-up")

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import REPOSITORY, small_study
+from gpu_driver import Shown, make_driver
 from snakemake_command import BIN, clone, jobs, run_snakemake, said
 from takeoff.workflow.wiring import TRY
 from webdriver import chromium
@@ -158,12 +159,9 @@ def test_packing_arms_otherwise_trains_nothing(finished: Finished) -> None:
 def test_bare_cores_all_keeps_to_the_gpu_slots(
     snakemake: Snakemake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A machine that shows a GPU, and whose torch uses none: what is tested is the order of jobs.
-    tool = tmp_path / "bin" / "nvidia-smi"
-    tool.parent.mkdir()
-    tool.write_text("#!/bin/sh\nexit 0\n")
-    tool.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tool.parent}{os.pathsep}{os.environ['PATH']}")
+    # A machine whose driver shows a GPU, and whose torch uses none: what is tested is the order of jobs.
+    make_driver(tmp_path / "driver")
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path / "driver"))
 
     def at_once(*arguments: str) -> int:
         shutil.rmtree(tmp_path / "here" / "results" / "small", ignore_errors=True)
@@ -180,6 +178,39 @@ def test_bare_cores_all_keeps_to_the_gpu_slots(
 
     assert at_once() == 1
     assert at_once("--resources", "gpu=2") == 2
+    make_driver(tmp_path / "driver", gpus=[("NVIDIA H200", (9, 0))] * 2)
+    assert at_once() == 2
+
+
+@pytest.mark.parametrize(
+    ("gpus", "taken", "words"),
+    [
+        ([], 0, None),
+        ([("NVIDIA H200", (9, 0))] * 3, 1, None),
+        ([("Tesla K80", (3, 7))], 0, "Tesla K80 (3.7)"),
+        ([("Tesla K80", (3, 7)), ("NVIDIA H200", (9, 0))], 1, "Tesla K80 (3.7)"),
+    ],
+)
+def test_jobs_take_the_gpus_that_the_driver_shows_and_torch_can_use(
+    tmp_path: Path,
+    write_study: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    gpus: Shown,
+    taken: int,
+    words: str | None,
+) -> None:
+    tool = tmp_path / "bin" / "nvidia-smi"  # one that says nothing of what there is
+    tool.parent.mkdir()
+    tool.write_text("#!/bin/sh\nexit 0\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tool.parent}{os.pathsep}{os.environ['PATH']}")
+    make_driver(tmp_path / "driver", gpus=gpus)
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path / "driver"))
+    done = run_snakemake(tmp_path / "here", "--cores", "2", "--dry-run", config=(f"study={write_study()}",))
+    assert ("gpu=1" in done.stdout) == bool(taken)
+    lines = [line for line in done.stderr.splitlines() if "not used" in line]
+    assert len(lines) == (words is not None)
+    assert all(str(words) in line for line in lines)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,10 @@
 """What every other file here uses: the project, its paths, and the slots for GPUs."""
 
-import shutil
 from shlex import quote
 
 from takeoff.common.digests import code_digest
 from takeoff.common.errors import TakeoffError
+from takeoff.common.gpus import Found, found_gpus
 from takeoff.common.parent import is_the_workflow
 from takeoff.tracking.server import kind_of, without_secrets
 from takeoff.workflow import digests
@@ -72,14 +72,12 @@ if CONSOLE:
     CONSOLE.imports = imports_of(PROJECT)
 
 # A job takes a GPU where training will be on one. On a cluster it keeps to what it is given; the machine at hand has
-# as many slots as `--resources gpu=N` says, or one. Without a limit `--cores all` would start them all.
-GPUS = int(
-    CONFIG.device == "cuda"
-    or CONFIG.device == "auto"
-    and not workflow.remote_exec
-    and shutil.which("nvidia-smi") is not None
-)
-workflow.global_resources.setdefault("gpu", 1)
+# as many slots as `--resources gpu=N` says, or as it has GPUs. Without a limit `--cores all` would start them all.
+here = Found(0) if CONFIG.device == "cpu" or workflow.remote_exec else found_gpus()
+GPUS = int(CONFIG.device == "cuda" or here.gpus > 0)
+workflow.global_resources.setdefault("gpu", max(1, here.gpus))
+if here.unused and workflow.is_main_process:
+    print(here.unused, file=sys.stderr)
 # A job that trains takes torch's memory and that of the images, which are resident, read and counted once each.
 TRAINING_MB = 4000 + 3 * PROJECT.images.megabytes
 # What measures takes every core, so that nothing else runs beside it; on a cluster, those of any training job.

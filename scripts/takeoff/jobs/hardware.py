@@ -3,6 +3,7 @@
 import ctypes
 import gc
 import os
+import sys
 import tempfile
 from contextlib import suppress
 from functools import cache
@@ -12,6 +13,7 @@ from typing import TextIO
 import torch
 
 from takeoff.common.errors import TakeoffError
+from takeoff.common.gpus import found_gpus, runs_on
 from takeoff.engine.hardware import Hardware
 from takeoff.study.configuration import FULL_PRECISION_SIDE
 
@@ -27,9 +29,14 @@ def hardware_of(device: str = "auto", precision: str = "auto", threads: int = 1,
     The precision `auto` is bfloat16 where the device multiplies in it, but for images of a small `side`, in pixels. A
     `TakeoffError` says where CUDA is required and there is none.
     """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise TakeoffError("device cuda: torch sees no GPU here; valid: auto, cpu")
-    cuda = device != "cpu" and torch.cuda.is_available()
+    cuda = device != "cpu" and bool(gpus_here())
+    if device != "cpu" and not cuda:
+        found = found_gpus()
+        unused = found.unused or ("torch cannot use the GPU that the driver shows" if found.gpus else None)
+        if device == "cuda":
+            raise TakeoffError(f"device cuda: {unused or 'torch sees no GPU here'}; valid: auto, cpu")
+        if unused:
+            print(f"{unused}; training is on the CPU", file=sys.stderr)
     if cuda:
         take_gpu()
         name, half = torch.cuda.get_device_name(), torch.cuda.is_bf16_supported(including_emulation=False)
@@ -49,10 +56,21 @@ def take_gpu() -> int:
     Jobs of other users, and those of a cluster that shows each job its own GPU, are not considered. Where more jobs run
     than there are GPUs, they share them.
     """
-    found = torch.cuda.device_count()
-    number = next((n for n in range(found) if _taken(n)), os.getpid() % found) if found > 1 else 0
+    found = gpus_here()
+    shared = found[os.getpid() % len(found)]
+    number = shared if torch.cuda.device_count() == 1 else next(filter(_taken, found), shared)
     torch.cuda.set_device(number)
     return number
+
+
+def gpus_here() -> list[int]:
+    """The numbers of the GPUs that torch sees and has code for."""
+    if not torch.cuda.is_available():
+        return []
+    found = range(torch.cuda.device_count())
+    if torch.version.hip:
+        return list(found)
+    return [n for n in found if runs_on(torch.cuda.get_device_capability(n), torch.cuda.get_arch_list())]
 
 
 _held: list[TextIO] = []
