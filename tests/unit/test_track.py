@@ -14,9 +14,9 @@ from results_folder import CARD, START, diverge, make_results, retrain
 from scipy import stats
 from takeoff.experiments.registry import enabled, wanted
 from takeoff.study.loading import load_study, study_path
+from takeoff.study.names import short_names
 from takeoff.study.planned import planned_arms
 from takeoff.tracking.importer import origin_tags
-from takeoff.tracking.names import short_names
 from takeoff.tracking.reading import settings_of
 from takeoff.tracking.server import settle
 from unit.mlflow_store import Store, import_into_mlflow

@@ -64,7 +64,7 @@ def test_runs_and_computation_are_counted_from_the_plan(study: Path) -> None:
     assert now is not None
     assert (now.finished, now.runs) == (2 + 2 + 1, 9)
     assert now.share == pytest.approx((10 + 10 + 20 + 100) / 200)
-    assert described(now.training, 3) == "a seed 7, epoch 4 of 8"
+    assert described(now.training, 3, {"a": "race: a"}) == "race: a seed 7, epoch 4 of 8"
     # By the pace so far: 140 expected seconds took a tenth of that.
     watch._first = (time.time() - 14, 0.0)
     now = watch.now()
@@ -92,7 +92,7 @@ class Snakemake:
         made = console(self.logger)
         assert isinstance(made, Console)
         self.console = made
-        made.follows(SimpleNamespace(title="Birds", factors={}), folder, 1)  # type: ignore[arg-type]
+        made.follows(SimpleNamespace(title="Birds", factors={}), folder, 1, {"a": "race: a"})  # type: ignore[arg-type]
 
     def says(self, message: str | None, event: str | None = None, **more: object) -> None:
         self.logger.info(message, extra={"event": event, **more} if event else more)
@@ -132,7 +132,7 @@ def test_runs_that_end_are_lines_where_nobody_watches(study: Path) -> None:
     log.write_text("12:00:00  a  seed 0  test accuracy 0.5\na: learning rate 0.1\n12:00:01  a  seed 1  test ac")
     snakemake.says("", "job_finished", job_id=1)
     snakemake.console.succeeded()
-    assert [line for line in snakemake.lines() if "seed" in line] == ["12:00:00  a  seed 0  test accuracy 0.5"]
+    assert [line for line in snakemake.lines() if "seed" in line] == ["12:00:00  race: a  seed 0  test accuracy 0.5"]
 
 
 def test_a_stop_by_the_user_is_no_failure(study: Path) -> None:

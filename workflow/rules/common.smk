@@ -6,6 +6,7 @@ from takeoff.common.digests import code_digest
 from takeoff.common.errors import TakeoffError
 from takeoff.common.gpus import Found, found_gpus
 from takeoff.common.parent import is_the_workflow
+from takeoff.study.names import short_names
 from takeoff.tracking.server import kind_of, without_secrets
 from takeoff.workflow import digests
 from takeoff.workflow.following import imports_of
@@ -68,7 +69,8 @@ CLAIMS = f"{STUDY}/claims.csv"
 
 if CONSOLE:
     at_once = workflow.resource_settings.nodes or workflow.resource_settings.cores or 1
-    CONSOLE.follows(PROJECT.study, PROJECT.folder, at_once // CONFIG.threads)
+    called = short_names(PROJECT.arms.values())
+    CONSOLE.follows(PROJECT.study, PROJECT.folder, at_once // CONFIG.threads, called)
     CONSOLE.imports = imports_of(PROJECT)
 
 # A job takes a GPU where training will be on one. On a cluster it keeps to what it is given; the machine at hand has

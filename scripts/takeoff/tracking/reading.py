@@ -13,13 +13,13 @@ from takeoff.common.errors import TakeoffError
 from takeoff.common.tables import column, read_table
 from takeoff.statistics.intervals import Interval, mean_interval
 from takeoff.study.model import Study
+from takeoff.study.names import short_names
 from takeoff.study.planned import AnyPlannedArm, arm_path, choices_in, read_arm
 from takeoff.study.records import seeds_in
 from takeoff.study.settings import FACTORS
 from takeoff.study.weights import FILE as WEIGHTS
 from takeoff.study.weights import described
 from takeoff.tracking.entries import Entry, Only, Point
-from takeoff.tracking.names import short_names
 
 PARAMS = (*"method family depth learning_rate weight_decay epochs parameters seed device precision".split(), *FACTORS)
 """Columns of `runs.parquet` that are params, beside the settings in `arm.json`."""

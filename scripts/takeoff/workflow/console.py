@@ -8,7 +8,7 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -123,9 +123,11 @@ class Console(logging.Handler):
         self._thread: threading.Thread | None = None
         self._live: Live | None = None
 
-    def follows(self, study: Study, folder: Path, at_once: int) -> None:
-        """Of which study, in which folder, with how many runs beside each other, there is progress to show."""
-        self.study, self.folder, self.watch = study, folder, Watch(folder, max(1, at_once))
+    def follows(self, study: Study, folder: Path, at_once: int, called: Mapping[str, str]) -> None:
+        """Of which study, in which folder, with how many runs beside each other, there is progress to show, and what
+        arms are called there.
+        """
+        self.study, self.folder, self.watch, self.called = study, folder, Watch(folder, max(1, at_once)), called
 
     __hash__ = logging.Handler.__hash__
 
@@ -229,12 +231,12 @@ class Console(logging.Handler):
     def _show_runs(self, job: Job | None) -> None:
         if job and not self._live:
             for line in job.lines():
-                self._say(line)
+                self._say("  ".join(self.called.get(part, part) for part in line.split("  ")))
 
     def _doing(self, now: Now | None, most: int = 3) -> str:
         """What runs now, in words."""
         stages = [stage for job in list(self.running.values()) if (stage := job.stage)]
-        training = [described(now.training, most)] if now and now.training else []
+        training = [described(now.training, most, self.called)] if now and now.training else []
         return "; ".join([*training, *dict.fromkeys(stages)])
 
     def _line(self, now: Now | None) -> str:

@@ -3,7 +3,7 @@
 import csv
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -117,9 +117,9 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
-def described(training: dict[str, list[TrainingRun]], most: int) -> str:
-    """What trains, in words, `most` arms of it: `relu+batch seed 3, epoch 7 of 32`."""
-    words = [_words(arm, runs) for arm, runs in list(training.items())[:most]]
+def described(training: dict[str, list[TrainingRun]], most: int, called: Mapping[str, str]) -> str:
+    """What trains, in words, `most` arms of it: `relu+batch seed 3, epoch 7 of 32`; arms as they are `called`."""
+    words = [_words(called.get(arm, arm), runs) for arm, runs in list(training.items())[:most]]
     more = len(training) - len(words)
     return "; ".join([*words, *[f"{more} arms more"] * (more > 0)])
 

@@ -1,4 +1,4 @@
-"""What runs are called in MLflow: an arm by what sets it apart from the arms that the same experiments want."""
+"""What arms are called where people read: by what sets each apart from the arms that the same experiments want."""
 
 from collections import defaultdict
 from collections.abc import Collection
