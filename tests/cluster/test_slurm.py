@@ -199,6 +199,16 @@ def test_a_training_job_on_cuda_asks_for_a_gpu_and_jobs_run_at_once(cluster: Slu
     assert [job["CUDA_VISIBLE_DEVICES"] for job in received] == ["0", "0"]
 
 
+def test_the_configuration_says_what_each_kind_of_job_asks_for(cluster: Slurm, untrained: Path) -> None:
+    given(cluster, untrained, 1, "device=cpu", "resources={train: {runtime: 90m, mem_mb: 700, gres: 'gpu:1'}}")
+    (job,) = cluster.jobs(untrained)
+    assert job.partition == "gpu"
+    shown = cluster("scontrol", "show", "job", job.number).split()
+    assert "TimeLimit=01:30:00" in next(word for word in shown if "TimeLimit=" in word)
+    assert any(word.startswith("TresPerNode=") and word.endswith("gpu:1") for word in shown)
+    assert any("mem=700M" in word for word in shown)
+
+
 @pytest.mark.skipif(found_gpus().gpus > 0, reason="this machine has a GPU")
 def test_where_jobs_are_submitted_decides_whether_they_ask_for_a_gpu(cluster: Slurm, untrained: Path) -> None:
     """The nodes show a GPU to `device: auto`, but a job that was given none must not require one."""

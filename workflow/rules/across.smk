@@ -32,6 +32,8 @@ rule pool:
         f"{CONFIG.results}/pool/logs/pool.tsv"
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        **asked(CONFIG.resources.rest),
     params:
         verb=verb("analyse"),
         digest=digests.pooling(),

@@ -41,6 +41,8 @@ for name, experiment in PROJECT.analysed.items():
             f"{STUDY}/benchmarks/analyse-{name}.tsv"
         conda:
             "../../envs/analysis.yaml"
+        resources:
+            **asked(CONFIG.resources.rest),
         params:
             verb=verb("analyse"),
             experiment=name,
@@ -79,6 +81,8 @@ for name, experiment in PROJECT.analysed.items():
             f"{STUDY}/benchmarks/draw-{name}.tsv"
         conda:
             "../../envs/analysis.yaml"
+        resources:
+            **asked(CONFIG.resources.rest),
         params:
             verb=verb("draw"),
             experiment=name,
@@ -148,6 +152,8 @@ rule judge:
         f"{STUDY}/benchmarks/judge.tsv"
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        **asked(CONFIG.resources.rest),
     params:
         verb=verb("judge"),
         digest=digests.judging(PROJECT.study),

@@ -25,9 +25,7 @@ rule measure:
         "../../envs/training.yaml"
     threads: ALL_THREADS
     resources:
-        gpu=GPUS,
-        mem_mb=8000,
-        runtime="1h",
+        **asked(CONFIG.resources.rest, gpu=GPUS, mem_mb=8000, runtime="1h"),
     params:
         verb=verb("benchmark"),
         digest=lambda wildcards: measured_digest(),

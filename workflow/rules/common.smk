@@ -12,9 +12,11 @@ from takeoff.workflow import digests
 from takeoff.workflow.following import imports_of
 from takeoff.workflow.project import load_project
 from takeoff.workflow.wiring import (
+    asked,
     command,
     folder_of,
     log_to,
+    memory,
     option,
     printing,
     run_in_this_python,
@@ -81,7 +83,7 @@ workflow.global_resources.setdefault("gpu", max(1, here.gpus))
 if here.unused and workflow.is_main_process:
     print(here.unused, file=sys.stderr)
 # A job that trains takes torch's memory and that of the images, which are resident, read and counted once each.
-TRAINING_MB = 4000 + 3 * PROJECT.images.megabytes
+TRAINING_MB = memory(4000, 3)
 # What measures takes every core, so that nothing else runs beside it; on a cluster, those of any training job.
 ALL_THREADS = (
     not workflow.remote_exec and workflow.resource_settings.cores or CONFIG.threads

@@ -44,8 +44,7 @@ rule prepare:
         "../../envs/data.yaml"
     threads: 4
     resources:
-        mem_mb=2000,
-        runtime="4h",
+        **asked(CONFIG.resources.prepare, mem_mb=2000, runtime="4h"),
     params:
         verb=verb("prepare"),
         archive=option("archive", ARCHIVE),

@@ -1,14 +1,52 @@
 """The configuration of this machine: which study, where results and archives are, device, tracking."""
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from takeoff.study.settings import Count, Settings
 
 FULL_PRECISION_SIDE = 8
 """Pixels of images up to which the precision `auto` is float32, so that it is no difference between the machines that
 run the default study. Where a CPU multiplies in bfloat16 (AVX-512) its steps take 11% to 19% less time."""
+
+
+def _asked(given: dict[str, int | str]) -> dict[str, int | str]:
+    """Numbers as such, which `--config` hands on as text; what Snakemake would refuse is refused before it."""
+    found = {name: int(value) if str(value).isdecimal() else value for name, value in given.items()}
+    for name, value in found.items():
+        form, valid = next((rule for end, rule in FORMS.items() if name.endswith(end)), (r"\d+|.*\D.*", "text"))
+        if not re.fullmatch(form, str(value)):
+            raise ValueError(f"{name}: {value!r} is not valid; valid: {valid}")
+    return found
+
+
+FORMS = {
+    "runtime": (r"\d+|\d+(\.\d+)? ?(s|m|h|d|w)", "minutes, or text like 90m, 4h, 2d"),
+    "_mb": (r"\d+", "a whole number from 0"),
+    "mem": (r"\d+(\.\d+)? ?[kKMGT]B", "text like 8 GB"),
+    "gpu": (r"\d+", "a whole number from 0"),
+}
+"""How the name of a resource ends → what its value looks like, in full, and in words."""
+Asked = Annotated[dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], int | str], AfterValidator(_asked)]
+"""Snakemake's name of a resource → how much."""
+ASKED: Any = Field(default_factory=dict, json_schema_extra={"default": {}})
+
+
+class Resources(Settings):
+    """What jobs ask a cluster for in place of what they would, by Snakemake's names: `runtime`, `mem_mb`,
+    `slurm_partition`, `slurm_account`, `slurm_extra`, `gres` and others.
+    """
+
+    prepare: Asked = ASKED
+    """Of the job that reads the archive."""
+    train: Asked = ASKED
+    """Of jobs that train networks, and of the one that times their steps."""
+    fit: Asked = ASKED
+    """Of jobs that fit older methods."""
+    rest: Asked = ASKED
+    """Of analyses, figures, verdicts and the benchmark."""
 
 
 class Configuration(Settings):
@@ -32,6 +70,9 @@ class Configuration(Settings):
     arms_per_job: Count | None = None
     """Arms that share a job, to share its start-up; null: of small ones as many as train for most of a minute. Which
     arms share one changes no result. Of thousands more do."""
+    resources: Resources = Resources()
+    """What jobs ask a cluster for. Left out, those that train or fit ask for 12 hours, and for memory by the images,
+    twice and three times as much at the second and third try."""
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 10
     """A run longer than this keeps a checkpoint this often, and goes on from it after a kill."""
     partial: bool = False

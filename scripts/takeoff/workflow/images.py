@@ -79,12 +79,6 @@ class ImageSource:
         chosen = f"-{digest_of(classes)[:8]}" if classes else ""
         return self.folder / self.dataset.name / f"{self.dataset.resolution}px{chosen}"
 
-    @property
-    def megabytes(self) -> int:
-        """Of the prepared images, as the catalogue counts them; 0 where it does not."""
-        shape, side = self.shape, self.dataset.resolution
-        return 0 if shape is None else (shape.train + shape.test) * side * side * shape.channels // 1_000_000
-
     def files(self) -> list[tuple[str, int, int]]:
         """The files below a folder of images, with sizes and dates: the folder's own date says nothing of them."""
         root = Path(self.local or "")

@@ -128,7 +128,7 @@ def with_tables(text: str, source: str) -> str:
 def _tables() -> dict[str, str]:
     """The tables of the README, by name."""
     models: dict[str, type[BaseModel]] = {"configuration": Configuration, "study": Study}
-    for name, field in Study.model_fields.items():
+    for name, field in (Configuration.model_fields | Study.model_fields).items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             models[name] = field.annotation
     keys = {name: markdown_table(_KEYS, _rows(_schema_of(model))) for name, model in models.items()}
@@ -195,6 +195,8 @@ def _valid(schema: Schema) -> str:
             return f"a list of {'names' if item == 'text' else item}"
         case {"type": "object", "additionalProperties": {"type": "string"} as each}:
             return f"names, each with {_valid(each)}"
+        case {"type": "object", "patternProperties": dict() as patterns}:
+            return f"names, each with {' or '.join(map(_valid, patterns.values()))}"
         case {"type": "string", "pattern": pattern}:
             return f"text like `{pattern}`"
     return {"boolean": "`true`, `false`", "null": "`null`", "string": "text", "object": "keys: see below"}[

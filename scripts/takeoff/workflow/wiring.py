@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -42,6 +42,21 @@ def unwatched(value: object) -> Callable[..., object]:
 def option(name: str, value: object) -> str:
     """An option of a command and its value, quoted; nothing where there is no value."""
     return f"--{name} {quote(str(value))}" if value else ""
+
+
+def asked(own: Mapping[str, int | str], **usual: object) -> dict[str, object]:
+    """The resources of a rule: as usual, or as the configuration has them."""
+    if "gres" in own:  # names the GPUs, which Slurm must not be asked for twice
+        usual["gpu"] = 0
+    if "mem" in own:
+        usual.pop("mem_mb", None)
+    return {**usual, **own}
+
+
+def memory(mb: int, copies: int) -> Callable[..., int]:
+    """A resource: so many megabytes, and so many copies of the files that a job reads; times the try."""
+    # Snakemake's own names. It asks again where the files are not there yet.
+    return lambda wildcards, input, attempt: attempt * round(mb + copies * input.size_mb)  # noqa: A006
 
 
 def folder_of(key: str | None = None) -> Callable[..., str]:

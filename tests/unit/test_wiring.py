@@ -1,0 +1,29 @@
+"""What the rules of the workflow ask a cluster for."""
+
+from types import SimpleNamespace
+
+import pytest
+from takeoff.study.configuration import Resources
+from takeoff.workflow.wiring import asked, memory
+
+USUAL = {"gpu": 1, "mem_mb": 4000, "runtime": "12h"}
+
+
+@pytest.mark.parametrize(
+    ("own", "asks"),
+    [
+        ({}, USUAL),
+        ({"runtime": "4h", "slurm_partition": "gpu"}, USUAL | {"runtime": "4h", "slurm_partition": "gpu"}),
+        ({"mem_mb": "500"}, USUAL | {"mem_mb": 500}),  # `--config` hands numbers on as text
+        ({"mem": "8 GB"}, {"gpu": 1, "mem": "8 GB", "runtime": "12h"}),
+        ({"gres": "gpu:a100:2"}, USUAL | {"gres": "gpu:a100:2", "gpu": 0}),
+        ({"gpu": 2, "slurm_extra": "--nice=100"}, USUAL | {"gpu": 2, "slurm_extra": "--nice=100"}),
+    ],
+)
+def test_the_configuration_changes_what_jobs_ask_for(own: dict[str, int | str], asks: dict[str, int | str]) -> None:
+    assert asked(Resources(train=own).train, **USUAL) == asks
+
+
+def test_memory_goes_by_what_a_job_reads_and_by_the_try() -> None:
+    read = SimpleNamespace(size_mb=233.4)
+    assert [memory(4000, 3)(None, read, attempt) for attempt in (1, 2, 3)] == [4700, 9400, 14100]
