@@ -1,6 +1,9 @@
 """The commands `tune` and `train`: what they write, and that nothing finished is trained twice."""
 
 import json
+import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -79,13 +82,57 @@ def test_nothing_finished_is_trained_twice(train, write_study, tmp_path) -> None
     assert trained(wider) >= 2
 
 
-def test_a_damaged_run_is_trained_anew(train, write_study, tmp_path) -> None:
+DAMAGE = [
+    (r"(?s).*", '{"run": '),
+    (r"(?s)\}\s*$", ""),
+    (r'"test_accuracy":[^,]*', '"test_accuracy":5.0'),
+    (r'"test_accuracy":[^,]*', '"test_accuracy":NaN'),
+    (r'"test_accuracy":[^,]*', '"test_accuracy":null'),
+    (r'"test_accuracy":[^,]*', '"test_accuracy":0.5'),
+    (r'"train_loss":[^,]*', '"train_loss":0.1'),
+    (r'"test_correct":"', '"test_correct":"AAAA'),
+    # Of earlier versions, whose records have no digest.
+    (r'"test_accuracy":[^,]*(.*),"digest":"[^"]*"', r'"test_accuracy":5.0\1'),
+    (r'"test_accuracy":[^,]*(.*),"digest":"[^"]*"', r'"test_accuracy":null\1'),
+]
+"""Of a run's file: what is found there, and what stands there instead."""
+
+
+def test_a_run_that_was_damaged_or_changed_is_trained_anew(train, write_study, tmp_path) -> None:
     first = train(write_study(), "relu")
     key = first["run_key"].iloc[1]
-    (tmp_path / "arms" / "relu" / "runs" / f"{key}.json").write_text('{"run": ')
-    again = train(write_study(), "relu")
-    assert trained(again) == 1
-    assert again["test_accuracy"].tolist() == first["test_accuracy"].tolist()
+    path = tmp_path / "arms" / "relu" / "runs" / f"{key}.json"
+    for pattern, text in DAMAGE:
+        changed, times = re.subn(pattern, text, path.read_text(), count=1)
+        assert times == 1
+        path.write_text(changed)
+        again = train(write_study(), "relu")
+        assert trained(again) == 1
+        assert f"{key}.json: damaged" in again["log"].iloc[0]
+        assert again["test_accuracy"].tolist() == first["test_accuracy"].tolist()
+
+
+def test_runs_of_earlier_versions_have_no_digest_and_are_kept(train, write_study, tmp_path) -> None:
+    train(write_study(), "relu")
+    for path in (tmp_path / "arms" / "relu" / "runs").glob("*.json"):
+        path.write_text(re.sub(r',"digest":"[^"]*"', "", path.read_text()))
+    assert trained(train(write_study(), "relu")) == 0
+
+
+def test_images_that_were_changed_are_refused(digits, write_study, plan_arms, tmp_path) -> None:
+    data = shutil.copytree(digits, tmp_path / "images")
+    plan_arms(write_study(), tmp_path)
+    with (data / "train.safetensors").open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        last = file.read(1)[0]
+        file.seek(-1, os.SEEK_END)
+        file.write(bytes([last ^ 1]))
+    line = [sys.executable, SCRIPTS / "train.py", "--data", data, "--device", "cpu", tmp_path / "arms" / "relu"]
+    done = subprocess.run([*map(str, line)], cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {data}: ")
+    assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.glob("arms/relu/runs/*"))
 
 
 def test_arms_of_one_job_are_as_arms_of_two(train, write_study) -> None:

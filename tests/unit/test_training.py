@@ -201,8 +201,23 @@ def test_parts_of_an_epoch_go_through_one_order_of_the_images(images, hardware, 
 
 
 def test_a_damaged_checkpoint_counts_as_none(images, arm, hardware, tmp_path) -> None:
-    checkpoints = Checkpoints(tmp_path, every_seconds=0, key=lambda run: "run")
-    (tmp_path / "run.checkpoint").write_bytes(b"PK not a checkpoint")
+    lines: list[str] = []
+    checkpoints = Checkpoints(tmp_path, 0, lambda run: "run", lines.append)
+    path, fresh = tmp_path / "run.checkpoint", Training(images, arm(), Run(0, 0.05), hardware)
+    fresh.begin()
+    checkpoints.keep([fresh])
+    whole = path.read_bytes()
+    middle = [bytes([*whole[:n], whole[n] ^ 1, *whole[n + 1 :]]) for n in range(0, len(whole), len(whole) // 40)]
+    cut = [whole[:n] for n in range(0, len(whole), len(whole) // 20)]
+    other = [b"PK not a checkpoint", b"", whole + b"x", whole[32:], b"\0" * len(whole)]
+    for content in [*middle, *cut, *other]:
+        path.write_bytes(content)
+        state = Training(images, arm(), Run(0, 0.05), hardware)
+        checkpoints.restore(state)
+        assert state.epoch == 0
+        assert not path.exists()
+    assert len(lines) == len([*middle, *cut, *other])
+    path.write_bytes(whole[: len(whole) // 2])
     found = train(images, arm(), Run(0, 0.05), hardware, checkpoints)
     assert numbers(found) == numbers(train(images, arm(), Run(0, 0.05), hardware))
 

@@ -1,6 +1,6 @@
 """What the rules of the workflow ask a cluster for."""
 
-from types import SimpleNamespace
+from pathlib import Path
 
 import pytest
 from takeoff.study.configuration import Resources
@@ -24,6 +24,9 @@ def test_the_configuration_changes_what_jobs_ask_for(own: dict[str, int | str], 
     assert asked(Resources(train=own).train, **USUAL) == asks
 
 
-def test_memory_goes_by_what_a_job_reads_and_by_the_try() -> None:
-    read = SimpleNamespace(size_mb=233.4)
-    assert [memory(4000, 3)(None, read, attempt) for attempt in (1, 2, 3)] == [4700, 9400, 14100]
+def test_memory_goes_by_what_a_job_reads_and_by_the_try(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("train.safetensors", "test.safetensors")]
+    for path, size in zip(files, (200_000_000, 33_400_000), strict=True):
+        with path.open("wb") as file:
+            file.truncate(size)
+    assert [memory(4000, 3)(None, map(str, files), attempt) for attempt in (1, 2, 3)] == [4700, 9400, 14100]

@@ -148,6 +148,26 @@ def test_raising_the_seeds_trains_only_the_new(finished: Finished) -> None:
 
 
 @pytest.mark.slow
+def test_finished_files_that_were_changed_are_made_anew_and_nothing_is_left_behind(finished: Finished) -> None:
+    study = finished.study
+    changed = [study / "arms" / "relu" / name for name in ("runs.parquet", "learning_rate.json")]
+    changed += [study / "factorial" / "effects.csv"]
+    whole = [path.read_bytes() for path in changed]
+    for path, content in zip(changed, whole, strict=True):
+        path.write_bytes(content[:-2] + b"9\n")
+    stray = study / "figures" / ".claims-ab12cd34.png"
+    stray.write_bytes(b"half")
+    os.utime(stray, (0, 0))
+    done = finished.snakemake()
+    assert finished.trained() == 0
+    assert [path.read_bytes() for path in changed] == whole
+    assert sum("changed or damaged" in line for line in done.stderr.splitlines()) == 3
+    assert not stray.exists()
+    again = finished.snakemake()
+    assert "Nothing to be done" in again.stdout + again.stderr
+
+
+@pytest.mark.slow
 def test_packing_arms_otherwise_trains_nothing(finished: Finished) -> None:
     assert {path.name for path in (finished.study / "logs").glob("train-*.log")} == {"train-0.log"}
     done = finished.snakemake(config=("arms_per_job=1",))

@@ -10,6 +10,7 @@ from takeoff.study.names import short_names
 from takeoff.tracking.server import kind_of, without_secrets
 from takeoff.workflow import digests
 from takeoff.workflow.following import imports_of
+from takeoff.workflow.leftovers import remove_temporary
 from takeoff.workflow.project import load_project
 from takeoff.workflow.wiring import (
     asked,
@@ -68,6 +69,13 @@ SOURCE = PROJECT.source.as_posix()
 CRITERIA = f"{STUDY}/criteria.json"
 SPEED = f"{STUDY}/speed.csv"
 CLAIMS = f"{STUDY}/claims.csv"
+
+# Snakemake looks at dates alone: a finished file that was changed would count as made.
+if workflow.is_main_process and not CONFIG.partial:
+    for path, resting in PROJECT.changed().items():
+        print(f"{path}: changed or damaged; it is made anew", file=sys.stderr)
+        for file in [] if workflow.output_settings.dryrun else [path, *resting]:
+            file.unlink(missing_ok=True)
 
 if CONSOLE:
     at_once = workflow.resource_settings.nodes or workflow.resource_settings.cores or 1

@@ -78,9 +78,7 @@ for number, pack in enumerate(PROJECT.packs):
             "../../envs/training.yaml"
         threads: CONFIG.threads
         resources:
-            **asked(
-                CONFIG.resources.train, gpu=GPUS, mem_mb=TRAINING_MB, runtime="12h"
-            ),
+            **asked(CONFIG.resources.train, gpu=GPUS, mem_mb=TRAINING_MB, runtime="12h"),
         params:
             verb=verb("train"),
             digest=digests.training(pack, CONFIG),
@@ -116,9 +114,7 @@ if not CONFIG.partial and any(
             "../../envs/training.yaml"
         threads: ALL_THREADS
         resources:
-            **asked(
-                CONFIG.resources.train, gpu=GPUS, mem_mb=TRAINING_MB, runtime="1h"
-            ),
+            **asked(CONFIG.resources.train, gpu=GPUS, mem_mb=TRAINING_MB, runtime="1h"),
         params:
             verb=verb("probe"),
             source=unwatched(SOURCE),

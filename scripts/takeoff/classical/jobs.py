@@ -16,6 +16,7 @@ from takeoff.common.digests import classical_digest
 from takeoff.common.files import digest_of
 from takeoff.common.randomness import entropy
 from takeoff.jobs.runs import Row, choices_of, line, load_record, now, remark, save_choices, save_record
+from takeoff.study.manifest import write_manifest
 from takeoff.study.planned import PlannedClassicalArm
 from takeoff.study.progress import FILE as PROGRESS
 from takeoff.study.progress import Progress
@@ -66,6 +67,7 @@ class ClassicalJob:
             rows.append({"arm": self.arm.name} | record["run"])
             self.progress.finished([key])
         write_table(self.folder / "runs.parquet", rows, RUNS)
+        write_manifest(self.folder, [FILE, "runs.parquet"])
         self.progress.ends()
 
     @cached_property
@@ -76,7 +78,7 @@ class ClassicalJob:
     def _kept(self, key: str, make: Callable[[], Row], *keys: str) -> Row:
         """What is on disk under `key`; where nothing is, or it is damaged, it is made and written."""
         path = self.folder / "runs" / f"{key}.json"
-        record = load_record(path, *keys)
+        record = load_record(path, *keys, report=self.report)
         if record is None:
             record = make()
             save_record(path, record)

@@ -11,7 +11,10 @@ from takeoff.common.errors import TakeoffError
 from takeoff.common.files import digest_of
 from takeoff.data.card import CARD, Card, load_card
 from takeoff.data.splits import split, subset
-from takeoff.data.store import load_split
+from takeoff.data.store import digest_of_images, load_split
+
+VERIFIED = 2 * 10**9
+"""Bytes of images, at most, whose digest every job holds against the card's."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +51,14 @@ def load_prepared(
 ) -> Prepared:
     """The images that `prepare` wrote in a folder, of so many pixels' side; as many to be tested on as wanted.
 
-    Raises TakeoffError for a file that is missing or damaged, images of another side, or too few to be tested on.
+    Raises TakeoffError for a file that is missing, damaged or changed, images of another side, or too few to be tested
+    on. Whether bytes were changed is looked at where that takes a second or two.
     """
     card = load_card(folder / CARD, "classes", "digest", "mean", "std")
     train = load_split(folder / "train.safetensors")
     images, labels = load_split(folder / "test.safetensors")
+    if train[0].nbytes + images.nbytes <= VERIFIED and digest_of_images(folder) != card.digest:
+        raise TakeoffError(f"{folder}: images or labels were changed since they were prepared; prepare the data again")
     if (side := train[0].shape[1]) != resolution:
         raise TakeoffError(f"{folder}: the images have {side} px; valid for this arm: {resolution} px")
     if test_samples != "all":

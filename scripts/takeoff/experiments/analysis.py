@@ -12,6 +12,7 @@ from takeoff.common.tables import read_table, write_csv
 from takeoff.experiments.base import CHOICES, MEASURED, Experiment, Results
 from takeoff.statistics.measures import Measure, measures_table
 from takeoff.study.arms import AnyArm, Arm, seeds_of
+from takeoff.study.manifest import write_manifest
 from takeoff.study.model import Study
 from takeoff.study.planned import choices_in
 
@@ -36,6 +37,7 @@ def analysed(experiment: Experiment[Any], results: Path, card: dict[str, Any], o
     tables = {name: read_back(out / f"{name}.csv") for name in names}
     measures = [_noted(one, tables[CHOICES]) for one in experiment.measure(tables, card)]
     write_csv(measures_table(measures), out / f"{MEASURED}.csv")
+    write_manifest(out, [f"{name}.csv" for name in (*names, MEASURED)])
 
 
 def _noted(measure: Measure, choices: pd.DataFrame) -> Measure:

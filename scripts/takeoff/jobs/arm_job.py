@@ -22,6 +22,7 @@ from takeoff.jobs.running import train
 from takeoff.jobs.runs import Row, choices_of, line, load_record, now, remark, save_choices, save_record
 from takeoff.jobs.weights import forget_others, keep_if_best
 from takeoff.study.arms import Run
+from takeoff.study.manifest import write_manifest
 from takeoff.study.planned import Block, PlannedArm
 from takeoff.study.progress import FILE as PROGRESS
 from takeoff.study.progress import Progress, TrainingRun
@@ -110,6 +111,7 @@ class ArmJob:
         if self.arm.probed:
             write_table(self.folder / "probe.parquet", rows("probe"), PROBE)
         write_table(self.folder / "runs.parquet", runs, RUNS)
+        write_manifest(self.folder, [FILE, "runs.parquet", "curves.parquet", *["probe.parquet"] * self.arm.probed])
         self.progress.ends()
 
     @cached_property
@@ -123,7 +125,8 @@ class ArmJob:
         """
         for decay in dict.fromkeys(decay for _, decay in wanted):
             runs = [run for run, own in wanted if own == decay]
-            missing = [run for run in runs if load_record(self._path(run, decay), *RECORD) is None]
+            paths = {run: self._path(run, decay) for run in runs}
+            missing = [run for run in runs if load_record(paths[run], *RECORD, report=self.report) is None]
             self.progress.finished(self.key(run, decay) for run in runs if run not in missing)
             self._train(decay, missing)
         finished = [load_record(self._path(run, decay), *RECORD) for run, decay in wanted]
@@ -138,7 +141,7 @@ class ArmJob:
 
     def _train(self, decay: float, runs: list[Run]) -> None:
         arm, key = self._with(decay, all(run.final for run in runs)), partial(self.key, decay=decay)
-        checkpoints = Checkpoints(self.folder / "runs", self.checkpoint_seconds, key)
+        checkpoints = Checkpoints(self.folder / "runs", self.checkpoint_seconds, key, self.report)
         curves: dict[Run, list[Row]] = defaultdict(list)
         started: dict[Run, str] = {}
         last = now()

@@ -1,11 +1,12 @@
 """The state of long runs, kept on disk so that a killed job goes on where it was."""
 
+import hashlib
+import io
 import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
 
@@ -16,37 +17,47 @@ from takeoff.study.arms import Run
 
 @dataclass
 class Checkpoints:
-    """Where runs keep their state, and how often; without an interval, never."""
+    """Where runs keep their state, and how often; without an interval, never.
+
+    A file begins with the SHA-256 of the rest: what is whole is loaded, and nothing else.
+    """
 
     folder: Path = Path()
     every_seconds: float = math.inf
     key: Callable[[Run], str] = repr
     """Names a run's file; it changes with whatever the run depends on."""
+    report: Callable[[str], None] = print
     _kept: float = field(default_factory=time.perf_counter)
 
     def _path(self, run: Run) -> Path:
         return self.folder / f"{self.key(run)}.checkpoint"
 
     def restore(self, training: Training) -> None:
-        """Set `training` to where its run was last kept, if it was; a damaged file counts as none, and goes."""
+        """Set `training` to where its run was last kept, if it was. A damaged file counts as none, and goes, of which
+        `report` takes a line.
+        """
         self._kept = time.perf_counter()
         path = self._path(training.run)
         if not path.exists():
             return
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        except (RuntimeError, EOFError, UnpicklingError):
+        content = memoryview(path.read_bytes())
+        digest, state = content[: hashlib.sha256().digest_size], content[hashlib.sha256().digest_size :]
+        if hashlib.sha256(state).digest() != digest:
+            self.report(f"{path}: damaged, and removed; the run starts anew")
             path.unlink()
             return
-        training.load_state(state)
+        training.load_state(torch.load(io.BytesIO(state), map_location="cpu", weights_only=True))
 
     def keep(self, trainings: Sequence[Training]) -> None:
         """Write the state of every one of `trainings`, which train together, if it is time."""
         if time.perf_counter() - self._kept < self.every_seconds:
             return
         for training in trainings:
-            with atomic_path(self._path(training.run)) as temporary:
-                torch.save(training.state(), temporary)
+            state = io.BytesIO()
+            torch.save(training.state(), state)
+            with atomic_path(self._path(training.run)) as temporary, temporary.open("wb") as file:
+                file.write(hashlib.sha256(state.getbuffer()).digest())
+                file.write(state.getbuffer())
         self._kept = time.perf_counter()
 
     def discard(self, run: Run) -> None:

@@ -19,6 +19,7 @@ from takeoff.study.changes import FOLDER as CHANGED
 from takeoff.study.changes import changed_study
 from takeoff.study.configuration import Configuration
 from takeoff.study.loading import check, check_same, load_study, read_yaml, study_path
+from takeoff.study.manifest import changed_files
 from takeoff.study.model import Study
 from takeoff.study.planned import ARM, NEEDED, AnyPlannedArm, PlannedArm, PlannedClassicalArm, planned_arms
 from takeoff.study.records import seeds_in
@@ -124,6 +125,17 @@ class Project:
         own = criteria(load_claims(claims_file(), EXPERIMENTS), self.study, options)
         path = self.folder / "criteria.json"
         return own.keys() <= fixed_criteria(path).keys() and path.exists()
+
+    def changed(self) -> dict[Path, list[Path]]:
+        """The finished files of arms and experiments that were changed, or damaged, since their jobs wrote them; with
+        what rests on each, as far as that has to go for Snakemake to make both anew.
+        """
+        claims, places = self.folder / "claims.csv", {self.folder / name: [name] for name in self.experiments}
+        places |= {self.folder / "arms" / arm.name: list(arm.experiments) for arm in self.arms.values()}
+        resting = {
+            place: [claims, *[self.folder / name / "measured.csv" for name in places[place]]] for place in places
+        }
+        return {path: resting[path.parent] for path in changed_files(places)}
 
     def check_budget(self) -> None:
         """Refuse, with a TakeoffError, a study that is not planned yet and exceeds its budget, as far as the catalogue

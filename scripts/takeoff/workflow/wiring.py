@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -55,8 +55,12 @@ def asked(own: Mapping[str, int | str], **usual: object) -> dict[str, object]:
 
 def memory(mb: int, copies: int) -> Callable[..., int]:
     """A resource: so many megabytes, and so many copies of the files that a job reads; times the try."""
-    # Snakemake's own names. It asks again where the files are not there yet.
-    return lambda wildcards, input, attempt: attempt * round(mb + copies * input.size_mb)  # noqa: A006
+
+    def asked_for(wildcards: object, input: Iterable[str], attempt: int) -> int:  # noqa: A002 (Snakemake's own name)
+        # Where a file is not there yet, Snakemake asks again. Its own `size_mb` it cannot read while it plans.
+        return attempt * round(mb + copies * sum(Path(file).stat().st_size for file in input) / 1e6)
+
+    return asked_for
 
 
 def folder_of(key: str | None = None) -> Callable[..., str]:

@@ -1,0 +1,52 @@
+"""What must not stay in a study's folder."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+from takeoff.common.files import atomic_path
+from takeoff.study.manifest import FILE, changed_files, write_manifest
+from takeoff.workflow.leftovers import remove_temporary
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    for place, names in {"arms/relu": ["learning_rate.json", "runs.parquet"], "race": ["steps.csv"]}.items():
+        (tmp_path / place).mkdir(parents=True)
+        for name in names:
+            (tmp_path / place / name).write_text(name)
+        write_manifest(tmp_path / place, names)
+    (tmp_path / "arms" / "tanh").mkdir()
+    (tmp_path / "arms" / "tanh" / "runs.parquet").write_text("of an earlier version")
+    return tmp_path
+
+
+@pytest.mark.parametrize("place", ["arms/relu/runs.parquet", "arms/relu/learning_rate.json", "race/steps.csv"])
+def test_a_finished_file_that_was_changed_is_found(results: Path, place: str) -> None:
+    folders = [results / name for name in ("arms/relu", "arms/tanh", "race", "nowhere")]
+    assert changed_files(folders) == []
+    (results / place).write_text("something else")
+    assert changed_files(folders) == [results / place]
+    (results / place).unlink()
+    assert changed_files(folders) == []
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"gone.csv": "ab"}'])
+def test_a_manifest_that_says_nothing_stops_nothing(results: Path, text: str) -> None:
+    (results / "race" / FILE).write_text(text)
+    assert changed_files([results / "race"]) == []
+
+
+def test_what_a_killed_job_was_writing_goes_and_what_is_being_written_stays(results: Path) -> None:
+    with atomic_path(results / "race" / "steps.csv") as now, atomic_path(results / "race" / "no-suffix") as old:
+        now.write_text("half")
+        old.write_text("half")
+        os.utime(old, (0, 0))
+        (results / ".kept-file").write_text("a user's")
+        os.utime(results / ".kept-file", (0, 0))
+        remove_temporary(results, time.time() - 60)
+        assert now.exists()
+        assert not old.exists()
+        assert (results / ".kept-file").exists()
+        old.touch()
