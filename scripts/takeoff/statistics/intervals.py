@@ -1,14 +1,16 @@
-"""Intervals: Student t over seeds, its bands along curves, the pooled-error interval, Clopper–Pearson; and the
-corrections of p-values for many contrasts: Holm for planned ones, Benjamini–Hochberg for exploratory ones.
+"""Intervals: Student t over seeds, its bands along curves, Welch's over independent runs, the pooled-error interval,
+Clopper–Pearson; and the corrections of p-values for many contrasts: Holm for planned ones, Benjamini–Hochberg for
+exploratory ones.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
+from takeoff.statistics.clustered import Estimate
 from takeoff.statistics.contrasts import Floats
 
 ROUNDING = 1e-12
@@ -79,6 +81,42 @@ def mean_band(samples: ArrayLike) -> Band:
     return Band(mean, mean - half, mean + half, n)
 
 
+def welch(samples: Sequence[ArrayLike], weights: ArrayLike, size: float | None = None) -> Estimate:
+    """The sum of weight × mean over `samples`, taken as independent of each other, and the values of each as
+    independent and normal, with a variance of their own.
+
+    Degrees of freedom after Welch 1947 and Satterthwaite 1946. Of two samples with the weights 1 and −1 they are those
+    of `scipy.stats.ttest_ind(equal_var=False)`; SciPy and statsmodels have none for more. Where a sample is one run
+    there is no error. `size` is that of `mean_interval`.
+    """
+    rows, weight = [np.asarray(sample, dtype=float) for sample in samples], np.asarray(weights, dtype=float)
+    nothing = ROUNDING * (max(float(np.abs(row).max()) for row in rows) if size is None else size)
+    estimate = float(weight @ [row.mean() for row in rows])
+    estimate = 0.0 if abs(estimate) <= nothing else estimate
+    n = np.array([row.size for row in rows])
+    if (n < 2).any():
+        return Estimate(estimate, np.nan, np.nan)
+    parts = weight**2 * [row.var(ddof=1) if np.ptp(row) > nothing else 0.0 for row in rows] / n
+    if not parts.any():
+        return Estimate(estimate, 0.0, float(n.min() - 1))
+    shares = parts / parts.sum()
+    return Estimate(estimate, float(np.sqrt(parts.sum())), float(1 / (shares**2 / (n - 1)).sum()))
+
+
+def welch_interval(
+    samples: Sequence[ArrayLike], weights: ArrayLike, confidence: float = 0.95, size: float | None = None
+) -> Interval:
+    """The interval of `welch`, with the p-value of its t test; NaN where there is no error.
+
+    Where no sample varies it has no width, and p is the sign test's, as in `mean_interval`, of the smallest sample.
+    """
+    found = welch(samples, weights, size)
+    if found.error == 0:
+        p_value = float(sign_test(found.freedom + 1)) if found.value else 1.0
+        return Interval(found.value, found.value, found.value, p_value)
+    return _t_interval(*found, confidence)
+
+
 def pooled_interval(responses: ArrayLike, weights: ArrayLike) -> Interval:
     """The 95% interval of an effect from the pooled ANOVA error of all cells: a sensitivity line, never the result.
 
@@ -107,7 +145,7 @@ def proportion_interval(successes: int, trials: int) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
-def _t_interval(estimate: float, error: float, freedom: int, confidence: float) -> Interval:
+def _t_interval(estimate: float, error: float, freedom: float, confidence: float) -> Interval:
     half = float(special.stdtrit(freedom, (1 + confidence) / 2)) * error
     p_value = 2 * float(special.stdtr(freedom, -abs(estimate) / error))
     return Interval(estimate, estimate - half, estimate + half, p_value)
