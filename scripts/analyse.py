@@ -1,6 +1,8 @@
 """Turn runs into tables: statistics of any table of runs, or one of the study's experiments.
 
 python scripts/analyse.py effects --runs RUNS --factors a,b --response test_accuracy --out FILE
+python scripts/analyse.py effects --runs runs.csv --factors a,b --response test_acc --seed trial --out FILE
+python scripts/analyse.py effects --runs RUNS --factors a,b --response test_accuracy --unpaired --out FILE
 python scripts/analyse.py equivalence --runs RUNS --factors a,b --response test_accuracy --margin 0.01 --out FILE
 python scripts/analyse.py scaling --runs RUNS --group method --size train_samples --response NAME --out FILE
 python scripts/analyse.py crossings --curves CURVES --arm a --value train_accuracy --threshold 0.75 --out FILE

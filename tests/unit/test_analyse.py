@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 from takeoff.common.errors import TakeoffError
-from takeoff.common.tables import flags, level_text, read_table
+from takeoff.common.table_files import read_table
+from takeoff.common.tables import flags, level_text
 from takeoff.statistics.design import design_of
 from takeoff.statistics.effects import COLUMNS, effects_table
 from takeoff.statistics.responses import responses_of, with_log_odds

@@ -11,6 +11,7 @@ from takeoff.statistics.censoring import COLUMNS as CROSSINGS
 from takeoff.statistics.censoring import Crossing, crossing_ratio, crossings_table
 from takeoff.statistics.fits import EVERY, beta_profile_interval, beta_resampling_interval, fit_power_law
 from takeoff.statistics.scaling import COLUMNS, gains_per_doubling, log_slopes, scaling, scaling_table
+from unit.in_process import analyse
 
 SIZES = np.array([100, 200, 500, 1000, 2000, 5000, 10000])
 
@@ -282,3 +283,47 @@ def test_wrong_curves_are_one_clear_error(curves):
     ):
         with pytest.raises(TakeoffError, match=message):
             crossings_table(wrong, *columns)
+
+
+@pytest.mark.parametrize("threshold", [np.nan, np.inf, -np.inf, 75, 1.01, 0.01, 0, -1])
+def test_a_threshold_that_no_curve_rises_to_is_refused(curves, threshold):
+    late = curves[curves["epoch"] > 0].reset_index(drop=True)
+    with pytest.raises(TakeoffError, match=r"threshold .*: column train_accuracy goes from 0.01 to 1 up to epoch 20"):
+        crossings_table(late, "activation", "epoch", "train_accuracy", threshold)
+
+
+def test_curves_that_share_no_seeds_have_welchs_interval_of_logs(curves):
+    times = {"tanh": [8.0, 10, 16], "relu": [2.0, 5, 4, 4]}
+    rows = [
+        (arm, f"{arm}{run}", epoch, epoch / time)
+        for arm, found in times.items()
+        for run, time in enumerate(found)
+        for epoch in range(21)
+    ]
+    apart = pd.DataFrame(rows, columns=["arm", "run", "epoch", "value"])
+    table = crossings_table(apart, "arm", "epoch", "value", 1, seed="run", paired=False)
+    ends = stats.ttest_ind(*map(np.log, times.values()), equal_var=False).confidence_interval()
+    assert table.loc[0, ["ci_low", "ci_high"]].tolist() == pytest.approx(np.exp(ends).tolist())
+    assert table.loc[0, "n_seeds"] == 3
+    with pytest.raises(TakeoffError, match=r"no seed in common; valid: .*--unpaired"):
+        crossings_table(apart, "arm", "epoch", "value", 1, seed="run")
+
+
+def test_a_law_of_errors_that_rise_is_refused(tmp_path, runs):
+    flat = runs.assign(test_accuracy=0.5 + 0.01 * np.random.default_rng(2).normal(size=len(runs)))
+    named = runs.rename(columns={"test_accuracy": "test_acc"})
+    score = runs.rename(columns={"test_accuracy": "score"})
+    percent = runs.assign(test_accuracy=100 * runs["test_accuracy"])
+    options = ("--size", "train_samples", "--group", "method", "--response")
+    for table, response, message in (
+        (score, "score", "method hog: errors rise with train_samples"),
+        (score[score["seed"] == 0], "score", "errors rise"),
+        (percent, "test_accuracy", "valid: accuracies as fractions"),
+    ):
+        table.to_csv(tmp_path / "runs.csv", index=False)
+        with pytest.raises(TakeoffError, match=message):
+            analyse("scaling", tmp_path / "runs.csv", tmp_path / "out.csv", *options, response)
+    assert not (tmp_path / "out.csv").exists()
+    for table, response in ((flat, "test_accuracy"), (named, "test_acc")):
+        table[table["seed"] < 2].to_csv(tmp_path / "runs.csv", index=False)
+        assert len(analyse("scaling", tmp_path / "runs.csv", tmp_path / "out.csv", *options, response)) == 2

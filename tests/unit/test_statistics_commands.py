@@ -8,6 +8,10 @@ import pandas as pd
 import pytest
 from conftest import Command
 from scipy import stats
+from statsmodels.stats.weightstats import ttost_ind
+from takeoff.common.errors import TakeoffError
+from takeoff.statistics.effects import unpaired_equivalence_test
+from unit.in_process import analyse
 
 
 def written(table: pd.DataFrame, path: Path) -> Path:
@@ -118,3 +122,58 @@ def test_a_row_longer_than_the_header_is_refused(command: Command, tmp_path: Pat
     options = ("--factors", "z", "--response", "y", "--out", tmp_path / "out.csv")
     assert f"{path}: not a table" in command.refused("analyse", "effects", "--runs", path, *options)
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_runs_that_share_no_seeds_have_welchs_intervals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(7)
+    rows = [
+        (a, b, rng.integers(10**6), 0.6 + 0.05 * a + (0.01 + 0.03 * b) * rng.normal())
+        for a, b, number in ((0, 0, 6), (0, 1, 4), (1, 0, 5), (1, 1, 6))
+        for _ in range(number)
+    ]
+    table = pd.DataFrame(rows, columns=["a", "b", "seed", "y"])
+    out, options = tmp_path / "out.csv", ("--factors", "a,b", "--response", "y")
+    own = written(table, tmp_path / "own.csv")
+    with pytest.raises(TakeoffError, match=r"no seed is in all of the 4 cells compared; valid: .*--unpaired"):
+        analyse("effects", own, out, *options)
+    assert not out.exists()
+    effects = analyse("effects", own, out, *options, "--unpaired").set_index(["kind", "term"])
+    assert capsys.readouterr().err == ""
+    one, other = (table.loc[(table["a"] == a) & (table["b"] == 1), "y"] for a in (1, 0))
+    scipys, simple = stats.ttest_ind(one, other, equal_var=False), effects.loc["simple", "a@b=1"]
+    assert (simple["ci_low"], simple["ci_high"]) == pytest.approx(tuple(scipys.confidence_interval()), rel=1e-12)
+    assert (simple["p_value"], simple["n_seeds"]) == (pytest.approx(scipys.pvalue, rel=1e-12), 4)
+    means = table.groupby(["a", "b"])["y"].mean()
+    assert effects.loc[("main", "a"), "estimate"] == pytest.approx(means[1].mean() - means[0].mean())
+
+    none = written(table.drop(columns="seed"), tmp_path / "none.csv")
+    with pytest.raises(TakeoffError, match="--unpaired"):
+        analyse("effects", none, out, *options)
+    small = analyse("equivalence", none, out, *options, "--unpaired", "--margin", 0.1).set_index("term")
+    p_value = ttost_ind(one, other, -0.1, 0.1, usevar="unequal")[0]
+    assert small.loc["a@b=1", "p_value"] == pytest.approx(p_value, rel=1e-12)
+    copies = written(pd.concat([table, table[:1]]), tmp_path / "copies.csv")
+    with pytest.raises(TakeoffError, match="two rows with a 0, b 0, seed"):
+        analyse("effects", copies, out, *options, "--unpaired")
+
+
+def test_lower_bounds_of_runs_that_share_no_seeds_are_counted(tmp_path: Path) -> None:
+    table = pd.DataFrame(
+        {"arm": list("aaaabb"), "epochs": [3.0, 4, 4, 5, 1, 2], "never": [False] * 3 + [True] + [False] * 2}
+    )
+    path = written(table.assign(diverged=table["epochs"] == 1), tmp_path / "runs.csv")
+    options = ("--factors", "arm", "--response", "epochs", "--censored", "never", "--unpaired")
+    main = analyse("effects", path, tmp_path / "out.csv", *options).iloc[0]
+    assert main[["n_seeds", "n_diverged", "n_censored", "ci_low"]].tolist() == [2, 1, 1, -np.inf]
+    ends = stats.ttest_ind([1, 2], [3, 4, 4, 5], equal_var=False).confidence_interval()
+    assert main["ci_high"] == pytest.approx(ends.high)
+
+
+def test_one_seed_that_runs_happen_to_share_pairs_nothing(tmp_path: Path) -> None:
+    seeds = [0, 1, 2, 0, 11, 12]
+    table = pd.DataFrame({"a": list("nnnyyy"), "seed": seeds, "y": [0.5, 0.6, 0.7, 0.6, 0.7, 0.8]})
+    with pytest.raises(TakeoffError, match="one seed alone"):
+        analyse(
+            "effects", written(table, tmp_path / "runs.csv"), tmp_path / "out.csv", "--factors", "a", "--response", "y"
+        )
+    assert unpaired_equivalence_test([[0.5] * 3, [0.5] * 3], [-1, 1], 0.1).p_value == 1 / 8

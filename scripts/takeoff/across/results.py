@@ -8,7 +8,8 @@ import pandas as pd
 
 from takeoff.common.errors import TakeoffError
 from takeoff.common.files import load_json
-from takeoff.common.tables import column, read_table
+from takeoff.common.table_files import read_table
+from takeoff.common.tables import column
 from takeoff.experiments.registry import EXPERIMENTS
 from takeoff.statistics.measures import Measure, read_measures
 

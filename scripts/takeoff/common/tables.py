@@ -1,10 +1,11 @@
-"""Reading tables of runs, CSV or parquet, with one clear error for what is wrong in them; writing CSV.
+"""Reading the columns of tables of runs, with one clear error for what is wrong in them; writing CSV.
 
 `source` is where a table was read from. What reads or checks a column raises a TakeoffError that names the source, the
 column and the first wrong rows: where the column is absent, stands twice, or holds something else than it should.
 """
 
-import warnings
+import reprlib
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
@@ -15,28 +16,10 @@ from takeoff.common.errors import TakeoffError, choices
 from takeoff.common.files import atomic_path
 
 FLAGS = {"true": True, "1": True, "false": False, "0": False}
-
-
-def read_table(path: Path) -> pd.DataFrame:
-    """The table in a parquet file (by its suffix) or a CSV file; a CSV's cells stay text, as they stand there. A
-    TakeoffError says that the file is missing, is no such table, or holds no row.
-    """
-    if not path.is_file():
-        raise TakeoffError(f"{path}: there is no such file; valid: a table of runs, parquet or CSV")
-    try:
-        if path.suffix in {".parquet", ".pq"}:
-            table = pd.read_parquet(path)
-        else:
-            with warnings.catch_warnings():
-                # A row longer than the header loses cells, with no more than this warning.
-                warnings.simplefilter("error", pd.errors.ParserWarning)
-                table = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False)
-    # The errors of pandas and pyarrow are ValueErrors.
-    except (OSError, ValueError, pd.errors.ParserWarning) as error:
-        raise TakeoffError(f"{path}: not a table: {' '.join(str(error).split())}") from None
-    if table.empty:
-        raise TakeoffError(f"{path}: no row; valid: a header and a row per run")
-    return table
+NAMED = 20
+"""How many columns a message names."""
+KINDS = ("params.", "metrics.", "tags.")
+"""What MLflow's table of runs puts before a name."""
 
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:
@@ -45,14 +28,34 @@ def write_csv(table: pd.DataFrame, path: Path) -> None:
         table.to_csv(temporary, index=False)
 
 
+def columns_named(table: pd.DataFrame, name: str) -> list[str]:
+    """The columns that `name` means: the one that is called so, else those that MLflow's table of runs calls
+    `params.NAME`, `metrics.NAME` and `tags.NAME`; none where there is no such column.
+    """
+    return [one for one in (name, *(kind + name for kind in KINDS)) if one in table.columns][
+        : 1 if name in table else 3
+    ]
+
+
 def column(table: pd.DataFrame, name: str, source: str) -> pd.Series:
-    """The one column of `table` with this name."""
-    if name not in table:
-        raise TakeoffError(f"{source}: no column {name}; {choices(name, table.columns)}")
-    found = table[name]
-    if found.ndim > 1:
+    """The one column of `table` that `name` means; of MLflow's param and tag of one name, where these agree, either."""
+    found = columns_named(table, name)
+    if not found:
+        raise TakeoffError(f"{source}: no column {name}; {_columns(table, name)}")
+    first, *others = (table[one] for one in found)
+    if first.ndim > 1:
         raise TakeoffError(f"{source}: column {name} stands twice; give each column its own name")
-    return found
+    for other, whole in zip(others, found[1:], strict=True):
+        if list(map(level_text, other)) != list(map(level_text, first)):
+            raise TakeoffError(f"{source}: column {name}: {found[0]} and {whole} differ; valid: one of them in full")
+    return first
+
+
+def _columns(table: pd.DataFrame, name: str) -> str:
+    """Which columns are valid instead of `name`, the nearest spelling first."""
+    names = list(dict.fromkeys(map(str, table.columns)))
+    shown = dict.fromkeys([*get_close_matches(name, names), *names][:NAMED]) if len(names) > NAMED else names
+    return choices(name, shown) + (f" and {len(names) - len(shown)} more" if len(names) > len(shown) else "")
 
 
 def level_texts(table: pd.DataFrame, name: str, source: str) -> list[str]:
@@ -69,9 +72,13 @@ def level_text(value: object) -> str:
     >>> [level_text(value) for value in (0, 0.0, "0.0", 0.5, "relu", None)]
     ['0', '0', '0', '0.5', 'relu', '']
     """
-    if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
+    if pd.api.types.is_scalar(value) and pd.isna(value):
         return ""
     text = str(value).strip()
+    try:
+        return str(int(text))  # seeds may have more digits than a float holds
+    except ValueError:
+        pass
     try:
         number = float(text)
     except ValueError:
@@ -84,11 +91,15 @@ def level_text(value: object) -> str:
 def numbers(table: pd.DataFrame, name: str, source: str) -> NDArray[np.float64]:
     """A column as numbers, (rows,); NaN where a row is empty."""
     values = column(table, name, source)
+    if not pd.api.types.is_any_real_numeric_dtype(values):  # dates and truth values would become numbers
+        values = values.astype(str)
     parsed = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     for row in np.flatnonzero(np.isnan(parsed)):
         value = values.iloc[row]
         if str(value).strip().lower() not in {"", "nan", "none", "<na>", "nat"}:
-            raise TakeoffError(f"{source}: column {name}: row {row + 1}: {value!r} is not a number")
+            raise TakeoffError(
+                f"{source}: column {name}: row {row + 1}: {reprlib.repr(value)} is not a number; valid: such as 0.592"
+            )
     return parsed
 
 
@@ -122,10 +133,12 @@ def check_once(rows: pd.DataFrame, source: str, valid: str = "one") -> None:
 
 def flags(table: pd.DataFrame, name: str, source: str, needed: bool = False) -> NDArray[np.bool_]:
     """A column of true and false, (rows,); false everywhere where there is no such column, unless it is `needed`."""
-    if name not in table and not needed:
+    if not columns_named(table, name) and not needed:
         return np.zeros(len(table), dtype=bool)
     texts = [level_text(value).lower() for value in column(table, name, source)]
     for row, text in enumerate(texts):
         if text not in FLAGS:
-            raise TakeoffError(f"{source}: column {name}: row {row + 1}: {text!r} is not valid; valid: True, False")
+            raise TakeoffError(
+                f"{source}: column {name}: row {row + 1}: {reprlib.repr(text)} is not valid; valid: True, False"
+            )
     return np.array([FLAGS[text] for text in texts], dtype=bool)

@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from takeoff.common.errors import TakeoffError
-from takeoff.common.tables import read_table, write_csv
+from takeoff.common.table_files import read_table
+from takeoff.common.tables import write_csv
 from takeoff.experiments.base import CHOICES, MEASURED, Experiment, Results
 from takeoff.statistics.measures import Measure, measures_table
 from takeoff.study.arms import AnyArm, Arm, seeds_of

@@ -6,18 +6,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from takeoff.common.arguments import above_zero, positive, rate
 from takeoff.common.errors import TakeoffError
-from takeoff.common.tables import flags, read_table, write_csv
+from takeoff.common.exports import runs_exported
+from takeoff.common.table_files import read_table
+from takeoff.common.tables import column, flags, write_csv
 from takeoff.statistics.censoring import crossings_table
 from takeoff.statistics.coverage import coverage_table, summary
 from takeoff.statistics.criteria import parts_of, verdicts_table
-from takeoff.statistics.design import design_of
+from takeoff.statistics.design import Responses, design_of
 from takeoff.statistics.effects import contrasts_of, effects_table, equivalence_table
 from takeoff.statistics.fractional import aliases_table, check_regular, fraction_contrasts
-from takeoff.statistics.responses import responses_of, with_log_odds
-from takeoff.statistics.scaling import scaling_table
+from takeoff.statistics.responses import check_fractions, is_accuracy, responses_of, with_log_odds
+from takeoff.statistics.scaling import check_falling, scaling_table
+
+SEED = "seed"
+"""The column that pairs runs where --seed names none."""
 
 
 def add_statistics(commands: Any) -> None:
@@ -33,6 +39,7 @@ def add_statistics(commands: Any) -> None:
         parser.add_argument("--baseline", default="", metavar="FACTOR=LEVEL,…", help=words)
         words = "the runs are of a regular fraction: main effects and interactions of two, aliases named"
         parser.add_argument("--fraction", action="store_true", help=words)
+        _add_pairs(parser)
     effects.add_argument("--log-odds", action="store_true", help="accuracies in log-odds too")
     words = "true where responses are lower bounds: a crossing that was not reached by the horizon"
     effects.add_argument("--censored", metavar="COLUMN", help=words)
@@ -42,7 +49,7 @@ def add_statistics(commands: Any) -> None:
     scaling = _add(commands, "scaling", _scaling, "how error falls with the size of the training set")
     words = "a column of errors, or an accuracy, whose error is 1 − it"
     _add_runs(scaling, group="of methods", size="of the training set", response=words)
-    scaling.add_argument("--draw", default="seed", metavar="COLUMN", help="of draws: seed")
+    scaling.add_argument("--seed", "--draw", metavar="COLUMN", help="of draws: seed")
 
     crossings = _add(commands, "crossings", _crossings, "how much sooner curves reach a threshold")
     words = "of arms; the first met is the baseline"
@@ -50,6 +57,7 @@ def add_statistics(commands: Any) -> None:
     crossings.add_argument("--position", default="epoch", metavar="COLUMN", help="along the curve: epoch")
     crossings.add_argument("--threshold", type=float, required=True)
     crossings.add_argument("--horizon", type=above_zero, help="else the last position in the table")
+    _add_pairs(crossings)
 
     verdicts = _add(commands, "verdicts", _verdicts, "on which side of a criterion paired values lie")
     _add_table(verdicts, "--values", "a row per part and seed: part, value, already paired")
@@ -58,6 +66,7 @@ def add_statistics(commands: Any) -> None:
         "ratios), contradicted_below, contradicted_above; an end that is empty is open"
     )
     verdicts.add_argument("--criteria", type=Path, required=True, help=words)
+    verdicts.add_argument("--seed", metavar="COLUMN", help="of which each part has one value: seed")
     verdicts.add_argument("--censored", metavar="COLUMN", help="true where a value is a lower bound")
     verdicts.add_argument("--alpha", type=rate, default=0.05, help="error rate of all claims together: 0.05")
 
@@ -90,25 +99,46 @@ def _add_runs(parser: argparse.ArgumentParser, **columns: str) -> None:
     parser.add_argument("--images", type=positive, metavar="N", help=words)
 
 
+def _add_pairs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seed", metavar="COLUMN", help="what pairs runs, and tells those of a cell apart: seed")
+    words = "runs have no seeds in common: Welch's intervals, which take all runs as independent"
+    parser.add_argument("--unpaired", action="store_true", help=words)
+
+
+def _read(path: Path, seed: str | None, *names: str, experiment: str = "") -> tuple[pd.DataFrame, str, str]:
+    """The runs in a table, of MLflow's those that have the columns `names` and a seed, and of this project's export an
+    `experiment`'s; where it was read from; and the column of seeds: `seed`, which must be there, or else the one called
+    so, which may be.
+    """
+    source = str(path)
+    runs, left_out = runs_exported(read_table(path), [*names, seed or SEED], source, experiment)
+    if seed:
+        column(runs, seed, source)
+        if seed in names:
+            raise TakeoffError(f"--seed {seed}: a column cannot be a seed and something else")
+    if left_out:
+        print(f"note: {left_out}", file=sys.stderr)
+    return runs, source, seed or SEED
+
+
 def _effects(arguments: argparse.Namespace) -> None:
     """The effects, or with a margin which of them are shown to be smaller; seeds that are left out are printed."""
-    runs, source = read_table(arguments.runs), str(arguments.runs)
     factors = [name.strip() for name in arguments.factors.split(",") if name.strip()]
+    runs, source, seed = _read(arguments.runs, arguments.seed, *factors, experiment="factorial")
     names = with_log_odds(arguments.response) if arguments.log_odds else arguments.response
     censored = [arguments.censored] if arguments.censored else []
     for name in names:
-        _check_response(name, *factors, "seed", "diverged", *censored)
-    wanted = () if arguments.fraction else None
-    design = design_of(runs, factors, _pairs(arguments.baseline), source, wanted)
+        _check_response(name, *factors, seed, "diverged", *censored)
+    wanted, paired = () if arguments.fraction else None, not arguments.unpaired
+    design = design_of(runs, factors, _pairs(arguments.baseline), source, wanted, seed, paired)
     if arguments.fraction:
         check_regular(design)
         contrasts = fraction_contrasts(factors, design.cells)
     else:
         contrasts = contrasts_of(design.levels)
     responses = responses_of(runs, names, arguments.images, arguments.chance, source)
-    for sentence in design.unpaired():
-        print(f"note: {sentence}", file=sys.stderr)
     if arguments.margin:
+        _check_margin(arguments.margin, responses)
         table = equivalence_table(design, responses, arguments.margin, contrasts)
     else:
         diverged = flags(runs, "diverged", source)
@@ -117,6 +147,8 @@ def _effects(arguments: argparse.Namespace) -> None:
     if arguments.fraction:
         aliases = aliases_table(factors, design.cells).set_index("term")["aliases"]
         table = table.assign(aliases=table["term"].map(aliases))
+    for sentence in design.unpaired():
+        print(f"note: {sentence}", file=sys.stderr)
     write_csv(table, arguments.out)
 
 
@@ -131,37 +163,51 @@ def _pairs(text: str) -> dict[str, str]:
     return found
 
 
+def _check_margin(margin: float, responses: Responses) -> None:
+    for name, values in responses.items():
+        found = np.asarray(values)
+        if margin >= 1 and is_accuracy(name) and found.min() >= 0 and found.max() <= 1:
+            valid = "valid: below 1, in fractions as the accuracies are: 0.01 is a point"
+            raise TakeoffError(f"--margin {margin:g}: no two of {name} could differ by more; {valid}")
+
+
 def _check_response(name: str, *others: str) -> None:
     if name in others:
         raise TakeoffError(f"--response {name}: a column cannot be a response and something else")
 
 
 def _scaling(arguments: argparse.Namespace) -> None:
-    runs, source = read_table(arguments.runs), str(arguments.runs)
-    keys = (arguments.group, arguments.draw, arguments.size)
+    runs, source, seed = _read(arguments.runs, arguments.seed, arguments.group, arguments.size, experiment="scaling")
+    keys = (arguments.group, seed, arguments.size)
     _check_response(arguments.response, *keys)
     if len(set(keys)) < len(keys):
         raise TakeoffError(f"columns {', '.join(keys)}: one stands twice; valid: three different ones")
     response = arguments.response
     values = responses_of(runs, [response], arguments.images, arguments.chance, source)[response]
-    errors = 1 - values if response.endswith("accuracy") else values
+    if is_accuracy(response):
+        check_fractions(values, f"{source}: column {response}", "has no error")
+    errors = 1 - values if is_accuracy(response) else values
     nearest = 0.5 / arguments.images if arguments.images else 0.0
-    write_csv(scaling_table(runs, *keys, errors, nearest, source), arguments.out)
+    table = scaling_table(runs, *keys, errors, nearest, source)
+    check_falling(runs, arguments.group, arguments.size, np.maximum(errors, nearest), source)
+    write_csv(table, arguments.out)
 
 
 def _crossings(arguments: argparse.Namespace) -> None:
     columns = (arguments.arm, arguments.position, arguments.value)
-    curves, source = read_table(arguments.curves), str(arguments.curves)
-    table = crossings_table(curves, *columns, arguments.threshold, arguments.horizon, source)
+    curves, source, seed = _read(arguments.curves, arguments.seed, *columns[:2])
+    _check_response(arguments.value, *columns[:2], seed)
+    paired = not arguments.unpaired
+    table = crossings_table(curves, *columns, arguments.threshold, arguments.horizon, source, seed, paired)
     write_csv(table, arguments.out)
 
 
 def _verdicts(arguments: argparse.Namespace) -> None:
-    values, source = read_table(arguments.values), str(arguments.values)
+    values, source, seed = _read(arguments.values, arguments.seed)
     censored = np.zeros(len(values), dtype=bool)
     if arguments.censored:
         censored = flags(values, arguments.censored, source, needed=True)
-    parts = parts_of(values, read_table(arguments.criteria), censored, (source, str(arguments.criteria)))
+    parts = parts_of(values, read_table(arguments.criteria), censored, (source, str(arguments.criteria)), seed)
     write_csv(verdicts_table(parts, arguments.alpha), arguments.out)
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from takeoff.common.errors import TakeoffError, choices
-from takeoff.common.tables import check_once, check_rows, flags, level_text, level_texts, numbers
+from takeoff.common.tables import check_once, check_rows, columns_named, flags, level_text, level_texts, numbers
 from takeoff.statistics.measures import Measure
 from takeoff.statistics.verdicts import Criterion, Judgement, Part, judge_claim, judge_parts
 
@@ -20,11 +20,15 @@ CRITERIA = ("part", "claim", "ratio", "unit", *ENDS)
 
 
 def parts_of(
-    values: pd.DataFrame, criteria: pd.DataFrame, censored: NDArray[np.bool_], sources: tuple[str, str]
+    values: pd.DataFrame,
+    criteria: pd.DataFrame,
+    censored: NDArray[np.bool_],
+    sources: tuple[str, str],
+    seed: str = "seed",
 ) -> list[Part]:
     """The parts to judge, in the order of the criteria.
 
-    `values` have a row per part and seed, with `part` and `value`, already paired: a difference, or a ratio;
+    `values` have a row per part and `seed`, with `part` and `value`, already paired: a difference, or a ratio;
     `censored`, (rows,), says which are lower bounds.
 
     `criteria` have a row per part. It is supported `above` and `below` these numbers, empty where that end is open, and
@@ -45,8 +49,8 @@ def parts_of(
     for label in dict.fromkeys(labels):
         if label not in names:
             raise TakeoffError(f"{of}: column part: no criterion in {by} for {label}; {choices(label, names)}")
-    if "seed" in values:
-        check_once(pd.DataFrame({"part": labels, "seed": level_texts(values, "seed", of)}), of)
+    if columns_named(values, seed):
+        check_once(pd.DataFrame({"part": labels, seed: level_texts(values, seed, of)}), of)
     found = numbers(values, "value", of)
     check_rows(np.isfinite(found), found, f"{of}: column value", "is no number; valid: one in each row")
     given, blank = criteria.reindex(columns=list(CRITERIA)), [""] * len(names)

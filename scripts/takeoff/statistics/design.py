@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from takeoff.common.errors import TakeoffError, choices
-from takeoff.common.tables import check_once, level_text, level_texts
+from takeoff.common.tables import check_once, columns_named, level_text, level_texts
 from takeoff.statistics.contrasts import Floats, all_cells, places_of
 
 Responses = Mapping[str, ArrayLike]
@@ -23,13 +23,16 @@ class Design:
     levels: dict[str, tuple[str, str]]
     """Factor → its baseline and its treatment, as `tables.level_text` writes them."""
     seeds: tuple[str, ...]
-    """Every seed met, sorted; a single one where the table has no seeds."""
+    """Every seed met, sorted; a single one where the table has no seeds. Of runs that are not paired, their places in
+    their cells."""
     cell_of_row: np.ndarray
     """(rows,): the place of the run's cell in `contrasts.all_cells`."""
     seed_of_row: np.ndarray
     """(rows,): the place of the run's seed in `seeds`."""
     source: str
     """Where the table was read from, for messages."""
+    paired: bool = True
+    """Whether the same seed pairs the runs of several cells; else all runs are independent."""
 
     @property
     def present(self) -> list[int]:
@@ -53,7 +56,11 @@ class Design:
         return matrix
 
     def unpaired(self) -> list[str]:
-        """A sentence per cell that lacks seeds which other cells have: what its contrasts leave out."""
+        """A sentence per cell that lacks seeds which other cells have: what its contrasts leave out; none where runs
+        are not paired.
+        """
+        if not self.paired:
+            return []
         absent = np.isnan(self.matrix(0))
         return [
             f"{self.source}: {self.cell_name(place)} has no run with seed "
@@ -69,9 +76,11 @@ def design_of(
     baseline: Mapping[str, object] | None = None,
     source: str = "runs",
     wanted: Sequence[Sequence[int]] | None = None,
+    seed: str = "seed",
+    paired: bool = True,
 ) -> Design:
     """The design of a table with a row per run: the columns `factors`, of two levels each, and `seed`, which may be
-    absent where each cell has one run.
+    absent where each cell has one run, or where runs are not `paired`.
 
     `baseline` is factor → baseline level; elsewhere it is the level that the table has first. `wanted` are the cells
     that must have runs, as those of a fraction, each a zero (baseline) or one per factor; left out, all 2^k. A
@@ -87,11 +96,16 @@ def design_of(
     texts = {factor: level_texts(runs, factor, source) for factor in factors}
     levels = {factor: _levels(factor, found, baseline or {}, source) for factor, found in texts.items()}
     treated = np.array([[text == levels[factor][1] for text in texts[factor]] for factor in factors]).T
-    seed_texts = {"seed": level_texts(runs, "seed", source)} if "seed" in runs else {}
-    one = "one run per cell and seed, the seed in a column seed"
-    check_once(pd.DataFrame(texts | seed_texts), source, one)
-    seeds, seed_of_row = np.unique(seed_texts.get("seed", ["0"] * len(runs)), return_inverse=True)
-    design = Design(levels, tuple(seeds.tolist()), places_of(treated), seed_of_row, source)
+    cell_of_row = places_of(treated)
+    seeds_known = bool(columns_named(runs, seed))
+    seed_texts = level_texts(runs, seed, source) if seeds_known else ["0"] * len(runs)
+    if paired or seeds_known:
+        one = "one run per cell and seed, the seed in a column seed, or in --seed COLUMN; --unpaired takes runs without"
+        check_once(pd.DataFrame(texts | ({seed: seed_texts} if seeds_known else {})), source, one)
+    if not paired:
+        seed_texts = pd.Series(cell_of_row).groupby(cell_of_row).cumcount().map("{:06d}".format).tolist()
+    seeds, seed_of_row = np.unique(seed_texts, return_inverse=True)
+    design = Design(levels, tuple(seeds.tolist()), cell_of_row, seed_of_row, source, paired)
     present, k = set(design.present), len(levels)
     cells = all_cells(k) if wanted is None else np.reshape(wanted, (-1, k))
     for place in places_of(cells):

@@ -15,7 +15,15 @@ from scipy import special
 from takeoff.common.errors import TakeoffError
 from takeoff.statistics.contrasts import Floats, interaction_weights, shapley_weights, simple_weights
 from takeoff.statistics.design import Design, Responses
-from takeoff.statistics.intervals import Interval, benjamini_hochberg, holm, mean_interval, sign_test
+from takeoff.statistics.intervals import (
+    Interval,
+    benjamini_hochberg,
+    holm,
+    mean_interval,
+    sign_test,
+    welch,
+    welch_interval,
+)
 
 Kind = Literal["main", "interaction", "simple", "shapley"]
 ESTIMATE = ("term", "kind", "response", "estimate", "ci_low", "ci_high")
@@ -70,16 +78,18 @@ def effects_table(
     """Every effect on every response, in the response's units: a row each, with the columns `COLUMNS`.
 
     Each contrast is taken within seeds, over the seeds that all its cells have (`n_seeds`). Its interval is Student's
-    95% over them, not adjusted for the number of contrasts; with one seed there is none (NaN). A contrast that is the
-    same for every seed has an interval without width, and p = 1/2^(n − 1) if it is not 0, else p = 1. Within each
-    response `p_adjusted` is Holm's over main effects and interactions together (planned), Holm's over Shapley shares,
-    and Benjamini–Hochberg's over simple effects (exploratory). `n_diverged` and `n_censored` count such runs among
-    those compared. What censored runs leave open on one side or on both is infinite there, and p = 1 unless the rest
-    of the interval lies on one side of 0: it counts among those adjusted for.
+    95% over them, not adjusted for the number of contrasts; with one seed there is none (NaN). Where runs are not
+    paired it is Welch's (`intervals.welch`), which takes all runs as independent, and those of a cell as normal, with a
+    variance of their own; `n_seeds` are then the runs of the smallest cell compared. A contrast that is the same for
+    every seed has an interval without width, and p = 1/2^(n − 1) if it is not 0, else p = 1. Within each response
+    `p_adjusted` is Holm's over main effects and interactions together (planned), Holm's over Shapley shares, and
+    Benjamini–Hochberg's over simple effects (exploratory). `n_diverged` and `n_censored` count such runs among those
+    compared. What censored runs leave open on one side or on both is infinite there, and p = 1 unless the rest of the
+    interval lies on one side of 0: it counts among those adjusted for.
 
     `diverged` are (rows,) bool, and `censored` by response, where its value is only a lower bound: none when left out.
     `contrasts` are all those of the full design when left out. A TakeoffError says that the cells of one have no seed
-    in common.
+    in common, or one alone though they have more runs.
     """
     lost = design.matrix(0 if diverged is None else diverged)
     contrasts = contrasts_of(design.levels) if contrasts is None else contrasts
@@ -99,27 +109,43 @@ def _estimate(design: Design, contrast: Contrast, matrix: Floats, lost: Floats, 
     """Of a contrast of the responses `matrix`, (seeds, cells), what `effects_table` has from `estimate` on; no
     `p_adjusted` yet (NaN). Likewise, `lost` is 1 where a run diverged, `bounds` where its response is a lower bound.
     """
-    values, paired = seed_values(design, contrast, matrix)
-    estimate, low, high, p_value = mean_interval(values, size=float(np.nanmax(np.abs(matrix))))
-    bounded = bounds[paired].any(axis=0)
+    size = float(np.nanmax(np.abs(matrix)))
+    if design.paired:
+        values, paired = seed_values(design, contrast, matrix)
+        estimate, low, high, p_value = mean_interval(values, size=size)
+        n = int(paired.sum())
+    else:
+        samples, weights, paired = *cell_samples(contrast, matrix), np.ones(len(matrix), dtype=bool)
+        estimate, low, high, p_value = welch_interval(samples, weights, size=size)
+        n = min(map(len, samples))
+    bounded = np.nansum(bounds[paired], axis=0) > 0
     if np.isfinite(p_value):
         low = -np.inf if (bounded & (contrast.weights < 0)).any() else low
         high = np.inf if (bounded & (contrast.weights > 0)).any() else high
         p_value = 1.0 if np.isinf([low, high]).any() and low <= 0 <= high else p_value
-    counts = (int(runs[paired][:, contrast.weights != 0].sum()) for runs in (lost, bounds))
-    return estimate, low, high, p_value, np.nan, int(paired.sum()), *counts
+    counts = (int(np.nansum(runs[paired][:, contrast.weights != 0])) for runs in (lost, bounds))
+    return estimate, low, high, p_value, np.nan, n, *counts
+
+
+def cell_samples(contrast: Contrast, matrix: Floats) -> tuple[list[Floats], Floats]:
+    """The responses of the runs in each of a contrast's cells, from the `matrix`, (seeds, cells), and their weights."""
+    cells = np.flatnonzero(contrast.weights)
+    return [matrix[np.isfinite(matrix[:, cell]), cell] for cell in cells], contrast.weights[cells]
 
 
 def seed_values(design: Design, contrast: Contrast, matrix: Floats) -> tuple[Floats, np.ndarray]:
     """A contrast of the responses `matrix`, (seeds, cells), within each seed that all its cells have; and which seeds
-    of the design these are, (seeds,) bool. A TakeoffError says that its cells have none in common.
+    of the design these are, (seeds,) bool. A TakeoffError says that its cells have none in common, or one alone though
+    they have more runs.
     """
     compared = contrast.weights != 0
-    paired = np.asarray(np.isfinite(matrix[:, compared]).all(axis=1))
-    if not paired.any():
+    there = np.isfinite(matrix[:, compared])
+    paired = np.asarray(there.all(axis=1))
+    if paired.sum() < min(2, there.sum(axis=0).min()):
         raise TakeoffError(
-            f"{design.source}: {contrast.term}: no seed is in all of the {compared.sum()} cells compared; "
-            "valid: the same seeds in every cell, or one run per cell and no column seed"
+            f"{design.source}: {contrast.term}: {'one seed alone' if paired.any() else 'no seed'} is in all of the "
+            f"{compared.sum()} cells compared; valid: the same seeds in every cell; --unpaired for runs whose seeds "
+            "have nothing in common; or one run per cell and no column seed"
         )
     return matrix[paired][:, compared] @ contrast.weights[compared], paired
 
@@ -159,6 +185,17 @@ def equivalence_test(values: ArrayLike, margin: float, size: float | None = None
     return found._replace(p_value=float(special.stdtr(n - 1, (abs(mean) - margin) / error)))
 
 
+def unpaired_equivalence_test(
+    samples: Sequence[ArrayLike], weights: ArrayLike, margin: float, size: float | None = None
+) -> Interval:
+    """`equivalence_test` of a contrast of independent `samples`, by Welch's t tests: those of `intervals.welch`."""
+    found = welch_interval(samples, weights, 1 - 2 * ALPHA, size)
+    mean, error, freedom = welch(samples, weights, size)
+    if error == 0:
+        return found._replace(p_value=float(sign_test(freedom + 1)) / 2 if abs(mean) < margin else 1.0)
+    return found._replace(p_value=float(special.stdtr(freedom, (abs(mean) - margin) / error)))
+
+
 def equivalence_table(
     design: Design, responses: Responses, margin: float, contrasts: Sequence[Contrast]
 ) -> pd.DataFrame:
@@ -175,7 +212,10 @@ def equivalence_table(
         size = float(np.nanmax(np.abs(matrix)))
         for contrast in contrasts:
             if contrast.kind in {"main", "simple"}:
-                found = equivalence_test(seed_values(design, contrast, matrix)[0], margin, size)
+                if design.paired:
+                    found = equivalence_test(seed_values(design, contrast, matrix)[0], margin, size)
+                else:
+                    found = unpaired_equivalence_test(*cell_samples(contrast, matrix), margin, size)
                 verdict = "equivalent" if found.p_value < ALPHA else "not shown"
                 rows.append((contrast.term, contrast.kind, response, *found, verdict))
     return pd.DataFrame(rows, columns=list(EQUIVALENCE_COLUMNS))

@@ -1,5 +1,6 @@
 """What is measured of each run: a column of the table, or derived from its columns."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -7,7 +8,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from takeoff.common.errors import TakeoffError
-from takeoff.common.tables import check_rows, flags, numbers
+from takeoff.common.tables import check_rows, columns_named, flags, numbers
 from takeoff.statistics.contrasts import Floats
 
 GAP = "generalisation_gap"
@@ -30,13 +31,23 @@ def log_odds(accuracy: ArrayLike, images: int | None = None) -> Floats:
     return np.asarray(np.log(p / (1 - p)))
 
 
+def is_accuracy(name: str) -> bool:
+    """Whether a response is called an accuracy: `test_accuracy`, `Val Acc`, `metrics.acc1`; not its log-odds.
+
+    >>> [is_accuracy(name) for name in ("test_accuracy", "eval/acc@1", "accuracy_log_odds", "acceleration")]
+    [True, True, False, False]
+    """
+    text = name.lower()
+    return bool(re.search(r"accuracy|(?<![a-z])acc(?![a-z])", text)) and not text.endswith(LOG_ODDS)
+
+
 def with_log_odds(names: Sequence[str]) -> list[str]:
     """`names`, and after each accuracy among them its log-odds; a TakeoffError where there is none among them."""
-    accuracies = [name for name in names if name.endswith("accuracy")]
+    accuracies = [name for name in names if is_accuracy(name)]
     if not accuracies:
         raise TakeoffError(
             f"log-odds: none of the responses {', '.join(names)} is called an accuracy; valid: a name "
-            f"that ends in accuracy, or COLUMN{LOG_ODDS} for accuracies with another name"
+            f"with accuracy or acc in it, or COLUMN{LOG_ODDS} for accuracies with another name"
         )
     return [n for name in names for n in ([name, name + LOG_ODDS] if name in accuracies else [name])]
 
@@ -58,22 +69,36 @@ def responses_of(
 
 
 def _response(runs: pd.DataFrame, name: str, images: int | None, chance: float | None, source: str) -> Floats:
-    if name == GAP and name not in runs:
+    if name == GAP and not columns_named(runs, name):
         train, test = (_finite(runs, f"{part}_accuracy", chance, source) for part in ("train", "test"))
         return train - test
-    if name in runs or not name.endswith(LOG_ODDS):
+    if columns_named(runs, name) or not name.endswith(LOG_ODDS):
         return _finite(runs, name, chance, source)
     column = name.removesuffix(LOG_ODDS)
     accuracy = _finite(runs, column, chance, source)
-    wrong = "has no log-odds; valid: accuracies as fractions between 0 and 1"
-    check_rows((accuracy >= 0) & (accuracy <= 1), accuracy, f"{source}: column {column}", wrong)
+    check_fractions(accuracy, f"{source}: column {column}", "has no log-odds")
     return log_odds(accuracy, images)
+
+
+def check_fractions(accuracy: Floats, where: str, wrong: str) -> None:
+    """Check that accuracies, (rows,), are fractions; the message has `where` and what is `wrong` of one that is none.
+
+    What is no number is not checked.
+    """
+    valid = "valid: accuracies as fractions between 0 and 1"
+    check_rows(~((accuracy < 0) | (accuracy > 1)), accuracy, where, f"{wrong}; {valid}")
 
 
 def _finite(runs: pd.DataFrame, name: str, chance: float | None, source: str) -> Floats:
     values = numbers(runs, name, source)
-    if chance is not None and name.endswith("accuracy"):
-        values = np.where(~np.isfinite(values) & flags(runs, "diverged", source), chance, values)
-    wrong = "is no result; valid: a finite number in every row (--chance says what a diverged run's accuracy counts as)"
+    if chance is not None and is_accuracy(name):
+        lost = ~np.isfinite(values) & flags(runs, "diverged", source)
+        if lost.any():
+            check_fractions(values, f"{source}: column {name}", "is on another scale than --chance")
+        values = np.where(lost, chance, values)
+    wrong = (
+        f"is no result ({(~np.isfinite(values)).sum()} of {len(values)} rows have none); valid: a finite number in "
+        "every row (--chance says what the accuracy counts as of a run that a column diverged marks)"
+    )
     check_rows(np.isfinite(values), values, f"{source}: column {name}", wrong)
     return values

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from takeoff.common.errors import TakeoffError
 from takeoff.common.tables import check_once, check_rows, level_texts, positive
 from takeoff.statistics.contrasts import Floats
 from takeoff.statistics.fits import EVERY, beta_profile_interval, beta_resampling_interval, fit_power_law
@@ -137,3 +138,27 @@ def scaling_table(
         matrix = own.pivot(index="draw", columns="size", values="error")
         rows.append({group: name} | scaling(matrix.columns, matrix, nearest, shared=shared))
     return pd.DataFrame(rows, columns=[group, *COLUMNS])
+
+
+def check_falling(runs: pd.DataFrame, group: str, size: str, errors: ArrayLike, source: str) -> None:
+    """Check that in no group of `runs`, read from `source`, errors rise with size: of a rise there is no law.
+
+    They do where the 95% interval of the slope of ln(error) over ln(size), over all rows, lies above 0. `errors` are
+    (rows,), above 0.
+    """
+    from scipy import stats  # takes half a second
+
+    names = level_texts(runs, group, source)
+    logs = pd.DataFrame(
+        {"size": np.log(positive(runs, size, source)), "error": np.log(np.asarray(errors, dtype=float))}
+    )
+    for name, own in logs.groupby(names, sort=False):
+        if own["size"].nunique() < 2:
+            continue
+        line = stats.linregress(own["size"], own["error"])
+        margin = stats.t.ppf(0.975, len(own) - 2) * line.stderr if len(own) > 2 else 0.0
+        if line.slope > margin:
+            raise TakeoffError(
+                f"{source}: {group} {name}: errors rise with {size} (slope {line.slope:.3g} on log axes); "
+                "valid: errors that fall, or an accuracy with accuracy or acc in its name"
+            )

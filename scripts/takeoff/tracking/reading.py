@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 
 from takeoff.common.errors import TakeoffError
-from takeoff.common.tables import column, read_table
+from takeoff.common.table_files import read_table
+from takeoff.common.tables import column
 from takeoff.statistics.intervals import Interval, mean_interval
 from takeoff.study.model import Study
 from takeoff.study.names import short_names
