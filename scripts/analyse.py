@@ -18,8 +18,10 @@ import argparse
 from pathlib import Path
 
 from takeoff.common.arguments import add_paths
-from takeoff.common.errors import TakeoffError, choices, run_command
+from takeoff.common.commands import run_command
+from takeoff.common.errors import TakeoffError
 from takeoff.common.files import write_rows
+from takeoff.common.spelling import choices
 from takeoff.judging.claims import claims_file, load_claims
 from takeoff.statistics.commands import add_statistics
 from takeoff.study.loading import check_same, load_study, study_path

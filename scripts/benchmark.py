@@ -7,7 +7,8 @@ import argparse
 from pathlib import Path
 
 from takeoff.common.arguments import above_zero, positive
-from takeoff.common.errors import TakeoffError, run_command
+from takeoff.common.commands import run_command
+from takeoff.common.errors import TakeoffError
 
 
 def main() -> None:

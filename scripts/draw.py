@@ -6,7 +6,9 @@ python scripts/draw.py factorial --study STUDY --results results/digits --out re
 import argparse
 
 from takeoff.common.arguments import add_paths
-from takeoff.common.errors import TakeoffError, choices, run_command
+from takeoff.common.commands import run_command
+from takeoff.common.errors import TakeoffError
+from takeoff.common.spelling import choices
 from takeoff.study.loading import load_study, study_path
 
 

@@ -6,7 +6,8 @@ python scripts/draw_benchmark.py results/benchmark/cpu
 import argparse
 from pathlib import Path
 
-from takeoff.common.errors import TakeoffError, run_command
+from takeoff.common.commands import run_command
+from takeoff.common.errors import TakeoffError
 
 
 def main() -> None:

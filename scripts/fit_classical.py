@@ -5,7 +5,7 @@ Finished runs are kept in the arm's folder `runs`; only those that are missing a
 
 from functools import cache
 
-from takeoff.common.errors import run_command
+from takeoff.common.commands import run_command
 from takeoff.common.parent import end_with_the_workflow
 from takeoff.data.prepared import load_prepared
 from takeoff.jobs.command import arms_parser

@@ -2,7 +2,7 @@
 
 import argparse
 
-from takeoff.common.errors import run_command
+from takeoff.common.commands import run_command
 from takeoff.workflow.project import project_of
 
 

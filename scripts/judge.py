@@ -7,7 +7,9 @@ import argparse
 from pathlib import Path
 
 from takeoff.common.arguments import add_paths
-from takeoff.common.errors import TakeoffError, choices, run_command
+from takeoff.common.commands import run_command
+from takeoff.common.errors import TakeoffError
+from takeoff.common.spelling import choices
 from takeoff.experiments.registry import EXPERIMENTS, enabled
 from takeoff.judging.claims import claims_file, criteria, load_claims
 from takeoff.study.loading import load_study, study_path

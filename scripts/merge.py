@@ -9,7 +9,8 @@ from pathlib import Path
 
 from takeoff.across.merging import merge, pack
 from takeoff.common.arguments import add_paths
-from takeoff.common.errors import TakeoffError, run_command
+from takeoff.common.commands import run_command
+from takeoff.common.errors import TakeoffError
 from takeoff.common.files import load_json
 from takeoff.experiments.registry import enabled, wanted
 from takeoff.study.loading import check_same, load_study, study_path

@@ -10,7 +10,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from takeoff.common.arguments import above_zero, positive
-from takeoff.common.errors import run_command
+from takeoff.common.commands import run_command
 from takeoff.common.files import write_rows
 from takeoff.common.machine import cores_at_hand
 from takeoff.jobs.command import add_device, arms_parser, load

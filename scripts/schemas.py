@@ -3,7 +3,8 @@
 import argparse
 from pathlib import Path
 
-from takeoff.common.errors import TakeoffError, run_command
+from takeoff.common.commands import run_command
+from takeoff.common.errors import TakeoffError
 from takeoff.common.files import write_text
 from takeoff.workflow.schemas import generated
 

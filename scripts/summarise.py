@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from takeoff.common.arguments import add_paths
-from takeoff.common.errors import run_command
+from takeoff.common.commands import run_command
 from takeoff.common.files import write_text
 from takeoff.study.loading import load_study, study_path
 

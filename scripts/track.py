@@ -12,7 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from takeoff.common.errors import TakeoffError, run_command
+from takeoff.common.commands import run_command
+from takeoff.common.errors import TakeoffError
 from takeoff.common.files import write_json
 from takeoff.common.parent import end_with_the_workflow
 from takeoff.study.loading import load_study, study_path

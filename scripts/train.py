@@ -3,7 +3,7 @@
 Finished runs are kept in the arm's folder `runs`; only those that are missing are trained.
 """
 
-from takeoff.common.errors import run_command
+from takeoff.common.commands import run_command
 from takeoff.jobs.command import jobs, training_parser
 
 

@@ -1,6 +1,6 @@
 """Choose the learning rate of arms on validation images: learning_rate.json in each arm's folder."""
 
-from takeoff.common.errors import run_command
+from takeoff.common.commands import run_command
 from takeoff.jobs.command import jobs, training_parser
 
 

@@ -3,8 +3,8 @@
 import runpy
 import sys
 
-from takeoff.common.errors import choices
 from takeoff.common.places import SCRIPTS
+from takeoff.common.spelling import choices
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import track
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
 from results_folder import ResultsFolder
-from takeoff.common.errors import run_command
+from takeoff.common.commands import run_command
 
 
 class Store:

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from takeoff.common.errors import TakeoffError, choices
+from takeoff.common.errors import TakeoffError
 from takeoff.common.files import atomic_path
+from takeoff.common.spelling import choices
 
 FLAGS = {"true": True, "1": True, "false": False, "0": False}
 NAMED = 20

@@ -11,7 +11,8 @@ from posixpath import basename, dirname
 import numpy as np
 from numpy.typing import NDArray
 
-from takeoff.common.errors import TakeoffError, choices
+from takeoff.common.errors import TakeoffError
+from takeoff.common.spelling import choices
 from takeoff.data.archives import Archive, root_of
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")

@@ -9,7 +9,8 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from takeoff.common.errors import TakeoffError, choices
+from takeoff.common.errors import TakeoffError
+from takeoff.common.spelling import choices
 from takeoff.data.card import Card
 from takeoff.judging.claims import Claim, Claims, criterion_sentence, fixed_criteria, out_of_reach
 from takeoff.judging.looks import look_at, read_looks, share_of

@@ -11,8 +11,9 @@ from math import inf, isfinite, log, nan, sqrt
 from pathlib import Path
 from typing import Any
 
-from takeoff.common.errors import TakeoffError, choices
+from takeoff.common.errors import TakeoffError
 from takeoff.common.files import load_json
+from takeoff.common.spelling import choices
 from takeoff.judging.claims import Claims
 from takeoff.statistics.criterion import Range
 

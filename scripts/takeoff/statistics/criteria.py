@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from takeoff.common.errors import TakeoffError, choices
+from takeoff.common.errors import TakeoffError
+from takeoff.common.spelling import choices
 from takeoff.common.tables import check_once, check_rows, columns_named, flags, level_text, level_texts, numbers
 from takeoff.statistics.measures import Measure
 from takeoff.statistics.verdicts import Criterion, Judgement, Part, judge_claim, judge_parts

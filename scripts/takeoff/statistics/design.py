@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from takeoff.common.errors import TakeoffError, choices
+from takeoff.common.errors import TakeoffError
+from takeoff.common.spelling import choices
 from takeoff.common.tables import check_once, columns_named, level_text, level_texts
 from takeoff.statistics.contrasts import Floats, all_cells, places_of
 

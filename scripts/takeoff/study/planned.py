@@ -5,8 +5,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from takeoff.common.errors import TakeoffError, choices
+from takeoff.common.errors import TakeoffError
 from takeoff.common.files import load_json, write_json
+from takeoff.common.spelling import choices
 from takeoff.study.arms import AnyArm, Arm, ClassicalArm, blocks_of, distinct, seeds_of
 from takeoff.study.loading import check
 from takeoff.study.model import Study
