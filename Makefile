@@ -10,7 +10,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # A file of tests stays in one process: its tests share what they set up. One process more than there are cores, since
 # a cluster, a browser and servers are waited for.
 PARALLEL := -n $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
-CONFIG := 'study=$(STUDY)' $(if $(SET),'set=$(SET)')
+CONFIG := 'study=$(STUDY)' $(if $(SET),'set=$(SET)') $(if $(ARCHIVES),'archives={$(ARCHIVES)}')
 SNAKEMAKE := $(RUN) snakemake --cores $(CORES) --config $(CONFIG)
 # The folder of the study's results, in the shell variable `folder`; made where it is not there.
 FOLDER := folder=$$($(RUN) python scripts/folder.py $(CONFIG)) && mkdir -p "$$folder"
@@ -20,7 +20,7 @@ FOLDER := folder=$$($(RUN) python scripts/folder.py $(CONFIG)) && mkdir -p "$$fo
 help: ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
-study: $(VENV)/ready ## run a study, write its report: make study STUDY=digits SET='seeds=8 recipe.epochs=20'
+study: $(VENV)/ready ## run a study, write its report: make study STUDY=digits SET='seeds=8 recipe.epochs=20' ARCHIVES='cifar10: PATH'
 	@$(FOLDER) && $(SNAKEMAKE) --report "$$folder/report.html" --report-after-run
 
 unlock: $(VENV)/ready ## after a kill -9: let Snakemake run again

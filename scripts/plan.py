@@ -5,12 +5,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from takeoff.common.errors import TakeoffError, run_command
+from takeoff.common.commands import run_command
+from takeoff.common.errors import TakeoffError
 from takeoff.common.files import write_json, write_rows
 from takeoff.common.places import configured
 from takeoff.data.card import load_card
 from takeoff.experiments.chance import guessing_lines
-from takeoff.experiments.registry import EXPERIMENTS, check_options, enabled, stale_figures, wanted
+from takeoff.experiments.registry import EXPERIMENTS, arms_wanted, check_options, enabled, stale_figures
 from takeoff.judging.claims import claims_file, criteria, fixed_criteria, load_claims
 from takeoff.judging.spreads import read_spreads
 from takeoff.study.loading import load_study, study_path
@@ -57,7 +58,7 @@ def main() -> None:
     check_counts(study, str(path), shape)
     card = load_card(arguments.card) if arguments.card else None
     check_options(experiments, str(path), guessing_lines(study, card, shape.classes, shape.train, shape.test))
-    arms = planned_arms(study, wanted(experiments), shape.train)
+    arms = planned_arms(study, arms_wanted(experiments, study, str(path)), shape.train)
     runs = plan_runs(arms, shape, expected_rate(study.dataset.resolution))
     claims = load_claims(arguments.claims, EXPERIMENTS)
     spreads = read_spreads(arguments.spreads, claims)

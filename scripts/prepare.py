@@ -1,10 +1,13 @@
 """Prepare an archive of images: python scripts/prepare.py --archive PATH --resolution 32 --out DIR."""
 
 import argparse
+import csv
 from pathlib import Path
 
 from takeoff.common.arguments import positive
-from takeoff.common.errors import TakeoffError, run_command
+from takeoff.common.commands import run_command
+from takeoff.common.errors import TakeoffError
+from takeoff.common.files import write_text
 
 
 def main() -> None:
@@ -15,7 +18,9 @@ def main() -> None:
     parser.add_argument("--resolution", type=int, help="pixels of an image's side (default: the catalogue's)")
     parser.add_argument("--out", type=Path, required=True, help="folder for the three files")
     parser.add_argument("--dataset", help="a name in the catalogue (for titles, licence), or your own")
-    parser.add_argument("--classes", default="", help="keep only these classes: a,b,c")
+    words = "keep only these classes: a,b,c; a name that has a comma stands in double quotes"
+    parser.add_argument("--classes", default="", help=words)
+    parser.add_argument("--remember", type=Path, help="a file for the path of the archive, for later runs")
     parser.add_argument("--test-fraction", type=float, default=0.2, help="held out without a test split")
     parser.add_argument("--threads", type=positive, help="that decode images (default: the cores at hand)")
     given = parser.parse_args()
@@ -28,11 +33,13 @@ def main() -> None:
     resolution = given.resolution or (entry.resolution if entry else None)
     if resolution is None:
         raise TakeoffError("how large should the images be? Give --resolution, in pixels")
-    classes = tuple(name.strip() for name in given.classes.split(",") if name.strip())
+    classes = tuple(name for row in csv.reader([given.classes], skipinitialspace=True) for name in row if name)
     request = Request(
         given.archive, resolution, given.dataset, given.sha256, classes, given.test_fraction, given.threads
     )
     card = prepare(request, given.out)
+    if given.remember and given.archive:
+        write_text(given.remember, f"{given.archive}\n")
     sizes = " and ".join(f"{card.images(split):,} {split}" for split in SPLITS)
     print(f"{given.out}: {sizes} images of {len(card.classes)} classes at {resolution} px")
 

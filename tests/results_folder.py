@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 from conftest import REPOSITORY
 from safetensors.numpy import save_file
+from takeoff.common.documents import read_yaml
 from takeoff.study.arms import make_arm
-from takeoff.study.loading import load_study, read_yaml
+from takeoff.study.loading import load_study
 from takeoff.study.planned import AnyPlannedArm, arm_path, planned_arms, read_arm, write_arm
 from takeoff.study.settings import FACTORS
 from takeoff.study.weights import FILE as WEIGHTS

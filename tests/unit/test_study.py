@@ -9,11 +9,12 @@ import pytest
 import yaml
 from conftest import REPOSITORY, Command, small_study
 from jsonschema import Draft202012Validator
+from takeoff.common.documents import read_yaml
 from takeoff.common.errors import TakeoffError
 from takeoff.common.tables import level_text
 from takeoff.experiments.registry import enabled, wanted
 from takeoff.study.arms import AnyArm, distinct, make_arm
-from takeoff.study.loading import load_study, read_yaml, study_path
+from takeoff.study.loading import load_study, study_path
 from takeoff.study.model import TUNING_SEED, Study
 from takeoff.workflow import digests
 from takeoff.workflow.project import load_project

@@ -2,18 +2,18 @@
 
 from shlex import quote
 
+from takeoff.common.addresses import without_secrets
 from takeoff.common.digests import code_digest
-from takeoff.common.errors import TakeoffError
 from takeoff.common.gpus import Found, found_gpus
 from takeoff.common.parent import is_the_workflow
 from takeoff.study.names import short_names
-from takeoff.tracking.server import kind_of, without_secrets
 from takeoff.workflow import digests
 from takeoff.workflow.following import imports_of
 from takeoff.workflow.leftovers import remove_temporary
 from takeoff.workflow.project import load_project
 from takeoff.workflow.wiring import (
     asked,
+    classes_option,
     command,
     folder_of,
     log_to,
@@ -28,15 +28,16 @@ from takeoff.workflow.wiring import (
 run_in_this_python()
 is_the_workflow()
 
-try:
-    PROJECT = load_project(config)
-    if PROJECT.tracking_uri:
-        kind_of(PROJECT.tracking_uri)
-    # What can be known before anything is downloaded or trained is refused then; the plan itself is printed first.
-    if workflow.is_main_process and not {"plan", "--unlock"} & set(sys.argv):
-        PROJECT.check_budget()
-except TakeoffError as error:
-    sys.exit(f"error: {error}")
+PROJECT = load_project(config)
+# What can be known before anything is downloaded or trained is refused then; the plan itself is printed first.
+if workflow.is_main_process and not {"plan", "--unlock"} & set(sys.argv):
+    PROJECT.check_budget()
+# Nothing is downloaded that earlier runs read from a copy.
+if workflow.is_main_process and PROJECT.images.remembered:
+    where = (
+        f"{PROJECT.images.given}, as in earlier runs; {PROJECT.images.origin} says so"
+    )
+    print(f"archives: {PROJECT.study.dataset.name}: {where}", file=sys.stderr)
 
 STUDY = PROJECT.folder.as_posix()
 DATA = PROJECT.images.prepared.as_posix()

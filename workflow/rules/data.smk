@@ -49,13 +49,14 @@ rule prepare:
         verb=verb("prepare"),
         archive=option("archive", ARCHIVE),
         sha256=option("sha256", IMAGE_SOURCE.local and DATASET.sha256),
-        classes=option("classes", ",".join(DATASET.classes or ())),
+        classes=classes_option(DATASET.classes or ()),
+        remember=unwatched(option("remember", IMAGE_SOURCE.to_remember)),
         dataset=DATASET.name,
         resolution=DATASET.resolution,
         out=folder_of(),
         digest=digests.preparing(IMAGE_SOURCE),
     shell:
         command(
-            "{params.archive} {params.sha256} {params.classes} --dataset {params.dataset:q} "
+            "{params.archive} {params.sha256} {params.classes} {params.remember} --dataset {params.dataset:q} "
             "--resolution {params.resolution} --threads {threads} --out {params.out:q}"
         )

@@ -12,12 +12,20 @@ SCRIPTS = _CLONE / "scripts" if CLONED else PACKAGE / "scripts"
 """The commands."""
 
 
+DOCUMENTS = (".yaml", ".yml", ".json")
+"""How the names of studies' files end."""
+
+
 def configured(name: str) -> Path:
-    """A file of the folder `config`: the working directory's own, or else ours."""
+    """A file of the folder `config`, given as `.yaml`, which `.yml` does as well: the working directory's own, or else
+    ours.
+    """
     own = Path("config") / name
-    return own if own.is_file() else CONFIG / name
+    places = (own, own.with_suffix(".yml")) if own.suffix == ".yaml" else (own,)
+    return next((place for place in places if place.is_file()), CONFIG / name)
 
 
 def configured_names(folder: str) -> list[str]:
-    """The names, without `.yaml`, of the files in a folder of either `config`."""
-    return sorted({path.stem for place in (Path("config"), CONFIG) for path in (place / folder).glob("*.yaml")})
+    """The names, without suffix, of the files in a folder of either `config`."""
+    places = [place / folder for place in (Path("config"), CONFIG)]
+    return sorted({path.stem for place in places for end in DOCUMENTS[:2] for path in place.glob(f"*{end}")})

@@ -6,14 +6,15 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from takeoff.common.errors import TakeoffError, choices
+from takeoff.common.documents import read_yaml
+from takeoff.common.errors import TakeoffError
+from takeoff.common.spelling import choices
 
 LayoutName = Literal["scikit-learn", "CIFAR pickles", "class folders", "Tiny ImageNet", "ILSVRC2012"]
 Address = Annotated[str, Field(pattern=r"^https?://\S+$")]
-Words = Annotated[tuple[str, ...], BeforeValidator(lambda words: tuple(words.split()))]
+Words = Annotated[tuple[str, ...], BeforeValidator(lambda words: words.split() if isinstance(words, str) else words)]
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Entry(BaseModel):
     size: int | None = Field(None, gt=0, description="of the archive")
     obtain: str | None = Field(None, description="how to get NAME, which is not downloaded")
     subset: Words = Field((), description="the classes to keep of a larger dataset")
+    names: Words = Field((), description="the classes, where no other key lists them")
     class_titles: dict[str, str] = Field({}, description="readable names of classes named by number")
 
     @model_validator(mode="after")
@@ -67,10 +69,15 @@ class Entry(BaseModel):
             raise ValueError("an archive with addresses needs its file name and a checksum")
         if not self.addresses and not self.obtain:
             raise ValueError("a dataset without addresses needs `obtain`")
-        for listed in (self.subset, self.class_titles):
+        for listed in (self.subset, self.names, self.class_titles):
             if listed and len(set(listed)) != self.classes:
                 raise ValueError(f"{len(set(listed))} classes are listed, not {self.classes}")
         return self
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes, by the names that a study lists them by; none where they are not known here."""
+        return self.subset or self.names or tuple(self.class_titles)
 
     @property
     def sums(self) -> Sums:
@@ -85,8 +92,7 @@ class Entry(BaseModel):
 @cache
 def entries() -> dict[str, Entry]:
     """Every entry by name, in the file's order."""
-    text = Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8")
-    return {name: Entry(name=name, **facts) for name, facts in yaml.safe_load(text).items()}
+    return {name: Entry(name=name, **facts) for name, facts in read_yaml(Path(__file__).with_suffix(".yaml")).items()}
 
 
 def entry(name: str) -> Entry:

@@ -5,10 +5,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from takeoff.common.errors import TakeoffError, choices
+from pydantic import ValidationError
+
+from takeoff.common.errors import TakeoffError
+from takeoff.common.spelling import choices
 from takeoff.experiments.base import Experiment
-from takeoff.study.arms import AnyArm, Arm, distinct, seeds_of
-from takeoff.study.loading import check
+from takeoff.study.arms import AnyArm, Arm, blocks_of, distinct, seeds_of
+from takeoff.study.bounds import RUNS
+from takeoff.study.loading import check, described
 from takeoff.study.model import Study
 
 EXPERIMENTS = ("factorial", "race", "depth", "stability", "dropout", "scaling", "moment", "compute", "synergy", "gain")
@@ -43,6 +47,33 @@ def wanted(experiments: Mapping[str, Experiment[Any]]) -> dict[str, list[AnyArm]
         name: [arm.model_copy(update={"seeds": tuple(seeds_of(one.study, arm))}) for arm in one.arms()]
         for name, one in experiments.items()
     }
+
+
+def arms_wanted(experiments: Mapping[str, Experiment[Any]], study: Study, source: str) -> dict[str, list[AnyArm]]:
+    """The same of `study`, read from `source`.
+
+    A TakeoffError says that an experiment's options make an arm that cannot be, or too many runs to list.
+    """
+    try:
+        found = wanted(experiments)
+        runs = sum(_runs_at_least(study, arm) for arm in distinct(arm for arms in found.values() for arm in arms))
+    except ValidationError as error:
+        raise TakeoffError(f"{source}: experiments: an arm of theirs: {described(error, Arm)}") from None
+    except (TakeoffError, ValueError) as error:
+        raise TakeoffError(f"{source}: experiments: {error}") from None
+    if runs > RUNS:
+        raise TakeoffError(f"{source}: experiments: they want {runs:,} runs at least; valid: up to {RUNS:,}")
+    return found
+
+
+def _runs_at_least(study: Study, arm: AnyArm) -> int:
+    seeds = seeds_of(study, arm)
+    if not isinstance(arm, Arm) or not arm.tuned:
+        return len(seeds)
+    tuning, own = study.tuning, arm.learning_rates
+    decays = 1 if own or tuning.search == "line" else len(tuning.weight_decays or (0,))
+    tried = len(own or tuning.learning_rates) * decays * max(arm.tuning_seeds or 0, tuning.seeds)
+    return len(seeds) + tried * len(blocks_of(study, seeds))
 
 
 def stale_figures(folder: Path, experiments: Mapping[str, Experiment[Any]]) -> list[Path]:

@@ -10,11 +10,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from takeoff.common.errors import TakeoffError, choices
+from takeoff.common.documents import read_yaml
+from takeoff.common.errors import TakeoffError
 from takeoff.common.files import load_json
 from takeoff.common.places import configured
+from takeoff.common.spelling import choices
 from takeoff.statistics.criterion import Criterion, Range
-from takeoff.study.loading import check, read_yaml
+from takeoff.study.loading import check
 from takeoff.study.model import Study
 from takeoff.study.settings import Settings
 
@@ -116,16 +118,6 @@ class Claims(Settings):
     scopes: dict[str, Scope] = Field(default_factory=dict)
     claims: Annotated[dict[str, Claim], Field(min_length=1)]
 
-    @model_validator(mode="before")
-    @classmethod
-    def _named(cls, content: Any) -> Any:
-        """Each claim's key is its name."""
-        claims = content.get("claims") if isinstance(content, dict) else None
-        if not isinstance(claims, dict):
-            return content
-        named = {k: {"name": k, **v} if isinstance(v, dict) else v for k, v in claims.items()}
-        return {**content, "claims": named}
-
     @model_validator(mode="after")
     def _scopes_exist(self) -> "Claims":
         for name, claim in self.claims.items():
@@ -149,7 +141,11 @@ def load_claims(path: Path | None = None, experiments: Iterable[str] | None = No
     A TakeoffError says that a key or a value is wrong, or that a criterion has no side.
     """
     path = path or claims_file()
-    claims, known = check(Claims, read_yaml(path), path), list(experiments or ())
+    content = read_yaml(path)
+    stated = content.get("claims")
+    if isinstance(stated, dict):  # each claim's key is its name
+        content["claims"] = {k: {"name": k, **v} if isinstance(v, dict) else v for k, v in stated.items()}
+    claims, known = check(Claims, content, path), list(experiments or ())
     for name, claim in claims.claims.items():
         if known and claim.experiment not in known:
             words = f"{claim.experiment}: no such experiment; {choices(claim.experiment, known)}"

@@ -3,38 +3,51 @@
 import re
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
+from takeoff.common.documents import parse_yaml, read_yaml
 from takeoff.common.errors import TakeoffError
 from takeoff.common.files import digest_of, write_text
-from takeoff.study.loading import check, read_yaml
+from takeoff.common.spelling import one_line, shown
+from takeoff.study.loading import study_of
 from takeoff.study.model import Study
 
 FOLDER = "studies"
 """Of the results: where changed studies are written."""
 PLAIN = re.compile(r"[A-Za-z0-9.=_+-]+")
 """What stands in the name of a file as it is."""
+VALID = "valid: key=value, as in 'seeds=8 recipe.epochs=20'"
 LONGEST = 100
 """Characters of a name."""
 
 
-def changed_study(path: Path, changes: str, results: Path) -> Path:
-    """The file of the study in `path` with `changes` (`seeds=8 recipe.epochs=20`), written among the results where it
-    is not there yet. Its name is the study's with the changes, sorted by key.
+class ChangedStudy(NamedTuple):
+    """A study with changes, and the file among the results that it goes to."""
+
+    path: Path
+    study: Study
+    text: str
+
+    def write(self) -> None:
+        """Write the file where it does not say the same already."""
+        if not self.path.is_file() or self.path.read_text(encoding="utf-8") != self.text:
+            write_text(self.path, self.text)
+
+
+def changed_study(path: Path, changes: str, results: Path) -> ChangedStudy:
+    """The study in `path` with `changes` (`seeds=8 recipe.epochs=20`), and a file named after it with the changes,
+    sorted by key.
 
     Raises TakeoffError where a change is no key with a value, goes below a key that holds none, or is not valid.
     """
-    study, made = read_yaml(path), _parsed(changes)
+    content, made = read_yaml(path), _parsed(changes)
     for key, value in made.items():
-        _put(study, key, value)
-    check(Study, study, f"set={changes}")
-    target = results / FOLDER / f"{_name(path.stem, made)}.yaml"
-    text = yaml.safe_dump(study, sort_keys=False, allow_unicode=True, width=120)
-    if not target.is_file() or target.read_text(encoding="utf-8") != text:
-        write_text(target, text)
-    return target
+        _put(content, key, value)
+    study = study_of(content, f"set={one_line(changes)}")
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
+    return ChangedStudy(results / FOLDER / f"{_name(path.stem, made)}.yaml", study, text)
 
 
 def _parsed(changes: str) -> dict[str, Any]:
@@ -43,15 +56,12 @@ def _parsed(changes: str) -> dict[str, Any]:
     try:
         words = shlex.split(changes)
     except ValueError as error:
-        raise TakeoffError(f"set={changes}: {error}; valid: key=value, as in 'seeds=8 recipe.epochs=20'") from None
+        raise TakeoffError(f"set={one_line(changes)}: {error}; {VALID}") from None
     for word in words:
         key, equals, text = word.partition("=")
         if not equals or not re.fullmatch(r"[a-z_0-9]+(\.[a-z_0-9-]+)*", key):
-            raise TakeoffError(f"set={changes}: {word}: valid: key=value, as in 'seeds=8 recipe.epochs=20'")
-        try:
-            found[key] = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise TakeoffError(f"set={changes}: {key}: {text!r} is not valid YAML") from None
+            raise TakeoffError(f"set={one_line(changes)}: {one_line(word)}: {VALID}")
+        found[key] = parse_yaml(text, f"set={one_line(changes)}: {key}: {shown(text)}")
     return dict(sorted(found.items()))
 
 

@@ -5,11 +5,20 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator
 
+from takeoff.common.addresses import expanded, folder_path, place
+from takeoff.common.spelling import shown
 from takeoff.study.settings import Count, Settings
+
+Folder = Annotated[str, AfterValidator(folder_path)]
+DATASET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 FULL_PRECISION_SIDE = 8
 """Pixels of images up to which the precision `auto` is float32, so that it is no difference between the machines that
 run the default study. Where a CPU multiplies in bfloat16 (AVX-512) its steps take 11% to 19% less time."""
+
+
+WORDS: dict[object, bool | None] = {"null": None, "true": True, "false": False}
+"""What Snakemake's `--config` takes for text."""
 
 
 def _asked(given: dict[str, int | str]) -> dict[str, int | str]:
@@ -52,36 +61,38 @@ class Resources(Settings):
 class Configuration(Settings):
     """How this machine works; never what is studied."""
 
-    study: str = "digits"
+    study: Annotated[str, AfterValidator(expanded)] = "digits"
     """A name in `config/studies`, or a path to your own file."""
     set: str = ""
     """Keys of the study with other values, as `seeds=8 recipe.epochs=20`; results go under a name that has them."""
-    results: str = "results"
-    """The folder that everything made is written to."""
-    archives: dict[str, str] = Field(default_factory=dict, json_schema_extra={"default": {}})
+    results: Folder = "results"
+    """The folder that everything made is written to. In this and every path `~` and `$VARIABLE` are written out."""
+    archives: Annotated[dict[str, Annotated[str, AfterValidator(place)]], Field(max_length=1000)] = Field(
+        default_factory=dict, json_schema_extra={"default": {}}
+    )
     """Dataset → path of an archive or folder that you already have; it is read in place of a download."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; `auto` is the GPU where there is one."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of matrix products and convolutions; `auto` is bfloat16 where the hardware computes in it, but float32 for images
     of 8 px, so that the default study has one precision on every machine."""
-    threads: Count = 1
+    threads: Annotated[Count, Field(le=1024)] = 1
     """Threads of a training job on a CPU; sums are ordered by it, so another number rounds differently."""
-    arms_per_job: Count | None = None
+    arms_per_job: Annotated[Count, Field(le=10_000)] | None = None
     """Arms that share a job, to share its start-up; null: of small ones as many as train for most of a minute. Which
     arms share one changes no result. Of thousands more do."""
     resources: Resources = Resources()
     """What jobs ask a cluster for. Left out, those that train or fit ask for 12 hours, and for memory by the images,
     twice and three times as much at the second and third try."""
-    checkpoint_minutes: Annotated[float, Field(gt=0)] = 10
+    checkpoint_minutes: Annotated[float, Field(gt=0, le=10_080)] = 10
     """A run longer than this keeps a checkpoint this often, and goes on from it after a kill."""
     partial: bool = False
     """Whether to train nothing, and report the experiments whose arms are all there; of the others the claims are not
     tested, and nothing is logged."""
-    studies: tuple[str, ...] = ()
+    studies: Annotated[tuple[Folder, ...], Field(max_length=100)] = ()
     """Studies whose claims are pooled, names in the results or folders; then `snakemake pool`, and the report, have one
     verdict over them."""
-    against: str | None = None
+    against: Folder | None = None
     """Other results of the study, a folder or a name; `snakemake compare` sets both side by side."""
     tracking_uri: str | None = None
     """Where runs are logged: SQLite, PostgreSQL, or an MLflow server's address; null for `mlflow.db` (SQLite)
@@ -91,7 +102,7 @@ class Configuration(Settings):
     log_models: bool | None = None
     """Whether the best network of each arm that is trained from now on is kept, and logged to MLflow (3 or newer) as a
     model that predicts; null: where it has a million parameters at most."""
-    tracking_minutes: Annotated[float, Field(ge=0)] = 5
+    tracking_minutes: Annotated[float, Field(ge=0, le=10_080)] = 5
     """How often arms that are finished are logged while others train and progress is shown; 0: all at the end."""
 
     @property
@@ -99,8 +110,27 @@ class Configuration(Settings):
         """Parameters of a network, at most, whose weights are kept."""
         return {None: 10**6, True: 10**12, False: 0}[False if self.tracking_uri in {"off", ""} else self.log_models]
 
+    @field_validator("archives", mode="before")
+    @classmethod
+    def _by_dataset(cls, given: Any) -> Any:
+        valid = "valid: dataset: path, with a space after the colon, as in {cifar10: /data/cifar-10-python.tar.gz}"
+        if not isinstance(given, dict):
+            raise ValueError(f"{shown(given)} is not valid; {valid}")
+        if (wrong := next((name for name in given if not DATASET.fullmatch(name)), None)) is not None:
+            raise ValueError(f"{shown(wrong)} is no dataset's name; {valid}")
+        return given
+
     @field_validator("tracking_uri", mode="before")
     @classmethod
     def _off(cls, given: Any) -> Any:
         """YAML takes the word `off` for false."""
         return "off" if given is False else given
+
+    @field_validator("tracking_uri")
+    @classmethod
+    def _written_out(cls, given: str | None) -> str | None:
+        """In the path of a database's file; a password elsewhere may have a dollar sign."""
+        if given and not given.strip():
+            raise ValueError(f"{shown(given)} is not valid; valid: an address, or off")
+        kind, slashes, path = (given or "").strip().partition(":///")
+        return f"{kind}{slashes}{expanded(path)}" if slashes and kind.startswith("sqlite") else given

@@ -1,17 +1,21 @@
 """Reading a study or the machine's configuration from YAML, with one message for whatever is wrong."""
 
+import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
-from takeoff.common.errors import TakeoffError, choices
-from takeoff.common.places import configured, configured_names
-from takeoff.study.arms import make_arm
-from takeoff.study.model import Dataset, Level, Study
-from takeoff.study.settings import FACTORS
+from takeoff.common.addresses import check_path
+from takeoff.common.documents import check_plain, read_yaml
+from takeoff.common.errors import TakeoffError
+from takeoff.common.places import DOCUMENTS, configured, configured_names
+from takeoff.common.spelling import choices, nearest, one_line, shown
+from takeoff.study.bounds import check_bounds
+from takeoff.study.model import Level, Study
+from takeoff.study.settings import FACTORS, Network, Recipe
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -21,26 +25,37 @@ def study_path(name_or_path: str) -> Path:
 
     Raises TakeoffError where there is no such study.
     """
-    path = Path(name_or_path)
-    if path.suffix in {".yaml", ".yml", ".json"}:
+    try:
+        path = Path(check_path(name_or_path))
+    except ValueError as error:
+        raise TakeoffError(f"study={one_line(name_or_path)}: {error}") from None
+    if path.suffix.lower() in DOCUMENTS:
         if not path.is_file():
             raise TakeoffError(f"study={name_or_path}: there is no such file")
         return path
     path = configured(f"studies/{name_or_path}.yaml")
     if not path.is_file():
+        beside = [file for suffix in DOCUMENTS if Path(file := f"{name_or_path}{suffix}").is_file()]
+        meant = f"did you mean the file {beside[0]}? " if beside else ""
         known = choices(name_or_path, configured_names("studies"))
-        raise TakeoffError(f"study={name_or_path}: no such study; {known}, or a path to a file")
+        raise TakeoffError(f"study={name_or_path}: no such study; {meant}{known}, or a path to a file")
     return path
 
 
 def load_study(path: Path) -> Study:
     """The study in `path`; TakeoffError where it cannot be read, or a key, a level or a value is wrong."""
-    study = check(Study, read_yaml(path), path)
+    return study_of(read_yaml(path), path)
+
+
+def study_of(content: Any, source: Path | str) -> Study:
+    """The study that `content`, which came from `source`, says; TakeoffError where something in it is wrong."""
+    study = check(Study, content, source)
+    check_bounds(study, source)
     for name, factor in study.factors.items():
         if name not in FACTORS:
-            raise TakeoffError(f"{path}: factors.{name}: no such factor; {choices(name, FACTORS)}")
+            raise TakeoffError(f"{source}: factors.{one_line(name)}: no such factor; {choices(name, FACTORS)}")
         for role in ("baseline", "treatment"):
-            _check_level(study, path, name, role, getattr(factor, role))
+            _check_level(study, source, name, role, getattr(factor, role))
     return study
 
 
@@ -56,71 +71,67 @@ def check_same(first: Mapping[str, Any], second: Mapping[str, Any], source: str)
         raise TakeoffError(f"{source}: study.json: {stated[1]}{levels}; valid: the study compared, {stated[0]}")
 
 
-def _check_level(study: Study, path: Path, factor: str, role: str, level: Level) -> None:
-    model = FACTORS[factor] or Dataset
+def _check_level(study: Study, source: Path | str, factor: str, role: str, level: Level) -> None:
+    """A level is a value of the setting that it switches, as strict as if it stood there."""
+    places: dict[Any, BaseModel] = {Network: study.network, Recipe: study.recipe, None: study.dataset}
+    place = places[FACTORS[factor]]
     try:
-        if model is Dataset:
-            Dataset(**study.dataset.model_dump() | {factor: level})
-        else:
-            make_arm(study, {factor: level})
-    except ValidationError as error:
-        message = _describe(error, model).partition(": ")[2]
-        raise TakeoffError(f"{path}: factors.{factor}.{role}: {message}") from None
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file; TakeoffError where the file is missing, is no YAML, or holds no mapping."""
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
-    except OSError as error:
-        raise TakeoffError(f"{path}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise TakeoffError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict):
-        raise TakeoffError(f"{path}: expected keys and values, found {type(content).__name__}")
-    return content
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML lets the later of two equal keys win without a word; a study must not."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = next((key for i, key in enumerate(keys) if key in keys[:i]), None)
-        if twice is not None:
-            raise yaml.YAMLError(f"key {twice!r} stands twice, line {node.start_mark.line + 1}")
-        return super().construct_mapping(node, deep)
+        check(type(place), place.model_dump(mode="json") | {factor: level}, "")
+    except TakeoffError as error:
+        message = str(error).removeprefix(": ").removeprefix(f"{factor}: ")
+        raise TakeoffError(f"{source}: factors.{factor}.{role}: {message}") from None
 
 
 def check(model: type[Model], content: Any, source: Path | str) -> Model:
-    """`content`, which came from `source`, as `model`.
+    """`content`, which came from `source`, as `model`: numbers are numbers and text is text, as in JSON.
 
     Raises TakeoffError, in a line that names the file, the key, the value and what would be valid.
     """
+    check_plain(content, str(source))
     try:
-        return model.model_validate(content)
+        # Snakemake's own reading of a configuration has dates.
+        return model.model_validate_json(json.dumps(content, default=str), strict=True)
     except ValidationError as error:
-        raise TakeoffError(f"{source}: {_describe(error, model)}") from None
+        raise TakeoffError(f"{source}: {described(error, model)}") from None
+    except (TypeError, ValueError) as error:  # a key that no text is; more digits than a number has
+        raise TakeoffError(f"{source}: {one_line(str(error))}; valid: keys of text") from None
 
 
-def _describe(error: ValidationError, model: type[BaseModel]) -> str:
+def described(error: ValidationError, model: type[BaseModel]) -> str:
     """The first error of pydantic's list: the key, what is wrong, the value, what would be valid."""
     details = error.errors(include_url=False)
     first = _most_specific(details)
-    key = ".".join(str(part) for part in _location(first["loc"]))
+    beside = [d for d in details if d["type"] == "extra_forbidden" and d["loc"][:-1] == first["loc"][:-1]]
+    if first["type"] == "missing":
+        first = next((d for d in beside if nearest(d["loc"][-1], [str(first["loc"][-1])])), first)
+    key = one_line(".".join(str(part) for part in _location(first["loc"])))
     value, kind, context = first["input"], first["type"], first.get("ctx", {})
     others = len({tuple(_location(detail["loc"])) for detail in details}) - 1
     more = f" (and {others} more)" if others else ""
     if kind == "extra_forbidden":
-        return f"{key}: no such key; {choices(first['loc'][-1], _keys_at(model, first['loc'][:-1]))}{more}"
+        missing = [str(d["loc"][-1]) for d in details if d["type"] == "missing" and d["loc"][:-1] == first["loc"][:-1]]
+        word = nearest(first["loc"][-1], missing) or one_line(str(first["loc"][-1]))
+        return f"{key}: no such key; {choices(word, _keys_at(model, first['loc'][:-1]))}{more}"
     if kind == "missing":
-        return f"{key}: missing; it has no default{more}"
+        unknown = f"; {one_line(str(beside[0]['loc'][-1]))}, beside it, is no key" if beside else ""
+        return f"{key}: missing; it has no default{unknown}{more}"
     if kind == "literal_error":
         valid = context["expected"].replace("'", "").replace(" or ", ", ").split(", ")
-        return f"{key}: {value!r} is not valid; {choices(value, valid)}{more}"
+        return f"{key}: {shown(value)} is not valid; {choices(value, valid)}{more}"
     if kind == "value_error":
         return (f"{key}: " if key else "") + str(context["error"])
-    return f"{key}: {value!r} is not valid; {first['msg'].removeprefix('Input ')}{more}"
+    words = _WORDS.get(kind, first["msg"].removeprefix("Input "))
+    return f"{key}: {shown(value)} is not valid; {words}{more}"
+
+
+_WORDS = {
+    "bool_type": "should be true or false",
+    "string_type": "should be text, in quotes where it looks otherwise",
+    "list_type": "should be a list",
+    "tuple_type": "should be a list",
+    "dict_type": "should be keys with values",
+    "model_type": "should be keys with values",
+}
 
 
 def _most_specific(details: list[Any]) -> Any:
@@ -134,10 +145,12 @@ def _most_specific(details: list[Any]) -> Any:
 
 def _location(location: tuple[int | str, ...]) -> list[int | str]:
     """The path of keys, without pydantic's names for the branches of a union."""
-    return [part for part in location if not (isinstance(part, str) and part.startswith(_BRANCHES))]
+    return [part for part in location if not (isinstance(part, str) and _BRANCH.fullmatch(part))]
 
 
-_BRANCHES = tuple("constrained-int literal[ list[ function- int float str dict[ is-instance".split())
+_BRANCH = re.compile(
+    r"(constrained-)?(int|str|float|bool)|(literal|list|tuple|dict|function-\w+|is-instance)\b.*|\[key\]"
+)
 
 
 def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:

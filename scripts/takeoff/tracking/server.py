@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
+from takeoff.common.addresses import check_address, check_folder, check_path, without_secrets
 from takeoff.common.errors import TakeoffError
+from takeoff.common.spelling import one_line
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -44,17 +46,8 @@ GUIDE = (
 """What the experiment's page says above its runs."""
 
 
-def without_secrets(uri: str) -> str:
-    """The address without user, password and query.
-
-    >>> without_secrets("postgresql://me:s3cret@db:5432/mlflow?sslpassword=x")
-    'postgresql://db:5432/mlflow'
-    """
-    return re.sub(r"^([\w+.-]+://)(?!/).*@", r"\1", uri).split("?")[0]
-
-
 def _refused(uri: str, problem: str) -> TakeoffError:
-    return TakeoffError(f"tracking_uri={without_secrets(uri)}: {problem}. {VALID}")
+    return TakeoffError(f"tracking_uri={one_line(without_secrets(uri))}: {problem}. {VALID}")
 
 
 @contextmanager
@@ -83,7 +76,38 @@ def kind_of(uri: str) -> str:
     kind = re.split(r"[+:]", uri)[0]
     if "://" not in uri or kind not in (*DATABASES, "http", "https"):
         raise _refused(uri, "MLflow keeps no runs there")
+    try:
+        if kind == "sqlite":
+            _check_file(uri)
+        else:
+            check_address(uri, host=kind not in DATABASES)
+    except ValueError as error:
+        problem = str(error).removeprefix(f"{one_line(without_secrets(uri))}: ").partition(";")[0]
+        raise _refused(uri, problem) from None
+    if kind in DATABASES and kind != "sqlite":
+        _check_driver(uri)
     return kind
+
+
+def _check_file(uri: str) -> None:
+    path = uri.partition(":///")[2].partition("?")[0]
+    if path in ("", ":memory:"):
+        raise ValueError("names no file")
+    if Path(check_path(path)).is_dir():
+        raise ValueError("unable to open database file: it is a folder")
+    check_folder(Path(path).parent)
+
+
+def _check_driver(uri: str) -> None:
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        make_url(uri).get_dialect().import_dbapi()
+    except ModuleNotFoundError as error:
+        raise _refused(uri, f"needs the Python package {error.name}, which is not installed here") from None
+    except (SQLAlchemyError, ValueError):
+        raise _refused(uri, "no such kind of database is known") from None
 
 
 def connect(uri: str) -> "MlflowClient":

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from takeoff.common.digests import ENGINE, PACKAGE, classical_digest, code_digest
+from takeoff.common.documents import read_yaml
 from takeoff.common.files import digest_of
 from takeoff.experiments.base import Experiment
 from takeoff.judging.claims import claims_file
 from takeoff.study.configuration import Configuration
-from takeoff.study.loading import read_yaml
 from takeoff.study.model import Study
 from takeoff.study.planned import AnyPlannedArm, written
 from takeoff.workflow.images import ImageSource

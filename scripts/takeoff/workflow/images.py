@@ -3,11 +3,15 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from takeoff.common.errors import TakeoffError, choices
+from takeoff.common.addresses import local_path, place
+from takeoff.common.errors import TakeoffError
 from takeoff.common.files import digest_of
+from takeoff.common.spelling import choices, plain
 from takeoff.data.card import Card
 from takeoff.data.catalogue import Entry, entries
 from takeoff.data.splits import sizes
@@ -51,17 +55,43 @@ class ImageSource:
             return None
         return Shape(entry.train, entry.test, len(self.dataset.classes or ()) or entry.classes, entry.channels)
 
-    @property
+    @cached_property
     def given(self) -> str | None:
-        """The user's own archive, folder or address, if there is one."""
-        return self.archives.get(self.dataset.name) or self.dataset.archive
+        """The user's own archive, folder or address, if there is one: as the configuration says, or the study, or as
+        earlier runs had it.
+        """
+        named = self.archives.get(self.dataset.name)
+        if named is None and self.dataset.archive is not None:
+            named = place(self.dataset.archive)
+        return named if named is not None else self.remembered
+
+    @cached_property
+    def remembered(self) -> str | None:
+        """The archive that earlier runs with these results read a dataset of the catalogue from; what is fetched is
+        none of the user's.
+        """
+        if self.dataset.name in self.archives or self.dataset.archive is not None:
+            return None
+        try:
+            return place(self.origin.read_text(encoding="utf-8").strip())
+        except (OSError, ValueError):
+            return None
+
+    @property
+    def origin(self) -> Path:
+        """The file that keeps the path of an archive that the configuration named."""
+        return self.folder / self.dataset.name / "archive.txt"
+
+    @property
+    def to_remember(self) -> Path | None:
+        """The same, where there is such a path to keep."""
+        return self.origin if self.local and self.dataset.archive is None else None
 
     @property
     def local(self) -> str | None:
         """The user's own archive, if it lies on this machine's disk."""
-        if self.given is None or (":" in self.given and not self.given.startswith("file://")):
-            return None
-        return self.given.removeprefix("file://")
+        path = None if self.given is None else local_path(self.given)
+        return None if path is None else str(path)
 
     @property
     def fetched(self) -> Path | None:
@@ -89,20 +119,30 @@ class ImageSource:
     def check(self, study: str) -> None:
         """Raise TakeoffError where the dataset's name, or the place of its archive, is wrong; `study` is its file."""
         name, entry = self.dataset.name, self.entry
+        named = f"{study}: dataset.archive" if self.dataset.archive is not None else f"archives: {name}"
+        if name in self.archives:
+            named = f"archives: {name}"
+        try:
+            given = self.given
+        except ValueError as error:
+            raise TakeoffError(f"{named}: {error}") from None
         if entry is not None and self.dataset.archive:
             raise TakeoffError(
                 f"{study}: dataset.archive: {name} is a name in the catalogue, which says what its images are; valid: "
                 f"another dataset.name, for images of your own; for a copy of {name}, its path in `archives` of the "
                 "configuration"
             )
-        if self.local is not None and not Path(self.local).exists():
-            key = "archives" if name in self.archives else "dataset.archive"
-            raise TakeoffError(f"{key}: {name}: {self.local}: there is no such archive or folder")
-        if self.given is not None:
+        if self.local is not None:
+            kept = f", where earlier runs read it; valid: archives={{{name}: PATH}}, or to remove {self.origin}"
+            _check_local(Path(self.local), self.folder.parent, named, kept if self.remembered else "")
+        if self.dataset.sha256 and (given is None or (self.local and Path(self.local).is_dir())):
+            what = "there is no archive" if given is None else f"{self.local} is a folder"
+            raise TakeoffError(f"{study}: dataset.sha256: {what} to have it; valid: null")
+        if given is not None:
             return
-        # Spelt otherwise; what merely looks alike may be a dataset of the user's own.
+        # Spelt otherwise; a longer name is taken for a dataset of the user's own.
         for other in self.archives.keys() - entries().keys():
-            if _plain(other) == _plain(name):
+            if plain(other) == plain(name) or (not other.startswith(name) and get_close_matches(other, [name], 1, 0.8)):
                 raise TakeoffError(
                     f"archives: {other}: this study's dataset is called {name}; valid: that name, or no archive"
                 )
@@ -115,9 +155,19 @@ class ImageSource:
             raise TakeoffError(f"dataset {name} is never downloaded: {entry.how_to_obtain()}")
 
 
-def _plain(name: str) -> str:
-    """A name's letters and digits alone, in lower case: CIFAR-10 and cifar_10 are cifar10."""
-    return "".join(character for character in name.lower() if character.isalnum())
+def _check_local(path: Path, results: Path, key: str, otherwise: str) -> None:
+    """Raise TakeoffError where no images can be read from a path, or others than images: `key` names it."""
+    try:
+        if not path.exists():
+            raise TakeoffError(f"{key}: {path}: there is no such archive or folder{otherwise}")
+        if path.is_dir() and any(place.resolve().is_relative_to(path.resolve()) for place in (Path(), results)):
+            raise TakeoffError(f"{key}: {path}: holds the folder that you run in, or results; valid: images alone")
+        if not path.is_dir() and (not path.is_file() or not path.stat().st_size):
+            raise TakeoffError(f"{key}: {path}: holds nothing to read; valid: an archive or a folder of images")
+        if not os.access(path, os.R_OK):
+            raise TakeoffError(f"{key}: {path}: cannot be read; valid: an archive or folder that you may read")
+    except OSError as error:
+        raise TakeoffError(f"{key}: {path}: {error.strerror}") from None
 
 
 def check_counts(study: Study, source: str, shape: Shape | None) -> None:

@@ -6,23 +6,25 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from takeoff.common.addresses import check_folder
+from takeoff.common.documents import parse_yaml, read_yaml
 from takeoff.common.errors import TakeoffError
 from takeoff.common.files import load_json
 from takeoff.common.places import configured
+from takeoff.common.spelling import one_line
 from takeoff.experiments.base import Experiment
 from takeoff.experiments.chance import guessing_lines
-from takeoff.experiments.registry import EXPERIMENTS, check_options, enabled, timed_arms, wanted
+from takeoff.experiments.registry import EXPERIMENTS, arms_wanted, check_options, enabled, timed_arms
 from takeoff.judging.claims import claims_file, criteria, fixed_criteria, load_claims
 from takeoff.study.changes import FOLDER as CHANGED
 from takeoff.study.changes import changed_study
-from takeoff.study.configuration import Configuration
-from takeoff.study.loading import check, check_same, load_study, read_yaml, study_path
+from takeoff.study.configuration import WORDS, Configuration
+from takeoff.study.loading import check, check_same, load_study, study_path
 from takeoff.study.manifest import changed_files
 from takeoff.study.model import Study
 from takeoff.study.planned import ARM, NEEDED, AnyPlannedArm, PlannedArm, PlannedClassicalArm, planned_arms
 from takeoff.study.records import seeds_in
+from takeoff.tracking.server import kind_of
 from takeoff.workflow.digests import changed
 from takeoff.workflow.images import ImageSource, check_counts
 from takeoff.workflow.packing import ARMS, estimate, packs_of
@@ -30,6 +32,12 @@ from takeoff.workflow.planning import expected_rate, over_budget, plan_runs
 
 RESERVED = ("data", "benchmark", "pool", "mlartifacts", "reference", CHANGED)
 """Folders of the results that belong to no study."""
+DATABASE = "mlflow.db"
+"""Of the results, with what SQLite keeps beside it."""
+LONGEST = 150
+"""Bytes of a study's name: files beside its folder add to it."""
+NO_NAME = set('{}*?<>|"')
+"""Characters that stand for others, to Snakemake, to a shell or to a disk."""
 NAMED = 3
 """How many missing arms a reason names."""
 
@@ -63,7 +71,8 @@ class Project:
     def arms(self) -> dict[str, AnyPlannedArm]:
         """Every arm, once and whole, by its name."""
         train = self.images.shape.train if self.images.shape else None
-        return {arm.name: arm for arm in planned_arms(self.study, wanted(self.experiments), train)}
+        arms = arms_wanted(self.experiments, self.study, str(self.source))
+        return {arm.name: arm for arm in planned_arms(self.study, arms, train)}
 
     @cached_property
     def absent(self) -> dict[str, str]:
@@ -203,7 +212,7 @@ class Project:
         """Where runs are logged; empty for nowhere."""
         given = self.configuration.tracking_uri
         if given is None:
-            return f"sqlite:///{self.configuration.results}/mlflow.db"
+            return f"sqlite:///{self.configuration.results}/{DATABASE}"
         return "" if given == "off" else given.strip()
 
 
@@ -212,20 +221,21 @@ def load_project(config: dict[str, Any]) -> Project:
 
     Raises TakeoffError where a key, a value, a level, a dataset or a path is wrong.
     """
-    configuration = check(Configuration, config, "config/config.yaml (or --config)")
+    given = {key: WORDS.get(value, value) if isinstance(value, str) else value for key, value in config.items()}
+    configuration = check(Configuration, given, "config/config.yaml (or --config)")
     source = study_path(configuration.study)
+    _check_name(source, f"study={configuration.study}")
+    _check_results(Path(configuration.results), source.stem)
+    changed = None
     if configuration.set:
-        source = changed_study(source, configuration.set, Path(configuration.results))
-    if source.stem in RESERVED:
-        raise TakeoffError(f"study={configuration.study}: results/{source.stem} is taken; name the file otherwise")
-    project = Project(configuration, load_study(source), source)
-    if any(place.exists() and not place.is_dir() for place in (project.folder, *project.folder.parents)):
-        raise TakeoffError(
-            f"results={configuration.results}: there is a file of that name; valid: a folder, a new name"
-        )
+        changed = changed_study(source, configuration.set, Path(configuration.results))
+        source = changed.path
+    project = Project(configuration, changed.study if changed else load_study(source), source)
+    if project.tracking_uri:
+        kind_of(project.tracking_uri)
+    project.images.check(str(source))
     # Of the user's own copy, `prepare` counts the images.
     check_counts(project.study, str(source), None if project.images.given else project.images.shape)
-    project.images.check(str(source))
     if shape := project.images.shape:
         lines = guessing_lines(project.study, None, shape.classes, shape.train, shape.test)
         check_options(project.experiments, str(source), lines)
@@ -237,7 +247,30 @@ def load_project(config: dict[str, Any]) -> Project:
         raise TakeoffError(f"{source}: {error}") from None
     if missing:
         raise TakeoffError(f"{source}: experiments: none that is switched on has the arm {min(missing)}")
+    if changed:
+        changed.write()
     return project
+
+
+def _check_name(source: Path, given: str) -> None:
+    """Refuse, with a TakeoffError, a study's file whose name no folder of its results can have."""
+    name, known = source.stem, source.stem.casefold()
+    if known in RESERVED or known.startswith(DATABASE):  # a disk may not tell capitals apart
+        raise TakeoffError(f"{given}: results/{name} is taken; name the file otherwise")
+    if not name[0].isalnum() or name[-1] in " ." or set(name) & NO_NAME or len(name.encode()) > LONGEST:
+        valid = f"letters, digits, and of others not {' '.join(sorted(NO_NAME))}; up to {LONGEST} bytes"
+        raise TakeoffError(f"{one_line(given)}: {one_line(name)!r} names no folder of results; valid: {valid}")
+
+
+def _check_results(results: Path, study: str) -> None:
+    """Refuse, with a TakeoffError, results that cannot be written, or would lie among other files."""
+    try:
+        check_folder(results)
+        check_folder(results / study)
+        if results.resolve() in {Path.cwd().resolve(), Path(results.resolve().anchor)}:
+            raise ValueError("files of other kinds lie there; valid: a folder of their own, such as results")
+    except ValueError as error:
+        raise TakeoffError(f"results={results}: {error}") from None
 
 
 def project_of(words: Iterable[str]) -> Project:
@@ -250,5 +283,5 @@ def project_of(words: Iterable[str]) -> Project:
         key, equals, value = word.partition("=")
         if not equals:
             raise TakeoffError(f"{word}: valid: KEY=VALUE, as in study=digits")
-        given[key] = value if key == "set" else yaml.safe_load(value)
+        given[key] = value if key == "set" else parse_yaml(value, key)
     return load_project(read_yaml(configured("config.yaml")) | given)

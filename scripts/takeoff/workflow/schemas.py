@@ -12,13 +12,14 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
+from takeoff.common.documents import read_yaml
 from takeoff.common.errors import TakeoffError
 from takeoff.common.markdown import markdown_table
 from takeoff.common.places import configured
 from takeoff.data.catalogue import Entry, entries
 from takeoff.experiments.registry import EXPERIMENTS, design
+from takeoff.study.bounds import MOST
 from takeoff.study.configuration import Configuration
-from takeoff.study.loading import read_yaml
 from takeoff.study.model import Dataset, Factor, Study
 from takeoff.study.settings import FACTORS
 
@@ -52,7 +53,7 @@ def json_text(schema: Schema) -> str:
 
 def study_schema() -> Schema:
     """The schema of a study, with the options of every experiment and the levels of every factor."""
-    schema = _schema_of(Study)
+    schema = _bounded(_schema_of(Study))
     definitions = schema.pop("$defs")
     del definitions["Factor"]  # each factor has a schema of its own, with its own levels
     experiments = {}
@@ -65,6 +66,29 @@ def study_schema() -> Schema:
     for key, properties in closed.items():
         schema["properties"][key] |= {"properties": properties, "additionalProperties": False}
     return DIALECT | schema | {"$defs": definitions}
+
+
+def _bounded(schema: Schema) -> Schema:
+    """A study's schema with the bounds that no type has."""
+    for key, most in MOST.items():
+        *above, last = key.split(".")
+        place = schema
+        for name in above:
+            place = schema["$defs"][place["properties"][name]["$ref"].rpartition("/")[2]]
+        of_key = place["properties"][last]
+        for branch in of_key.get("anyOf", [of_key]):
+            if bound := _MOST.get(branch.get("type")):
+                branch[bound] = most
+    return schema
+
+
+_MOST = {
+    "integer": "maximum",
+    "number": "maximum",
+    "array": "maxItems",
+    "string": "maxLength",
+    "object": "maxProperties",
+}
 
 
 class _Generator(GenerateJsonSchema):

@@ -1,13 +1,17 @@
 """How the workflow's rules call the commands: shell lines, folders, and the Python they run in."""
 
+import csv
+import io
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from takeoff.common.places import CLONED, SCRIPTS
+from takeoff.common.documents import read_yaml
+from takeoff.common.errors import TakeoffError
+from takeoff.common.places import CLONED, SCRIPTS, configured
 
 TRY = "=== try of"
 """How the line of a log begins that stands before what one try of a job says."""
@@ -63,6 +67,13 @@ def memory(mb: int, copies: int) -> Callable[..., int]:
     return asked_for
 
 
+def classes_option(names: Sequence[str]) -> str:
+    """The option that names the classes to keep, each in quotes, as one of them may have a comma; nothing for all."""
+    listed = io.StringIO()
+    csv.writer(listed, quoting=csv.QUOTE_ALL, lineterminator="").writerow(names)
+    return quote(f"--classes={listed.getvalue()}") if names else ""
+
+
 def folder_of(key: str | None = None) -> Callable[..., str]:
     """A param: the folder of the rule's first output or, by name, of one of its inputs."""
     if key is None:
@@ -78,6 +89,18 @@ def _first(files: Any) -> Path:
 def run_in_this_python() -> None:
     """Let jobs find the Python that runs the workflow, whether or not its environment is activated."""
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+
+
+def read_configuration(workflow: Any) -> None:
+    """Let Snakemake read `config.yaml`, once it is known to be what a configuration can be; a TakeoffError says where
+    it is not.
+    """
+    file = configured("config.yaml")
+    read_yaml(file)
+    try:
+        workflow.configfile(str(file))
+    except ValueError as error:  # Snakemake takes 2026-02-30 for a date
+        raise TakeoffError(f"{file}: {error}; valid: text in quotes where it looks like a date") from None
 
 
 def log_to(uri: str) -> None:

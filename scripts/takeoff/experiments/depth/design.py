@@ -5,14 +5,17 @@ from functools import cached_property
 from math import ceil
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from takeoff.experiments.base import Experiment
 from takeoff.study.arms import AnyArm, Arm, first_seeds, make_arm
+from takeoff.study.bounds import Epochs, Rates, Seeds, TuningSeeds, once
 from takeoff.study.model import Level, Study
-from takeoff.study.settings import Activation, Count, Rates, Settings
+from takeoff.study.settings import Activation, Settings
 
 Layers = Annotated[int, Field(gt=0, le=100, strict=True)]
+Activations = Annotated[tuple[Activation, ...], Field(min_length=1), AfterValidator(once)]
+Depths = Annotated[tuple[Layers, ...], Field(min_length=1, max_length=100), AfterValidator(once)]
 NORMS = ("none", "batch")
 COMPARED = ["sigmoid", "relu"]
 GRADIENTS, CHANGES = "sigmoid-gradients-shrink", "early-sigmoid-layers-learn-slowly"
@@ -25,27 +28,27 @@ class Grid(Settings):
     once.
     """
 
-    depths: Annotated[tuple[Layers, ...], Field(min_length=1)] = (2, 5, 10, 20)
+    depths: Depths = (2, 5, 10, 20)
     """Hidden layers."""
     rates: Rates = (0.01, 0.1, 1.0)
     """The grid of learning rates, wider and coarser than that of other arms: here the map is the result."""
-    tuning_seeds: Annotated[int, Field(ge=2, strict=True)] = 4
+    tuning_seeds: TuningSeeds = 4
     """Seeds that each rate is tried on, those of the study at least: what is said of shallow networks, and of rates,
     rests on them."""
-    epochs: Count | None = None
+    epochs: Epochs | None = None
     """Passes over the training images; None: as many as the study's."""
 
 
 class Options(Grid):
     """What a study may set below `depth`."""
 
-    activations: Annotated[tuple[Activation, ...], Field(min_length=1)] = ("sigmoid", "tanh", "relu")
+    activations: Activations = ("sigmoid", "tanh", "relu")
     """Of the hidden layers, each with Xavier's or He's initialisation as suits it."""
     gaussian: bool = False
     """Whether ReLU without batch norm at the greatest depth is also drawn from N(0, 0.01), as in 2012."""
-    seeds: Count | None = None
+    seeds: Seeds | None = None
     """How many of the study's seeds run at the greatest depth; None: all."""
-    longer: Annotated[int, Field(ge=2, strict=True)] = 4
+    longer: Annotated[int, Field(ge=2, le=100, strict=True)] = 4
     """How many times as long the deepest plain sigmoid network is trained, too: does it not learn, or not yet?"""
 
 

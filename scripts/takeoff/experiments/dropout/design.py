@@ -8,30 +8,33 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from takeoff.experiments.base import Experiment
 from takeoff.study.arms import AnyArm, Arm, first_seeds, make_arm
+from takeoff.study.bounds import Epochs, Seeds, Times
 from takeoff.study.model import Level
-from takeoff.study.settings import Count, Settings
+from takeoff.study.settings import Settings
 from takeoff.study.sizes import full_size, part_of, presented
 
 Cell = tuple[float, int, int]
 CLAIM = "dropout-reduces-overfitting"
+Rate = Annotated[float, Field(ge=0, lt=1)]
+Share = Annotated[float, Field(gt=0, le=1)]
 
 
 class Options(Settings):
     """What a study may set below `dropout`."""
 
-    rates: Annotated[tuple[Annotated[float, Field(ge=0, lt=1)], ...], Field(min_length=2)] = (0.0, 0.2, 0.5)
+    rates: Annotated[tuple[Rate, ...], Field(min_length=2, max_length=20)] = (0.0, 0.2, 0.5)
     """Rates of dropout, 0 among them; the claim compares the best of the others, on validation images, with 0."""
-    shares: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1)] = (0.1, 0.3, 1.0)
+    shares: Annotated[tuple[Share, ...], Field(min_length=1, max_length=20)] = (0.1, 0.3, 1.0)
     """Sizes of the training set, as shares of the study's; the claim is judged at the greatest. All are trained for as
     many steps, so that a small one is trained to its end sooner."""
-    steps: Annotated[tuple[Count, ...], Field(min_length=1)] = (1, 2)
+    steps: Annotated[tuple[Times, ...], Field(min_length=1, max_length=20)] = (1, 2)
     """By how much the epochs are multiplied, at the greatest size; 1 must be among them, and 2 for the claim."""
-    epochs: Count | None = None
+    epochs: Epochs | None = None
     """Epochs at 1 times the steps, enough to train every rate to its end; None: the study's."""
     tuned: bool = False
     """Whether every arm tunes its own learning rate. Otherwise each rate of dropout tunes its own at the greatest size
     and 1 times the steps, and its other arms take that."""
-    seeds: Count | None = None
+    seeds: Seeds | None = None
     """How many of the study's seeds run; None: all."""
 
     @field_validator("rates", "shares", "steps")

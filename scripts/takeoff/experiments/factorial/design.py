@@ -10,8 +10,9 @@ from takeoff.common.errors import TakeoffError
 from takeoff.experiments.base import Experiment
 from takeoff.experiments.scoring import Scoring, scoring
 from takeoff.study.arms import AnyArm, Arm, first_seeds, make_arm
+from takeoff.study.bounds import Scores, Seeds
 from takeoff.study.model import Level
-from takeoff.study.settings import Count, LearningRate, Settings
+from takeoff.study.settings import LearningRate, Settings
 
 MOST_FACTORS = 6
 """Of more factors, a fraction of the cells is trained."""
@@ -30,11 +31,11 @@ class Options(Settings):
     fixed_rate: LearningRate | None = None
     """A learning rate at which every cell is trained too, to show what tuning the rate hides or brings; left out,
     none is."""
-    fixed_seeds: Count | None = None
+    fixed_seeds: Seeds | None = None
     """How many of the cells' seeds are trained at `fixed_rate`, the first ones; left out, all."""
-    seeds: Count | None = None
+    seeds: Seeds | None = None
     """How many of the study's seeds every cell has, the first ones; left out, all."""
-    scores: Count = 1
+    scores: Scores = 1
     """How often an epoch the two networks are scored on which batch norm's speed is measured; above 1 both are trained
     for it once more, at the rates of their twins. What is crossed before the 8th score is not judged."""
     resolution: Literal[3, 4, 5] = 5

@@ -13,27 +13,28 @@ from takeoff.experiments.factorial.design import MOST_FACTORS
 from takeoff.experiments.factorial.design import Design as Factorial
 from takeoff.experiments.factorial.design import Options as FactorialOptions
 from takeoff.study.arms import AnyArm, Arm, first_seeds, make_arm
+from takeoff.study.bounds import Epochs, Seeds
 from takeoff.study.model import Level
-from takeoff.study.settings import Count, Settings, ascending
+from takeoff.study.settings import Settings, ascending
 from takeoff.study.sizes import full_size, part_of, presented
 
 WIDTH, DATA = "width", "train_samples"
 """What the comparisons of a narrow network, and of fewer images, with the study's are called, as the factors are."""
-Epochs = Annotated[tuple[Count, ...], Field(min_length=2), AfterValidator(ascending)]
+Budgets = Annotated[tuple[Epochs, ...], Field(min_length=2, max_length=20), AfterValidator(ascending)]
 
 
 class Options(Settings):
     """What a study may set below `gain`."""
 
-    epochs: Epochs = (2, 5, 10)
+    epochs: Budgets = (2, 5, 10)
     """Budgets, in epochs, that every cell is trained for besides the study's own `recipe.epochs`, each with a schedule
     of its own; not shorter than the warm-up."""
-    seeds: Count | None = None
+    seeds: Seeds | None = None
     """How many of the study's seeds run; None: all."""
     width: Annotated[float, Field(gt=0, lt=1)] | None = None
     """A narrower network, as a multiple of the study's width, that ReLU networks without dropout are compared with;
     left out, none is."""
-    width_epochs: Epochs | None = None
+    width_epochs: Budgets | None = None
     """Budgets of the narrow network, in epochs, besides `recipe.epochs`. An epoch of it takes less computation, so they
     may be more. None: those of `epochs`."""
 

@@ -3,13 +3,14 @@
 from functools import cached_property
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from takeoff.experiments.base import Experiment
 from takeoff.experiments.scaling.methods import Method, pair
 from takeoff.study.arms import AnyArm, first_seeds, make_arm, make_classical
+from takeoff.study.bounds import Seeds, once
 from takeoff.study.model import Level
-from takeoff.study.settings import Count, Settings
+from takeoff.study.settings import Settings
 
 NETWORKS: dict[str, dict[str, Level]] = {
     "network-2012": {"activation": "relu", "norm": "none", "dropout": 0.5},
@@ -21,9 +22,9 @@ NETWORKS: dict[str, dict[str, Level]] = {
 class Options(Settings):
     """What a study may set below `moment`."""
 
-    seeds: Count | None = None
+    seeds: Seeds | None = None
     """How many of the study's seeds every method has, the first ones; left out, all."""
-    methods: Annotated[tuple[Method, ...], Field(min_length=1)] = (
+    methods: Annotated[tuple[Method, ...], Field(min_length=1), AfterValidator(once)] = (
         "fisher-linear-svm",
         "hog-linear-svm",
         "hog-rbf-svm",

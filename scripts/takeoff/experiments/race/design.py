@@ -9,8 +9,9 @@ from takeoff.common.errors import TakeoffError
 from takeoff.experiments.base import Experiment
 from takeoff.experiments.scoring import Scoring, scoring
 from takeoff.study.arms import AnyArm, Arm, first_seeds, make_arm
+from takeoff.study.bounds import Epochs, Rates, Scores, Seeds
 from takeoff.study.model import Level
-from takeoff.study.settings import Count, Rates, Settings
+from takeoff.study.settings import Settings
 
 ACTIVATIONS = ("relu", "tanh", "sigmoid")
 EPOCHS = 15
@@ -22,16 +23,16 @@ class Options(Settings):
 
     error: Annotated[float, Field(gt=0, lt=1)] = 0.25
     """The training error to reach (a fraction); Krizhevsky 2012 took 25% of CIFAR-10."""
-    epochs: Count | None = None
+    epochs: Epochs | None = None
     """How long each network has for it; None: as long as the study trains, 15 epochs at least."""
-    scores: Count = 1
+    scores: Scores = 1
     """How often an epoch training error is measured. What is crossed before 2 epochs or 8 scores is not judged. In the
     runs' own curves each part of an epoch is one; this experiment's tables count whole ones."""
     width: Annotated[float, Field(gt=0, le=16)] = 1.0
     """Multiplies the channels of the four-layer network."""
     rates: Rates | None = None
     """The grid of learning rates; None: the study's, which may be too high for a constant rate without norm."""
-    seeds: Count | None = None
+    seeds: Seeds | None = None
     """How many of the study's seeds run; None: all."""
 
 

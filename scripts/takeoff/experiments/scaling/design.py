@@ -14,8 +14,9 @@ from takeoff.data.splits import van_der_corput
 from takeoff.experiments.base import Experiment
 from takeoff.experiments.scaling.methods import Method, hand_made, network_method, pair
 from takeoff.study.arms import AnyArm, Arm, make_arm, make_classical, seeds_of
+from takeoff.study.bounds import Seeds
 from takeoff.study.model import Level
-from takeoff.study.settings import Count, Settings
+from takeoff.study.settings import Settings
 from takeoff.study.sizes import full_size, presented
 
 PER_CLASS = 5
@@ -28,7 +29,8 @@ MODERN: dict[str, Level] = {"activation": "relu", "norm": "batch", "dropout": 0}
 """What every network has."""
 PLATEAU, ORDER = "older-methods-plateau", "order-unsettled-with-little-data"
 HAND_MADE = "hand-made-features-matter-with-little-data"
-Draws = Count | Annotated[tuple[Count, ...], Field(min_length=3)]
+Width = Annotated[float, Field(gt=0)]
+Draws = Seeds | Annotated[tuple[Seeds, ...], Field(min_length=3, max_length=20)]
 
 
 class Options(Settings):
@@ -44,7 +46,7 @@ class Options(Settings):
     one of the study's, or a further one as long as no two share an image at that size."""
     classical_draws: Draws = 16
     """On how many draws older methods are fitted, likewise."""
-    widths: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=2)] = (0.5, 1.0, 2.0)
+    widths: Annotated[tuple[Width, ...], Field(min_length=2, max_length=20)] = (0.5, 1.0, 2.0)
     """Networks' widths, as multiples of the study's."""
     tuned: Annotated[int, Field(ge=0, le=3, strict=True)] = 3
     """At how many sizes networks are tuned: 1, the largest; 2, the smallest too; 3, the middle one too. The other
@@ -55,7 +57,7 @@ class Options(Settings):
     plateau: Annotated[int, Field(ge=2, le=100, strict=True)] | None = None
     """How many times as long the widest network is trained besides, at every size, to reach the plateau of its
     validation accuracy; None: it is not."""
-    methods: Annotated[tuple[Method, ...], Field(min_length=1)] = (
+    methods: Annotated[tuple[Method, ...], Field(min_length=1, max_length=20)] = (
         "pixels-logistic",
         "pixels-linear-svm",
         "hog-linear-svm",

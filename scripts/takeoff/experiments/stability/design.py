@@ -7,9 +7,9 @@ from pydantic import Field
 
 from takeoff.common.errors import TakeoffError
 from takeoff.experiments.base import Experiment
-from takeoff.experiments.depth.design import NORMS, Grid, Layers, plain_arm
+from takeoff.experiments.depth.design import NORMS, Depths, Grid, Layers, plain_arm
 from takeoff.study.arms import AnyArm, Arm, first_seeds
-from takeoff.study.settings import Rates
+from takeoff.study.bounds import Rates, TuningSeeds
 
 ACTIVATIONS = ("sigmoid", "relu")
 
@@ -17,7 +17,7 @@ ACTIVATIONS = ("sigmoid", "relu")
 class Options(Grid):
     """What a study may set below `stability`."""
 
-    depths: Annotated[tuple[Layers, ...], Field(min_length=1)] = (2, 5, 10, 20, 50, 100)
+    depths: Depths = (2, 5, 10, 20, 50, 100)
     """Hidden layers: the grid of the greatest depth that trains."""
     rates: Rates = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
     """The grid of the largest learning rate that trains, about √10 apart, tried on networks of `rates_at` layers."""
@@ -25,7 +25,7 @@ class Options(Grid):
     """Hidden layers of the networks whose largest learning rate is sought: so few that both norms train."""
     deep_rates: Rates = (0.001, 0.01, 0.1)
     """Learning rates that networks of any other depth are tried with; they train if they do at one of them."""
-    tuning_seeds: Annotated[int, Field(ge=2, strict=True)] = 10
+    tuning_seeds: TuningSeeds = 10
     """Seeds that each rate is tried on: limits are compared seed by seed."""
     trains: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """A run trains if its training accuracy ends at or above this."""

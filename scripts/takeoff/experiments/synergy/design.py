@@ -6,14 +6,15 @@ from functools import cached_property
 from itertools import product
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from takeoff.common.errors import TakeoffError
 from takeoff.experiments.base import Experiment
 from takeoff.experiments.scaling.methods import Method, pair
 from takeoff.study.arms import AnyArm, Arm, ClassicalArm, first_seeds, make_arm, make_classical
+from takeoff.study.bounds import Seeds, once
 from takeoff.study.model import Level
-from takeoff.study.settings import Count, Settings
+from takeoff.study.settings import Settings
 from takeoff.study.sizes import full_size, part_of, presented
 
 MODERN: dict[str, Level] = {"activation": "relu", "norm": "batch"}
@@ -33,11 +34,11 @@ class Options(Settings):
     """Little data, as a share of the study's training images."""
     little_epochs_share: Annotated[float, Field(gt=0, le=0.5)] = 0.125
     """Little computation, as a share of the study's epochs, to within 5%: an epoch may be shortened to get there."""
-    plain: Annotated[tuple[Plain, ...], Field(min_length=1, max_length=2)] = ("tanh", "sigmoid")
+    plain: Annotated[tuple[Plain, ...], Field(min_length=1, max_length=2), AfterValidator(once)] = ("tanh", "sigmoid")
     """Activations of the plain networks, the algorithms before; claims are judged against the first."""
-    least_gain: Annotated[float, Field(ge=0)] = 5.0
+    least_gain: Annotated[float, Field(ge=0, le=100)] = 5.0
     """What the whole gain must exceed, in points, with its 95% interval, for data alone to be judged by half of it."""
-    seeds: Count | None = None
+    seeds: Seeds | None = None
     """How many of the study's seeds run; None: all."""
     tuned: bool = True
     """Whether every network is tuned itself, as the older methods are; if not, all take the rate of the same one with
