@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from takeoff.common.arguments import above_zero, positive
 from takeoff.common.commands import run_command
 from takeoff.common.errors import TakeoffError
 from takeoff.data import catalogue
@@ -17,8 +18,8 @@ def main() -> None:
     parser.add_argument("--url", nargs="+", default=[], help="addresses or paths to try instead, in turn")
     parser.add_argument("--sha256", help="the checksum, instead of the catalogue's")
     parser.add_argument("--md5", help="the checksum, instead of the catalogue's")
-    parser.add_argument("--stall", type=float, default=Patience.stall, help="seconds of silence to give up at")
-    parser.add_argument("--tries", type=int, default=Patience.tries, help="tries at each address")
+    parser.add_argument("--stall", type=above_zero, default=Patience.stall, help="seconds of silence to give up at")
+    parser.add_argument("--tries", type=positive, default=Patience.tries, help="tries at each address")
     given = parser.parse_args()
     if not given.dataset and not given.url:
         raise TakeoffError("nothing to fetch: give --dataset or --url")
@@ -31,7 +32,7 @@ def main() -> None:
         addresses = addresses or entry.addresses
         if not sums:
             sums, size = entry.sums, entry.size
-    fetch(addresses, given.out, sums, Patience(given.stall, max(1, given.tries)), size)
+    fetch(addresses, given.out, sums, Patience(given.stall, given.tries), size)
 
 
 if __name__ == "__main__":

@@ -50,18 +50,11 @@ def main() -> None:
             write_json(given.out, {"tracking": "off", "tracking_uri": ""})
         return
 
+    from takeoff.common.addresses import without_secrets
     from takeoff.data.card import load_card
     from takeoff.tracking.importer import Importer
     from takeoff.tracking.reading import read_entries
-    from takeoff.tracking.server import (
-        connect,
-        keep_view,
-        one_at_a_time,
-        open_experiment,
-        reported,
-        settle,
-        without_secrets,
-    )
+    from takeoff.tracking.server import connect, keep_view, one_at_a_time, open_experiment, reported, settle
 
     study = load_study(given.study)
     card = load_card(given.card, "dataset", "digest", "resolution")

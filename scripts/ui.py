@@ -7,10 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from takeoff.common.addresses import without_secrets
 from takeoff.common.commands import run_command
 from takeoff.common.errors import TakeoffError
 from takeoff.common.files import load_json
-from takeoff.tracking.server import DATABASES, address_of, is_elsewhere, kind_of, without_secrets
+from takeoff.tracking.server import DATABASES, address_of, is_elsewhere, kind_of
 from takeoff.workflow.project import project_of
 
 LOGGED = ("tracked.json", "tracked_runs.json", "tracked_finished.json")

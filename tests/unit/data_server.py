@@ -5,7 +5,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 STALL = 2.0  # seconds of silence
@@ -18,6 +18,14 @@ class DataServer:
     body: bytes
     address: str = ""
     requests: list[tuple[str, str | None]] = field(default_factory=list)
+    answers: dict[str, bytes] = field(default_factory=dict)
+    """By path, what is sent for it, byte for byte."""
+
+
+def answer(*headers: str, status: str = "200 OK", body: bytes = b"x") -> bytes:
+    """An answer with these headers, right or wrong."""
+    lines = [f"HTTP/1.1 {status}", *headers, "Connection: close"]
+    return "".join(f"{line}\r\n" for line in lines).encode() + b"\r\n" + body
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -30,8 +38,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         site, wanted = self.server_of, self.headers.get("Range")
         first = self.path not in [path for path, _ in site.requests]
         site.requests.append((self.path, wanted))
-        kind = self.path.strip("/")
-        if kind.isdigit():
+        kind = self.path.partition("?")[0].strip("/")
+        if kind in site.answers:
+            self.wfile.write(site.answers[kind])
+            self.close_connection = True
+        elif kind == "continues":
+            self.forever(b"HTTP/1.1 100 Continue\r\n\r\n")
+        elif kind == "drips":
+            self.forever(b"HTTP/1.1 200 OK\r\n\r\n", b"x")
+        elif kind.isdigit():
             self.send_error(int(kind))
         elif kind == "busy-once" and first:
             self.send_error(503)
@@ -43,7 +58,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_response(302)
             self.send_header("Location", "/loop")
             self.end_headers()
-        elif kind == "wrong":
+        else:
+            self.misbehave(kind, wanted, first)
+
+    def misbehave(self, kind, wanted, first):
+        """Send the body, or a part of it, or another."""
+        site = self.server_of
+        if kind == "wrong":
             self.reply(site.body[::-1], wanted)
         elif kind == "no-range":
             self.reply(site.body, None, cut=first)
@@ -51,25 +72,44 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.reply(site.body, "bytes=1-")
         elif kind == "packed":
             self.reply(site.body, wanted, encoding="gzip")
+        elif kind == "416-once" and first:
+            self.send_error(416)
+        elif kind == "206-part" and not wanted:
+            self.reply(site.body, "bytes=0-", end=1000)
+        elif kind == "breaks-at-40000":
+            self.reply(site.body, wanted, cut=40_000)
+        elif kind == "longer":
+            self.reply(site.body + b"more" * 100_000, wanted)
         else:  # good, breaks-once, breaks, stalls
             self.reply(
                 site.body, wanted, cut=kind == "breaks" or (kind == "breaks-once" and first), stall=kind == "stalls"
             )
 
-    def reply(self, body, wanted, cut=False, stall=False, encoding=None):
+    def forever(self, *data):
+        """Send some bytes now and then, the last of them again and again, until nobody listens."""
+        with suppress(OSError):
+            for number in range(200):
+                self.wfile.write(data[min(number, len(data) - 1)])
+                time.sleep(0.05)
+        self.close_connection = True
+
+    def reply(self, body, wanted, cut=False, stall=False, encoding=None, end=None):
+        """The body from the byte that is wanted on; cut in half or after so many bytes, or up to an end of its own."""
         start = int(re.fullmatch(r"bytes=(\d+)-", wanted)[1]) if wanted else 0
         if wanted and start >= len(body):
             self.send_error(416)
             return
+        whole, body = body, body[:end]
         self.send_response(206 if wanted else 200)
         if wanted:
-            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(whole)}")
         if encoding:
             self.send_header("Content-Encoding", encoding)
         self.send_header("Content-Length", str(len(body) - start))
         self.end_headers()
         rest = body[start:]
-        self.wfile.write(rest[: len(rest) // 2] if cut or stall else rest)
+        half = len(rest) // 2 if isinstance(cut, bool) else cut
+        self.wfile.write(rest[:half] if cut or stall else rest)
         self.wfile.flush()
         if stall:
             time.sleep(STALL)

@@ -8,7 +8,7 @@ from takeoff.common.errors import TakeoffError
 from takeoff.data import fetching
 from takeoff.data.catalogue import Sums
 from takeoff.data.fetching import Patience, fetch
-from unit.data_server import serve
+from unit.data_server import answer, serve
 
 BODY = hashlib.shake_256(b"takeoff").digest(300_000)
 SUMS = Sums(sha256=hashlib.sha256(BODY).hexdigest())
@@ -41,7 +41,16 @@ def left(out):
 
 @pytest.mark.parametrize(
     ("kind", "requests"),
-    [("good", 1), ("moved", 2), ("busy-once", 2), ("breaks-once", 2), ("no-range", 2), ("packed", 1)],
+    [
+        ("good", 1),
+        ("moved", 2),
+        ("busy-once", 2),
+        ("breaks-once", 2),
+        ("no-range", 2),
+        ("packed", 1),
+        ("206-part", 2),
+        ("416-once", 2),
+    ],
 )
 def test_the_file_arrives_whole(site, out, kind, requests):
     get(site, out, kind)
@@ -130,6 +139,97 @@ def test_every_address_and_its_fault_is_named_in_one_line(site, out):
 def test_a_silent_server_is_given_up(site, out):
     with pytest.raises(TakeoffError, match=r"no byte came for 0\.3 s"):
         get(site, out, "stalls")
+
+
+LENGTHS = {"superscript": "²", "arabic": "٣٠٠", "long": "9" * 5000, "negative": "-5", "plus": "+5", "underscore": "5_0"}
+ANSWERS = {
+    **{f"length {name}": answer(f"Content-Length: {value}") for name, value in LENGTHS.items()},
+    "range of digits that are none": answer("Content-Range: bytes ²-9/9", status="206 Partial Content"),
+    "range of 5,000 digits": answer(f"Content-Range: bytes 0-{'9' * 5000}/9", status="206 Partial Content"),
+    "a negative chunk": answer("Transfer-Encoding: chunked", body=b"-5\r\n" + BODY),
+    "a chunk of no size": answer("Transfer-Encoding: chunked", body=b"zz\r\n" + BODY),
+    "a chunk too large": answer("Transfer-Encoding: chunked", body=b"fffffff\r\n" + BODY),
+    "a chunk of 5,000 digits": answer("Transfer-Encoding: chunked", body=b"f" * 5000 + b"\r\n" + BODY),
+    **{
+        f"a redirect to {target[:20]}": answer(f"Location: {target}", status="302 Found")
+        for target in (
+            "http://[::1",
+            "http://127.0.0.1:port/",
+            "http://a..b/",
+            "ftp://127.0.0.1/x",
+            "file:///etc/hosts",
+        )
+    },
+    "a redirect to nowhere": answer(status="302 Found"),
+    "416 for ever": answer(status="416 Range Not Satisfiable"),
+    "a status that is none": b"HTTP/1.1 abc OK\r\n\r\n",
+    "520": answer(status="520 Origin Error"),
+    "no HTTP": b"SSH-2.0-OpenSSH_9\r\n",
+    "nothing": b"",
+    "a thousand headers": answer(*(f"X-{i}: 1" for i in range(1000))),
+    "a reason that clears the screen": answer(status="404 \x1b[2J\x1b[31mGone\x07\u202e"),
+    "a reason without end": answer(status=f"404 {'x' * 50_000}"),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_a_server_that_answers_nonsense_is_named_and_the_next_one_tried(site, out, name):
+    site.answers["nonsense"] = ANSWERS[name]
+    with pytest.raises(TakeoffError) as raised:
+        get(site, out, "nonsense")
+    assert str(raised.value).isprintable()
+    assert len(str(raised.value)) < 1000
+    assert 1 <= len(site.requests) <= HURRIED.tries
+    get(site, out, "nonsense", "good")
+    assert out.read_bytes() == BODY
+
+
+@pytest.mark.parametrize("kind", ["continues", "drips"])
+def test_a_server_that_never_comes_to_the_point_is_given_up(site, out, kind):
+    fetch([f"{site.address}/{kind}", f"{site.address}/good"], out, SUMS, Patience(stall=0.2, tries=1))
+    assert out.read_bytes() == BODY
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "SITE/404?token=t0psecret",
+        "http://me:t0psecret@127.0.0.1:9/x?token=t0psecret",
+        "http://me:t0psecret@[::1/x",
+        "http://me:t0psecret@127.0.0.1:99999/x",
+        "http://me:t0p/secret@127.0.0.1:9/x",
+        "http://me:t0p@secret@127.0.0.1:9/x",
+        "http://me:t0p%73ecret@127.0.0.1:9/x",
+        "ftp://me:t0psecret@127.0.0.1/x",
+        "me:t0psecret@127.0.0.1/x",
+    ],
+)
+def test_credentials_are_never_shown(site, out, address):
+    site.answers["leads-on"] = answer("Location: http://me:t0psecret@127.0.0.1:9/x?key=t0psecret", status="302 Found")
+    with pytest.raises(TakeoffError) as raised:
+        fetch([address.replace("SITE", site.address), f"{site.address}/leads-on"], out, SUMS, HURRIED)
+    assert not any(word in str(raised.value) for word in ("t0p", "secret", "73ecret"))
+
+
+def test_a_connection_that_breaks_often_and_brings_much_comes_to_its_end(site, out, monkeypatch):
+    monkeypatch.setattr(fetching, "CHUNK", 10_000)
+    get(site, out, "breaks-at-40000")
+    assert out.read_bytes() == BODY
+    assert len(site.requests) == 8 > HURRIED.tries
+
+
+def test_a_server_that_sends_more_than_there_is_is_left(site, out):
+    get(site, out, "longer", "good", size=len(BODY))
+    assert out.read_bytes() == BODY
+
+
+NO_ADDRESSES = ["/a\0b", "/" + "x" * 5000, "/tmp", "file://[::1/x", "http://[::1/x", "http://a b/x"]
+
+
+@pytest.mark.parametrize("address", NO_ADDRESSES)
+def test_an_address_that_is_none_does_not_end_the_attempt(site, out, address):
+    fetch([address, f"{site.address}/good"], out, SUMS, HURRIED)
+    assert out.read_bytes() == BODY
 
 
 def test_nobody_there(out):

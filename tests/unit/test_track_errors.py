@@ -10,7 +10,7 @@ from time import monotonic
 import pandas as pd
 import pytest
 from mlflow_server import free_port
-from takeoff.tracking.server import without_secrets
+from takeoff.common.addresses import without_secrets
 from unit.mlflow_store import import_into_mlflow
 
 
