@@ -23,6 +23,7 @@ def main() -> None:
     parser.add_argument("--remember", type=Path, help="a file for the path of the archive, for later runs")
     parser.add_argument("--test-fraction", type=float, default=0.2, help="held out without a test split")
     parser.add_argument("--threads", type=positive, help="that decode images (default: the cores at hand)")
+    parser.add_argument("--leave-out-damaged", action="store_true", help="leave out damaged files, and count them")
     given = parser.parse_args()
 
     from takeoff.data import catalogue
@@ -34,14 +35,15 @@ def main() -> None:
     if resolution is None:
         raise TakeoffError("how large should the images be? Give --resolution, in pixels")
     classes = tuple(name for row in csv.reader([given.classes], skipinitialspace=True) for name in row if name)
-    request = Request(
-        given.archive, resolution, given.dataset, given.sha256, classes, given.test_fraction, given.threads
-    )
+    options = (given.sha256, classes, given.test_fraction, given.threads, given.leave_out_damaged)
+    request = Request(given.archive, resolution, given.dataset, *options)
     card = prepare(request, given.out)
     if given.remember and given.archive:
         write_text(given.remember, f"{given.archive}\n")
     sizes = " and ".join(f"{card.images(split):,} {split}" for split in SPLITS)
     print(f"{given.out}: {sizes} images of {len(card.classes)} classes at {resolution} px")
+    for note in card.notes:
+        print(f"note: {note}")
 
 
 if __name__ == "__main__":

@@ -73,8 +73,58 @@ def write_folder(path: Path, members: dict[str, bytes]) -> Path:
     """A folder of the members."""
     for name, data in members.items():
         (path / name).parent.mkdir(parents=True, exist_ok=True)
-        (path / name).write_bytes(data)
+        if name.endswith("/"):
+            (path / name).mkdir()
+        else:
+            (path / name).write_bytes(data)
     return path
+
+
+def pictures(*names: str) -> dict[str, bytes]:
+    """An image of its own at each of these names; `a/{3}.png` stands for a/0.png to a/2.png."""
+    members = {}
+    for name in names:
+        before, brace, rest = name.partition("{")
+        count, _, after = rest.partition("}")
+        for place in [f"{before}{i}{after}" for i in range(int(count))] if brace else [name]:
+            members[place] = encoded(pixels(len(members) + 1))
+    return members
+
+
+def with_method(path: Path, method: int) -> Path:
+    """A zip whose headers name another method of packing, or flags where it is negative."""
+    data = bytearray(path.read_bytes())
+    value, places = abs(method), (8, 10) if method > 0 else (6, 8)
+    for signature, place in zip((b"PK\x03\x04", b"PK\x01\x02"), places, strict=True):
+        at = data.find(signature)
+        while at >= 0:
+            data[at + place : at + place + 2] = value.to_bytes(2, "little")
+            at = data.find(signature, at + 4)
+    path.write_bytes(data)
+    return path
+
+
+def header(name: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
+    """A tar's header that says any size, however absurd."""
+    info = tarfile.TarInfo(name)
+    info.type = kind
+    data = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    data[124:136] = (size % (1 << 96)).to_bytes(12, "big") if size < 0 else b"\x80" + size.to_bytes(11, "big")
+    data[148:156] = b" " * 8
+    data[148:156] = b"%06o\0 " % sum(data)
+    return bytes(data)
+
+
+def kit(classes: tuple[str, ...], numbers: list[int]) -> dict[str, bytes]:
+    """The development kit of ILSVRC2012: the class of each number, counted from 1, and the number of each image."""
+    kind = [("ILSVRC2012_ID", "f8"), ("WNID", "O"), ("words", "O"), ("gloss", "O"), ("num_children", "f8")]
+    rows = [(i, wnid, f"words of {wnid}", "", 0) for i, wnid in enumerate(classes, 1)]
+    meta = io.BytesIO()
+    savemat(meta, {"synsets": np.array([*rows, (len(rows) + 1, "n99", "all things", "", 2)], kind)})
+    return {
+        "ILSVRC2012_devkit_t12/data/meta.mat": meta.getvalue(),
+        "ILSVRC2012_devkit_t12/data/ILSVRC2012_validation_ground_truth.txt": "\n".join(map(str, numbers)).encode(),
+    }
 
 
 def cifar10(images: np.ndarray, labels: list[int], names: list[str], protocol: int = 2) -> dict[str, bytes]:
@@ -124,16 +174,8 @@ def ilsvrc2012(classes: tuple[str, ...] = ("n02", "n01")) -> dict[str, bytes]:
         for c, wnid in enumerate(classes)
     }
     val = {f"ILSVRC2012_val_{i:08}.JPEG": encoded(pixels(50 + i), "JPEG") for i in range(1, 5)}
-    kind = [("ILSVRC2012_ID", "f8"), ("WNID", "O"), ("words", "O"), ("gloss", "O"), ("num_children", "f8")]
-    rows = [(i, wnid, f"words of {wnid}", "", 0) for i, wnid in enumerate(classes, 1)]
-    meta = io.BytesIO()
-    savemat(meta, {"synsets": np.array([*rows, (len(rows) + 1, "n99", "all things", "", 2)], kind)})
-    kit = {
-        "ILSVRC2012_devkit_t12/data/meta.mat": meta.getvalue(),
-        "ILSVRC2012_devkit_t12/data/ILSVRC2012_validation_ground_truth.txt": b"1\n2\n2\n1\n",
-    }
     return {
         "ILSVRC2012_img_train.tar": tar_bytes(inner),
         "ILSVRC2012_img_val.tar": tar_bytes(val),
-        "ILSVRC2012_devkit_t12.tar.gz": tar_bytes(kit, "w:gz"),
+        "ILSVRC2012_devkit_t12.tar.gz": tar_bytes(kit(classes, [1, 2, 2, 1]), "w:gz"),
     }

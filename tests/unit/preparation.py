@@ -3,6 +3,7 @@
 import pytest
 from safetensors.numpy import load_file
 from takeoff.common.errors import TakeoffError
+from takeoff.data import catalogue
 from takeoff.data.card import CARD, load_card
 from takeoff.data.preparing import Request, prepare
 
@@ -24,3 +25,10 @@ def refused(archive, tmp_path, resolution=8, **rest):
     assert not out.parent.exists() or list(out.parent.iterdir()) == []
     assert "\n" not in str(raised.value)
     return str(raised.value)
+
+
+def published(monkeypatch, name, **facts):
+    """Let the catalogue say other facts of a dataset, as few images as a test has."""
+    entries = catalogue.entries()
+    changed = entries[name].model_copy(update=facts)
+    monkeypatch.setattr(catalogue, "entries", lambda: entries | {name: changed})

@@ -1,12 +1,16 @@
 """Preparing: one clear line for what is wrong with an archive or a request."""
 
+import gzip
 import hashlib
+import io
 import json
+import tarfile
 
 import pytest
 from PIL import Image
+from takeoff.data.card import CARD, load_card
 from unit import image_archives as make
-from unit.preparation import refused
+from unit.preparation import prepared, refused
 
 
 def test_the_command_names_file_expected_and_got(tmp_path, command):
@@ -29,7 +33,7 @@ def below(*folders: str) -> dict[str, bytes]:
     [
         ({"train/a/0.png": b"no image"}, "train/a/0.png: no image; read are JPEG, PNG"),
         ({"train/a/0.png": b""}, "train/a/0.png: no image"),
-        ({"train/a/x.txt": b"words"}, "train/a/x.txt is no image"),
+        ({"train/a/x.txt": b"words"}, "train/a/x.txt: no image by its name or its first bytes"),
         ({"test/c/0.png": make.encoded(make.pixels(1))}, "no training images of 1 class(es): c"),
         ({"train/c/0.png": make.encoded(make.pixels(1))}, "no test images of 1 class(es): c"),
         ({"train/c/": b""}, "the class folder train/c holds no images"),
@@ -53,7 +57,7 @@ def test_what_does_not_fit_is_named(tmp_path, change, said):
             "unknown layout (at the top: a.csv, b); read are the CIFAR pickles, train/CLASS",
         ),
         (make.folders(classes="a"), "holds one class, a"),
-        (below("a", "b") | {"set/a/notes.txt": b"x"}, "set/a/notes.txt is no image; read are .jpg"),
+        (below("a", "b") | {"set/a/notes.txt": b"x"}, "set/a/notes.txt: no image"),
         (below("a", "b") | {"set/c/": b""}, "the class folder set/c holds no images"),
         (
             below("learn/a", "learn/b", "check/a", "check/b"),
@@ -87,6 +91,31 @@ def test_a_class_that_digits_lacks_is_named(tmp_path, command):
     assert json.loads((tmp_path / "out" / "card.json").read_text())["classes"] == ["0", "7"]
 
 
+@pytest.mark.parametrize("kind", ["x.tar", "x.tgz", "folder"])
+@pytest.mark.parametrize("end", ["between", "last", "header", "padding"])
+def test_a_tar_that_ends_early_is_named_wherever_that_is(tmp_path, kind, end):
+    whole, block = make.tar_bytes(make.folders()), tarfile.BLOCKSIZE
+    with tarfile.open(fileobj=io.BytesIO(whole)) as tar:
+        seventh, last = tar.getmembers()[6], tar.getmembers()[-1]
+    stop = last.offset_data + -(-last.size // block) * block
+    ends = {"between": seventh.offset, "last": stop, "header": seventh.offset + 9, "padding": stop - 1}
+    archive = tmp_path / kind
+    if kind == "folder":
+        archive.mkdir()
+    cut = whole[: ends[end]]
+    (archive / "set.tar" if kind == "folder" else archive).write_bytes(gzip.compress(cut) if kind == "x.tgz" else cut)
+    assert "damaged or cut off" in refused(archive, tmp_path)
+
+
+def test_several_tars_in_one_file_are_named(tmp_path):
+    archive = make.write_tar(tmp_path / "x.tar", make.folders(), "w")
+    archive.write_bytes(archive.read_bytes() + make.tar_bytes(make.pictures("train/a/9.png")))
+    assert "several tars in one file" in refused(archive, tmp_path)
+    make.write_tar(archive, make.folders(), "w")
+    archive.write_bytes(archive.read_bytes() + b"no member" * 99)
+    assert prepared(archive, tmp_path)[0]["images"] == {"train": 6, "test": 4}
+
+
 @pytest.mark.parametrize("kind", ["x.tar", "x.tgz", "x.tar.xz", "x.zip"])
 def test_a_cut_off_archive_is_named(tmp_path, kind):
     archive = make.write(tmp_path / kind, make.folders())
@@ -95,14 +124,48 @@ def test_a_cut_off_archive_is_named(tmp_path, kind):
     assert "damaged or cut off" in message
 
 
-def test_a_zip_that_python_cannot_unpack_is_named(tmp_path):
-    archive = make.write_zip(tmp_path / "x.zip", make.folders())
-    data = archive.read_bytes()
-    for start, place in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):  # deflate64, in both headers of the first file
-        at = data.index(start) + place
-        data = data[:at] + b"\x09\x00" + data[at + 2 :]
-    archive.write_bytes(data)
-    assert "x.zip: cannot be read" in refused(archive, tmp_path)
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [
+        (9, "packed by Deflate64"),
+        (93, "packed by Zstandard"),
+        (99, "encrypted"),
+        (255, "packed by method 255"),
+        *((-flag, "encrypted") for flag in (0x1, 0x41, 0x2001)),
+    ],
+)
+def test_a_zip_that_python_cannot_unpack_says_why(tmp_path, method, said):
+    archive = make.with_method(make.write_zip(tmp_path / "x.zip", make.folders()), method)
+    assert f"x.zip: cannot be read, its member train/a/0.png is {said}; unpack it" in refused(archive, tmp_path)
+
+
+def test_all_damaged_files_are_named_at_once_and_can_be_left_out(tmp_path, command):
+    whole = make.pictures("set/a/{20}.jpg", "set/b/{20}.jpg")
+    cut = make.encoded(make.pixels(1, 64, 64), "JPEG")[:2000]
+    damaged = {f"set/{c}/{i}.jpg": b"" if i else cut for c in "ab" for i in range(6)}
+    folder = make.write_folder(tmp_path / "folder", whole | damaged)
+    message = refused(folder, tmp_path)
+    assert "12 files are damaged or no images: set/a/0.jpg: a damaged or cut-off image" in message
+    assert "set/a/1.jpg, set/a/2.jpg, set/a/3.jpg, set/a/4.jpg, set/a/5.jpg: no image; read are JPEG" in message
+    assert "set/b/3.jpg: no image; read are JPEG, PNG, BMP, GIF, TIFF, WEBP, PPM; and 2 files more; valid:" in message
+    make.write_folder(folder, {"set/a/labels.txt": b"words", "set/a/more.txt": b"words"})
+    assert "2 files are damaged or no images: set/a/labels.txt, set/a/more.txt: no image" in refused(folder, tmp_path)
+    prepare = ("prepare", "--archive", folder, "--resolution", "8", "--out", tmp_path / "out")
+    assert "note: 14 damaged files were left out: set/a/0.jpg," in command.done(*prepare, "--leave-out-damaged").stdout
+    card = load_card(tmp_path / "out" / CARD)
+    assert (card["left_out"], card.images("train") + card.images("test")) == (14, 28)
+
+
+def test_a_class_that_is_damaged_throughout_is_named(tmp_path):
+    members = make.folders() | {f"train/a/{i}.png": b"" for i in range(3)}
+    message = refused(make.write_tar(tmp_path / "x.tgz", members), tmp_path, leave_out_damaged=True)
+    assert "no training images of 1 class(es): a" in message
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\x1b[31m", "a\u202e", "a\udcff"])
+def test_a_class_whose_name_cannot_be_printed_is_refused(tmp_path, name):
+    members = {path.replace("/a/", f"/{name}/"): data for path, data in make.folders().items()}
+    assert refused(make.write_tar(tmp_path / "x.tgz", members), tmp_path).isprintable()
 
 
 def test_no_archive_at_all(tmp_path):

@@ -1,5 +1,7 @@
 """Preparing: an archive that would write elsewhere, run something or fill the memory is refused."""
 
+import errno
+import gzip
 import io
 import os
 import pickle
@@ -10,6 +12,8 @@ import numpy as np
 import pytest
 from takeoff.common.errors import TakeoffError
 from takeoff.data import pickles
+from takeoff.study.model import Dataset
+from takeoff.workflow.images import ImageSource
 from unit import image_archives as make
 from unit.preparation import prepared, refused
 
@@ -81,3 +85,118 @@ def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
     assert "train/a/0.png is absurdly large, 1,001 bytes" in refused(
         make.write_tar(tmp_path / "y.tgz", large), tmp_path
     )
+
+
+HEADERS = [tarfile.REGTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, b"S"]
+
+
+@pytest.mark.parametrize("kind", HEADERS)
+@pytest.mark.parametrize("size", [-1024, -1, 1 << 39, 1 << 63])
+@pytest.mark.parametrize("packed", [False, True])
+def test_absurd_sizes_in_a_header_are_refused_at_once(tmp_path, kind, size, packed):
+    whole = make.tar_bytes(make.folders())
+    end = len(whole.rstrip(b"\0")) // 512 * 512 + 512
+    data = whole[:end] + make.header("train/a/9.png", size, kind) + whole[end:]
+    (tmp_path / "x").write_bytes(gzip.compress(data, 1) if packed else data)
+    assert "x: " in refused(tmp_path / "x", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"size": "-1024"},
+        {"size": "9" * 30},
+        {"GNU.sparse.map": "x,y"},
+        {"GNU.sparse.major": "1", "GNU.sparse.minor": "0"},
+    ],
+)
+def test_absurd_words_in_a_header_are_refused_at_once(tmp_path, words):
+    path = make.write_tar(tmp_path / "x.tar", make.folders(), "w")
+    with tarfile.open(path, "a", format=tarfile.PAX_FORMAT) as tar:
+        info = tarfile.TarInfo("train/a/9.png")
+        info.pax_headers = words
+        tar.addfile(info)
+    assert "x.tar: " in refused(path, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["train/" + "a/" * 99 + "0.png", "train/" + "a" * 2000])
+def test_absurd_names_are_refused(tmp_path, name):
+    assert "has a name of more than" in refused(make.write_tar(tmp_path / "x.tgz", {name: b"x"}), tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["x.tgz", "x.zip", "folder"])
+def test_very_many_empty_folders_are_refused_soon(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr("takeoff.data.archives.MOST_HOLLOW", 10)
+    many = {f"{i}/": b"" for i in range(400)}
+    assert "folders and empty files" in refused(make.write(tmp_path / kind, make.folders() | many), tmp_path)
+
+
+def test_backslashes_of_windows_are_slashes(tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr(zipfile.ZipInfo("birds\\train\\a\\"), b"")
+        for name, data in make.folders("birds/").items():
+            info = zipfile.ZipInfo("x")
+            info.filename, info.create_system = name.replace("/", "\\"), 0
+            archive.writestr(info, data)
+    card, *_ = prepared(make.write_zip(tmp_path / "y.zip", make.folders("birds/")), tmp_path)
+    assert prepared(tmp_path / "x.zip", tmp_path)[0]["digest"] == card["digest"]
+    with zipfile.ZipFile(tmp_path / "x.zip", "a") as archive:
+        archive.writestr("..\\..\\x.png", b"x")
+    assert "outside" in refused(tmp_path / "x.zip", tmp_path)
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_damage_anywhere_is_read_rightly_or_named(tmp_path, seed):
+    random = np.random.default_rng(seed)
+    members = make.folders(train=2, tests=1)
+    archive = make.write(tmp_path / ["x.tar", "x.tgz", "x.zip", "x.tar.xz"][seed % 4], members)
+    data = bytearray(archive.read_bytes())
+    for at in random.integers(0, len(data), [1, 3, 20][seed % 3]):
+        data[at] = random.integers(0, 256)
+    archive.write_bytes(data)
+    try:
+        words, count = "", sum(prepared(archive, tmp_path)[0]["images"].values())
+    except TakeoffError as error:
+        words, count = str(error), len(members)
+    assert (words.isprintable(), count) == (True, len(members))
+
+
+def test_what_of_a_folder_cannot_be_read_is_named(tmp_path, monkeypatch):
+    folder = make.write_folder(tmp_path / "set", make.folders() | make.pictures("train/c/0.png", "test/c/1.png"))
+    (folder / "train" / "a" / ".#0.png").symlink_to("me@host.1234")  # an editor's lock, which is litter
+    (folder / "train" / "a" / "9.png").symlink_to("nowhere")
+    assert f"{folder}/train/a/9.png: refused, a device or a link to nothing" in refused(folder, tmp_path)
+    (folder / "train" / "a" / "9.png").unlink()
+    scandir = os.scandir
+
+    def closed(path):
+        if os.fspath(path).endswith("/c"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", closed)
+        assert f"{folder}/test/c: cannot be read: Permission denied" in refused(folder, tmp_path)
+    assert prepared(folder, tmp_path)[0]["classes"] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("kind", ["x.tar", "folder"])
+def test_a_file_whose_name_is_not_utf8_is_read(tmp_path, kind):
+    data = next(iter(make.folders().values()))
+    members = make.folders() | {"train/a/\udcff.png": data}
+    card, *_ = prepared(make.write(tmp_path / kind, members), tmp_path)
+    assert card["images"] == {"train": 7, "test": 4}
+    message = refused(make.write(tmp_path / f"b{kind}", members | {"train/a/\udcff.png": b"x"}), tmp_path)
+    assert "train/a/\\udcff.png: no image" in message
+
+
+def test_what_of_a_folder_decides_whether_it_is_prepared_again(tmp_path):
+    folder = make.write_folder(tmp_path / "set", make.folders())
+    source = ImageSource(Dataset(name="mine", resolution=8, archive=str(folder)), {}, tmp_path)
+    before = source.files()
+    assert [name for name, *_ in before] == sorted(make.folders())
+    make.write_folder(folder, {"train/a/Thumbs.db": b"x", ".DS_Store": b"x"})
+    assert source.files() == before
+    (folder / "train" / "a" / "9.png").symlink_to("nowhere")
+    with pytest.raises(TakeoffError, match=r"9\.png: refused, a device or a link to nothing"):
+        source.files()

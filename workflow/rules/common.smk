@@ -29,6 +29,7 @@ run_in_this_python()
 is_the_workflow()
 
 PROJECT = load_project(config)
+READING = digests.preparing(PROJECT.images)  # looks at every file of a folder
 # What can be known before anything is downloaded or trained is refused then; the plan itself is printed first.
 if workflow.is_main_process and not {"plan", "--unlock"} & set(sys.argv):
     PROJECT.check_budget()

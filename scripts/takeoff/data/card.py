@@ -30,6 +30,11 @@ class Card(dict[str, Any]):
     std = _reader("std", list[float], "the standard deviation of each channel, of pixels from 0 to 1")
     digest = _reader("digest", str, "the SHA-256 of all images and labels, in hexadecimal")
 
+    @property
+    def notes(self) -> list[str]:
+        """What is to be known of how the images were read; none where the card has no such key."""
+        return self.value("notes", list[str], "lines of text") if self.get("notes") else []
+
     def images(self, split: Split) -> int:
         """How many images a split has."""
         return self.value(f"images.{split}", int, f"the number of {split} images")

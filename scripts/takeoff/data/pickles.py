@@ -12,11 +12,12 @@ from takeoff.data.archives import Archive, root_of
 from takeoff.data.layouts import Layout
 
 SIDE = 32  # pixels
-VARIANTS = (
-    ("label_names", "labels", ["batches.meta", *(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]),
-    ("fine_label_names", "fine_labels", ["meta", "train", "test"]),
-)
-"""The meta file's key of the classes, a batch's key of the labels, the meta file, and the batches, the test's last."""
+VARIANTS = {
+    "cifar10": ("label_names", "labels", ["batches.meta", *(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]),
+    "cifar100": ("fine_label_names", "fine_labels", ["meta", "train", "test"]),
+}
+"""By the name in the catalogue: the meta file's key of them, a batch's key of the labels, the meta file, and the
+batches, the test's last."""
 ARRAYS = {
     ("numpy", "ndarray"),
     ("numpy", "dtype"),
@@ -27,28 +28,46 @@ ARRAYS = {
 """The names that stand in pickled arrays; numpy 1 wrote `numpy.core` for `numpy._core`."""
 
 
-def read_cifar(archive: Archive) -> tuple[Layout, NDArray[np.uint8]] | None:
+def read_cifar(archive: Archive, wanted: str | None = None) -> tuple[Layout, NDArray[np.uint8]] | None:
     """The layout, whose members are the numbers of images as text and whose classes have the meta file's order; and
     all images, N×32×32×3. None where neither meta file stands beside its first batch.
+
+    `wanted` is cifar10 or cifar100, where it is known which of both it should be. Raises TakeoffError where it is the
+    other one, or, not knowing, where there are both.
     """
-    for names_key, labels_key, names in VARIANTS:
-        if (root := root_of(archive.files, *names[:2])) is None:
-            continue
-        meta, *batches = (root + name for name in names)
-        data = dict(archive.read({meta, *batches}))
-        if missing := [name for name in batches if name not in data]:
-            raise TakeoffError(f"{archive}: {missing[0]} is missing among the CIFAR pickles")
-        found = load(data[meta], f"{archive}: {meta}").get(names_key)
-        if not isinstance(found, list) or len(found) < 2:
-            raise TakeoffError(f"{archive}: {meta}: its key {names_key!r} should list the classes")
-        classes = tuple(str(_text(name)) for name in found)
-        parts = [_batch(data.pop(name), f"{archive}: {name}", labels_key, len(classes)) for name in batches]
-        labels = [label for _, part in parts for label in part]
-        members = [(str(number), classes[label]) for number, label in enumerate(labels)]
-        trained = len(members) - len(parts[-1][1])
-        layout = Layout("CIFAR pickles", dict(members[:trained]), dict(members[trained:]), order=classes)
-        return layout, np.concatenate([images for images, _ in parts])
-    return None
+    roots = {name: root_of(archive.files, *files[:2]) for name, (_, _, files) in VARIANTS.items()}
+    there = {name: root for name, root in roots.items() if root is not None}
+    if not there:
+        return None
+    if wanted and wanted not in there:
+        raise TakeoffError(f"{archive}: holds the pickles of {min(there)}, not of {wanted}")
+    if not wanted and len(there) > 1:
+        folders = " or ".join(f"{archive}/{root}".rstrip("/") for root in there.values())
+        raise TakeoffError(
+            f"{archive}: holds the pickles of {' and of '.join(there)}; valid: one of these names, or one of "
+            f"both folders, {folders}"
+        )
+    variant = wanted or min(there)
+    return _read(archive, there[variant], *VARIANTS[variant])
+
+
+def _read(
+    archive: Archive, root: str, names_key: str, labels_key: str, names: list[str]
+) -> tuple[Layout, NDArray[np.uint8]]:
+    meta, *batches = (root + name for name in names)
+    data = dict(archive.read({meta, *batches}))
+    if missing := [name for name in batches if name not in data]:
+        raise TakeoffError(f"{archive}: {missing[0]} is missing among the CIFAR pickles")
+    found = load(data[meta], f"{archive}: {meta}").get(names_key)
+    if not isinstance(found, list) or len(found) < 2:
+        raise TakeoffError(f"{archive}: {meta}: its key {names_key!r} should list the classes")
+    classes = tuple(str(_text(name)) for name in found)
+    parts = [_batch(data.pop(name), f"{archive}: {name}", labels_key, len(classes)) for name in batches]
+    labels = [label for _, part in parts for label in part]
+    members = [(str(number), classes[label]) for number, label in enumerate(labels)]
+    trained = len(members) - len(parts[-1][1])
+    layout = Layout("CIFAR pickles", dict(members[:trained]), dict(members[trained:]), order=classes)
+    return layout, np.concatenate([images for images, _ in parts])
 
 
 class _ArraysOnly(pickle.Unpickler):

@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +14,34 @@ from takeoff.common.errors import TakeoffError
 from takeoff.common.files import room_for, sha256_of_file, write_json
 from takeoff.common.machine import cores_at_hand
 from takeoff.data import catalogue
-from takeoff.data.archives import Archive
+from takeoff.data.archives import Archive, check_there
 from takeoff.data.card import CARD, Card
 from takeoff.data.decoding import ColourFoundError, decode, fit_array, map_ahead
-from takeoff.data.layouts import Layout, hold_out, recognise, select
+from takeoff.data.kinds import shown
+from takeoff.data.layouts import Layout, hold_out, select
 from takeoff.data.pickles import read_cifar
+from takeoff.data.recognising import recognise
 from takeoff.data.store import split_writer, summarise
 
 LEAST, MOST = 4, 1024  # pixels of a side
 FORMAT = 1
 BATCH_IMAGES = 64  # a task for a thread: many small images or a few large ones
 BATCH_BYTES = 4 << 20
-DIFFERENT = "classes, training and test images: {}, {:,}, {:,}; as published: {}, {:,}, {:,}"
+NAMED = 10
+"""Damaged files that a message names; it counts the others."""
+NO_IMAGE = "no image by its name or its first bytes"
 
-Images = Iterable[tuple[str, NDArray[np.uint8]]]
-"""Members of a layout, each with its pixels, H×W×C."""
+Images = Iterable[tuple[str, NDArray[np.uint8] | TakeoffError]]
+"""Members of a layout, each with its pixels, H×W×C, or with what is wrong with it."""
+Source = Archive | NDArray[np.uint8]
+"""What holds the members of a layout: an array, where they are numbers of images."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What to prepare: classes to keep (none: all), the part held out where there is no test split."""
+    """What to prepare: classes to keep (none: all), the part held out where there is no test split, whether damaged
+    files are left out.
+    """
 
     archive: Path | None
     resolution: int
@@ -42,26 +50,27 @@ class Request:
     classes: tuple[str, ...] = ()
     test_fraction: float = 0.2
     threads: int | None = None
+    leave_out_damaged: bool = False
 
 
 def prepare(request: Request, out: Path) -> Card:
     """Write train.safetensors, test.safetensors and card.json into `out`, all or nothing; returns the card.
 
-    The same archive and request give the same bytes. Raises TakeoffError for whatever the user can put right.
+    The same archive and request give the same bytes. Raises TakeoffError for whatever the user can put right: also for
+    an archive that goes by a name of the catalogue, and holds other classes, or other numbers of images.
     """
     if not LEAST <= request.resolution <= MOST:
         raise TakeoffError(f"resolution {request.resolution}: valid are {LEAST} to {MOST} pixels")
     if not 0 < request.test_fraction < 1:
         raise TakeoffError(f"test fraction {request.test_fraction:g}: valid is a number between 0 and 1")
     entry = catalogue.entries().get(request.dataset or "")
-    if entry and entry.subset and not request.classes:
-        request = replace(request, classes=entry.subset)
     origin = _origin(request)
+    layout, source, left_out = _chosen(request, entry)  # before there is a file that a sudden end would leave
     out.parent.mkdir(parents=True, exist_ok=True)
     with room_for(out), tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as name:
         work = Path(name)
-        layout = _write_splits(request, work, out)
-        card = Card(_facts(request, entry, layout, origin) | summarise(work))
+        layout, left_out = _write_splits(request, layout, source, left_out, work, out)
+        card = Card(_facts(request, entry, layout, left_out, origin) | summarise(work))
         write_json(work / CARD, card)
         out.mkdir(exist_ok=True)
         # The card comes last: it vouches for the rest.
@@ -79,8 +88,7 @@ def _origin(request: Request) -> dict[str, Any]:
             how = entry.how_to_obtain() if entry and entry.obtain else "scripts/fetch.py gets one"
             raise TakeoffError(f"no archive: give --archive PATH; {how}")
         return {"name": "scikit-learn", "sha256": None, "bytes": None}
-    if not path.exists():
-        raise TakeoffError(f"{path}: no such file or folder")
+    check_there(path)
     if path.is_dir():
         if request.sha256:
             raise TakeoffError(f"{path}: a folder has no sha256; leave it out, or name the archive")
@@ -91,41 +99,102 @@ def _origin(request: Request) -> dict[str, Any]:
     return {"name": path.name, "sha256": sha256, "bytes": path.stat().st_size}
 
 
-def _write_splits(request: Request, work: Path, out: Path) -> Layout:
-    """Write both splits into `work`, which lies on the disk of `out`; the layout of what is in them."""
-    resolution = request.resolution
-    layout, source = _recognised(request)
-    layout = select(layout, request.classes, str(request.archive or request.dataset))
-    labels = layout.labels
-    places = {m: (split, i) for split, members in layout.splits.items() for i, m in enumerate(members)}
+def _chosen(request: Request, entry: catalogue.Entry | None) -> tuple[Layout, Source, list[str]]:
+    """The layout of what is to be prepared, what holds its members, and the files among them that are left out."""
+    layout, source = _recognised(request, entry)
+    archive = _name(request)
+    _refuse(dict.fromkeys(layout.strays, NO_IMAGE), request)
+    if entry:
+        layout = _published(layout, entry, archive)
+    return select(layout, request.classes, archive), source, [*layout.strays]
 
-    def write(channels: int, images: Images) -> None:
-        with (
-            room_for(out, len(places) * resolution**2 * channels),
-            split_writer(work / "train.safetensors", labels["train"], resolution, channels) as train,
-            split_writer(work / "test.safetensors", labels["test"], resolution, channels) as test,
-        ):
-            for member, image in images:
-                split, place = places[member]
-                (train if split == "train" else test)(place, image)
 
+def _write_splits(
+    request: Request, layout: Layout, source: Source, left_out: list[str], work: Path, out: Path
+) -> tuple[Layout, list[str]]:
+    """Write both splits into `work`, which lies on the disk of `out`; the layout of what is in them, and all files that
+    were left out.
+    """
     if isinstance(source, np.ndarray):
-        write(source.shape[-1], ((m, fit_array(source[int(m)], resolution)) for m in places))
-        return layout
-    threads = max(1, request.threads or cores_at_hand())
-    try:  # grey until an image in colour turns up, in nearly every set the first
-        write(1, _decoded(source, places, resolution, 1, threads))
-    except ColourFoundError:
-        write(3, _decoded(source, places, resolution, 3, threads))
+        pixels = ((m, fit_array(source[int(m)], request.resolution)) for m in chain(layout.train, layout.test))
+        _write(layout, request.resolution, source.shape[-1], pixels, work, out)
+        return layout, left_out
+    if found := _decode_all(request, layout, source, work, out):
+        _refuse(found, request)
+        layout = select(layout.without(found), (), _name(request))
+        _decode_all(request, layout, source, work, out)
+    return layout, sorted([*left_out, *found])
+
+
+def _name(request: Request) -> str:
+    return str(request.archive or request.dataset)
+
+
+def _published(layout: Layout, entry: catalogue.Entry, archive: str) -> Layout:
+    """The entry's own part of what an archive holds; TakeoffError where it is not what the catalogue says."""
+    valid = "valid: a whole copy of it, or, for images of your own, another name of the dataset"
+    if entry.subset:
+        layout = select(layout, entry.subset, archive)
+    titled = set(entry.class_titles)
+    if titled and (other := sorted(set(layout.classes) - titled)):
+        raise TakeoffError(f"{archive}: {entry.title} has no class {shown(other[0])}; {valid}")
+    published = (entry.classes, entry.train, entry.test)
+    if layout.counts != published:
+        words = "{:,} classes, {:,} training and {:,} test images"
+        notes = "".join(f"; {note}" for note in layout.notes)
+        raise TakeoffError(
+            f"{archive}: not {entry.title}: it holds {words.format(*layout.counts)}{notes}; as published there are "
+            f"{words.format(*published)}; {valid}"
+        )
     return layout
 
 
-def _recognised(request: Request) -> tuple[Layout, Archive | NDArray[np.uint8]]:
-    """The layout, and what holds its members: an archive, or an array, in which they are numbers of images."""
+def _refuse(faults: dict[str, str], request: Request) -> None:
+    """Raise TakeoffError for damaged files unless they are to be left out."""
+    if not faults or request.leave_out_damaged:
+        return
+    same = groupby(sorted(faults.items())[:NAMED], key=lambda item: item[1])
+    named = "; ".join(f"{', '.join(shown(name) for name, _ in each)}: {fault}" for fault, each in same)
+    more = f"; and {len(faults) - NAMED:,} files more" * (len(faults) > NAMED)
+    count = f"{len(faults):,} files are damaged or no images: " * (len(faults) > 1)
+    raise TakeoffError(f"{_name(request)}: {count}{named}{more}; valid: whole images, or --leave-out-damaged")
+
+
+def _decode_all(request: Request, layout: Layout, archive: Archive, work: Path, out: Path) -> dict[str, str]:
+    """Decode and write every image; what is wrong with those that are damaged, by their names."""
+    resolution, threads = request.resolution, max(1, request.threads or cores_at_hand())
+    wanted = {*layout.train, *layout.test}
+    try:  # grey until an image in colour turns up, in nearly every set the first
+        return _write(layout, resolution, 1, _decoded(archive, wanted, resolution, 1, threads), work, out)
+    except ColourFoundError:
+        return _write(layout, resolution, 3, _decoded(archive, wanted, resolution, 3, threads), work, out)
+
+
+def _write(layout: Layout, resolution: int, channels: int, images: Images, work: Path, out: Path) -> dict[str, str]:
+    """Put images at their places in both files; what is wrong with those that have no pixels, by their names."""
+    places = {m: (split, i) for split, members in layout.splits.items() for i, m in enumerate(members)}
+    labels, faults = layout.labels, dict[str, str]()
+    with (
+        room_for(out, len(places) * resolution**2 * channels),
+        split_writer(work / "train.safetensors", labels["train"], resolution, channels) as train,
+        split_writer(work / "test.safetensors", labels["test"], resolution, channels) as test,
+    ):
+        for member, image in images:
+            split, place = places[member]
+            if isinstance(image, TakeoffError):
+                faults[member] = str(image)
+            else:
+                (train if split == "train" else test)(place, image)
+    return faults
+
+
+def _recognised(request: Request, entry: catalogue.Entry | None) -> tuple[Layout, Source]:
+    """The layout of all there is, and what holds its members."""
     if request.archive is None:
         return _digits()
     archive = Archive(request.archive)
-    return read_cifar(archive) or (recognise(archive, request.test_fraction), archive)
+    pickled = entry.name if entry and entry.layout == "CIFAR pickles" else None
+    return read_cifar(archive, pickled) or (recognise(archive, request.test_fraction), archive)
 
 
 def _digits() -> tuple[Layout, NDArray[np.uint8]]:
@@ -141,8 +210,14 @@ def _digits() -> tuple[Layout, NDArray[np.uint8]]:
 def _decoded(archive: Archive, wanted: Container[str], side: int, channels: int, threads: int) -> Images:
     """The images in the archive's own order."""
 
-    def work(batch: list[tuple[str, bytes]]) -> list[tuple[str, NDArray[np.uint8]]]:
-        return [(name, decode(data, f"{archive}: {name}", side, channels)) for name, data in batch]
+    def one(name: str, data: bytes) -> NDArray[np.uint8] | TakeoffError:
+        try:
+            return decode(data, name, side, channels)
+        except TakeoffError as fault:
+            return TakeoffError(str(fault).removeprefix(f"{name}: "))
+
+    def work(batch: list[tuple[str, bytes]]) -> list[tuple[str, NDArray[np.uint8] | TakeoffError]]:
+        return [(name, one(name, data)) for name, data in batch]
 
     return chain.from_iterable(map_ahead(work, _batches(archive.read(wanted)), threads))
 
@@ -159,7 +234,9 @@ def _batches(members: Iterable[tuple[str, bytes]]) -> Iterator[list[tuple[str, b
         yield batch
 
 
-def _facts(request: Request, entry: catalogue.Entry | None, layout: Layout, origin: dict[str, Any]) -> dict[str, Any]:
+def _facts(
+    request: Request, entry: catalogue.Entry | None, layout: Layout, left_out: list[str], origin: dict[str, Any]
+) -> dict[str, Any]:
     titles = layout.titles | (entry.class_titles if entry else {})
     count = len(layout.classes)
     counts = {split: np.bincount(each, minlength=count).tolist() for split, each in layout.labels.items()}
@@ -170,9 +247,9 @@ def _facts(request: Request, entry: catalogue.Entry | None, layout: Layout, orig
     published = entry is not None and not (path and path.is_file() and entry.sums.fault(path))
     if entry and not published:
         notes.append(f"another archive than the published {entry.title}")
-    found = (count, *totals.values())
-    if entry and found != (expected := (entry.classes, entry.train, entry.test)):
-        notes.append(DIFFERENT.format(*found, *expected))
+    if left_out:
+        named = ", ".join(map(shown, left_out[:NAMED])) + (" …" if len(left_out) > NAMED else "")
+        notes.append(f"{len(left_out):,} damaged files were left out: {named}")
     return {
         "format": FORMAT,
         "dataset": request.dataset or origin["name"].partition(".")[0],
@@ -188,4 +265,5 @@ def _facts(request: Request, entry: catalogue.Entry | None, layout: Layout, orig
         "licence": entry.licence if entry else None,
         "citation": entry.citation if entry else None,
         "notes": notes,
+        "left_out": len(left_out),
     }

@@ -12,6 +12,7 @@ from takeoff.common.addresses import local_path, place
 from takeoff.common.errors import TakeoffError
 from takeoff.common.files import digest_of
 from takeoff.common.spelling import choices, plain
+from takeoff.data.archives import files_below
 from takeoff.data.card import Card
 from takeoff.data.catalogue import Entry, entries
 from takeoff.data.splits import sizes
@@ -110,11 +111,16 @@ class ImageSource:
         return self.folder / self.dataset.name / f"{self.dataset.resolution}px{chosen}"
 
     def files(self) -> list[tuple[str, int, int]]:
-        """The files below a folder of images, with sizes and dates: the folder's own date says nothing of them."""
+        """The files below a folder of images, with sizes and dates: the folder's own date says nothing of them.
+
+        Raises TakeoffError where one may not be read, or a link leads to nothing.
+        """
         root = Path(self.local or "")
-        found = [Path(place) / name for place, _, names in os.walk(self.local or "") for name in names]
-        stats = [(path.relative_to(root).as_posix(), path.stat()) for path in found]
-        return sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
+        if self.local is None or not root.is_dir():
+            return []
+        return sorted(
+            (name, facts.st_size, facts.st_mtime_ns) for _, found in files_below(root) for name, _, facts in found
+        )
 
     def check(self, study: str) -> None:
         """Raise TakeoffError where the dataset's name, or the place of its archive, is wrong; `study` is its file."""
