@@ -66,6 +66,8 @@ def main() -> None:
 
     parts = planned_parts(study, path.stem, experiments, claims, spreads, shape.train, runs)
     _show(study, runs)
+    for note in card.notes if card else ():
+        print(f"images: {note}")
     if arguments.results:
         there = finished_runs(arguments.results, [run.arm for run in runs])
         print(f"{there} of {len(runs)} runs are there already, by their files")

@@ -126,6 +126,15 @@ def test_chance_is_that_of_the_prepared_images(
     assert "no better than guessing" in command.refused("plan", "--study", path, "--card", digits / "card.json")
 
 
+def test_the_plan_says_how_the_images_were_read(
+    command: Command, write_study: Callable[..., Path], digits: Path, tmp_path: Path
+) -> None:
+    card = json.loads((digits / "card.json").read_text()) | {"notes": ["test images from val/"]}
+    (tmp_path / "card.json").write_text(json.dumps(card))
+    done = command.done("plan", "--study", write_study(), "--card", tmp_path / "card.json")
+    assert "images: test images from val/" in done.stdout.splitlines()
+
+
 def test_the_plan_says_how_many_runs_are_there(
     command: Command, write_study: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -38,6 +38,8 @@ def folder(tmp_path: Path) -> ResultsFolder:
 
 def test_the_summary_has_the_tables_numbers(folder: ResultsFolder, command: Command) -> None:
     out = folder.results / "summary.md"
+    images = json.loads(folder.card.read_text()) | {"notes": ["test images from val/", "test/ was left out"]}
+    folder.card.write_text(json.dumps(images))
     line = ("--study", folder.study, "--results", folder.results, "--card", folder.card, "--out", out)
     command.done("summarise", *line)
     text = out.read_text()
@@ -57,6 +59,7 @@ def test_the_summary_has_the_tables_numbers(folder: ResultsFolder, command: Comm
     assert "`relu`: 60.5% of the test images" in text
     card = dict(row for row in rows if len(row) == 2)
     assert card["final seeds"] == "2: 0, 1"
+    assert card["how they were read"] == "test images from val/; test/ was left out"
     assert card["splits"].startswith("1,297 to learn from, 20% of them")
     assert card["their digest"] == f"`{json.loads(folder.card.read_text())['digest'][:16]}`"
     assert "nan" not in text

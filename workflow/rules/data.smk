@@ -53,10 +53,12 @@ rule prepare:
         remember=unwatched(option("remember", IMAGE_SOURCE.to_remember)),
         dataset=DATASET.name,
         resolution=DATASET.resolution,
+        damaged="--leave-out-damaged" if CONFIG.leave_out_damaged else "",
         out=folder_of(),
-        digest=digests.preparing(IMAGE_SOURCE),
+        digest=READING,
     shell:
         command(
-            "{params.archive} {params.sha256} {params.classes} {params.remember} --dataset {params.dataset:q} "
+            "{params.archive} {params.sha256} {params.classes} {params.damaged} {params.remember} "
+            "--dataset {params.dataset:q} "
             "--resolution {params.resolution} --threads {threads} --out {params.out:q}"
         )

@@ -32,6 +32,8 @@ def _about(folder: Path, study: Study, images: Mapping[str, Any], runs: pd.DataF
     source = next(iter(images.get("addresses") or ()), None) or (images.get("archive") or {}).get("name")
     yield "images", f"{images.get('title', study.dataset.name)}, {side} px, {len(images.get('classes', ()))} classes"
     yield "their source", f"{source or 'your own folder'}, licence {images.get('licence') or 'not stated'}"
+    if notes := images.get("notes"):
+        yield "how they were read", "; ".join(map(str, notes))
     yield "their digest", f"`{str(images.get('digest', ''))[:16]}`"
     total, share = study.dataset.train_samples, study.dataset.validation_fraction
     used = counts.get("train", 0) if total == "all" else total

@@ -13,7 +13,7 @@ from takeoff.reporting.card import card_rows
 from takeoff.reporting.found import Found, effect_table, gain_words, interval_words, number_words, read_found
 from takeoff.study.model import Study
 
-FIRST = ("study", "trained", "images", "splits", "final seeds", "trained on", "code")
+FIRST = ("study", "trained", "images", "how they were read", "splits", "final seeds", "trained on", "code")
 """Rows of the card that the first page has; the others are in `summary.md`."""
 
 STYLE = (

@@ -71,6 +71,9 @@ class Configuration(Settings):
         default_factory=dict, json_schema_extra={"default": {}}
     )
     """Dataset → path of an archive or folder that you already have; it is read in place of a download."""
+    leave_out_damaged: bool = False
+    """Whether damaged files, and those that are no images, are left out and counted in the report; else they are named,
+    and nothing is prepared."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; `auto` is the GPU where there is one."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
