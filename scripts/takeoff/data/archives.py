@@ -22,7 +22,7 @@ MAX_SWELLING = 100
 SMALL = 1 << 30
 # No image is smaller than a few dozen bytes. Folders and files below that, a million of them, would take minutes.
 HOLLOW, MOST_HOLLOW = 24, 20_000
-PER_HOLLOW = 256  # bytes of the archive for each one more
+PER_HOLLOW = 1024  # bytes of the archive for each one more
 LONGEST, DEEPEST_NAME = 1024, 64  # characters and folders of a member's name
 LONGEST_HEADER = 1 << 20  # bytes that a tar may take to say what a member is called
 DEEPEST = 3  # ILSVRC2012 is a folder of tars of tars
