@@ -17,7 +17,7 @@ from takeoff.data.catalogue import entries
 from takeoff.study.model import MOST_TUNING_SEEDS, Study
 from takeoff.study.settings import Count, LearningRate, ascending
 
-EPOCHS, SEEDS, RATES, IMAGES, RUNS = 100_000, 1000, 100, 1_000_000_000, 100_000
+EPOCHS, SEEDS, RATES, IMAGES, RUNS = 100_000, 1000, 100, 1_000_000_000, 1_000_000
 MOST = {
     "title": 200,
     "seeds": SEEDS,
@@ -33,7 +33,7 @@ MOST = {
     "tuning.blocks": SEEDS,
     "tuning.first_seed": 1_000_000_000,
     "factors": 30,
-    "budget.runs": RUNS,
+    "budget.runs": 10 * RUNS,
     "budget.core_hours": 10_000_000,
 }
 """The most that a key's number may be, or that its list or text may have."""

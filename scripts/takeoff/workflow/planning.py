@@ -70,6 +70,7 @@ def _runs_of(arm: AnyPlannedArm, shape: Shape, flops_per_second: float) -> Itera
     per_epoch = (samples - held_out) // batch if presented is None else presented // arm.recipe.batch_size
     per_step = FUSED_STEP_SECONDS if arm.images.resolution == 8 else STEP_SECONDS
     parameters = architecture.parameters(layers)
+    training, forward = architecture.training_flops(layers), architecture.forward_flops(layers)
 
     def run(purpose: str, seed: int, rate: float | None, decay: float | None) -> PlannedRun:
         epochs = arm.tuning_epochs if purpose == "tune" else arm.recipe.epochs
@@ -77,7 +78,7 @@ def _runs_of(arm: AnyPlannedArm, shape: Shape, flops_per_second: float) -> Itera
         # A run whose end alone chooses a learning rate is scored at both its ends alone.
         watched = purpose == "final" or arm.target is not None or arm.recipe.keep == "best"
         scored = 2 * held_out * (epochs + 1 if watched else 2)
-        flops = steps * batch * architecture.training_flops(layers) + scored * architecture.forward_flops(layers)
+        flops = steps * batch * training + scored * forward
         expected = round(steps * per_step + flops / (EFFICIENCY * flops_per_second), 3)
         counts = (parameters, samples, epochs, steps, steps * batch)
         return PlannedRun(arm.name, experiments, purpose, seed, rate, decay, *counts, flops, expected)
