@@ -15,6 +15,7 @@ from takeoff.workflow.console import Console, console
 from takeoff.workflow.following import imports_of
 from takeoff.workflow.project import load_project
 from takeoff.workflow.watching import Watch, described
+from takeoff.workflow.wiring import Commands
 
 PLAN = "arm,purpose,expected_seconds\n" + "a,tune,10\n" * 2 + "a,final,40\n" * 2 + "b,final,50\n" * 2 + "c,fit,\n" * 3
 
@@ -92,7 +93,9 @@ class Snakemake:
         made = console(self.logger)
         assert isinstance(made, Console)
         self.console = made
-        made.follows(SimpleNamespace(title="Birds", factors={}), folder, 1, {"a": "race: a"})  # type: ignore[arg-type]
+        made.follows(
+            SimpleNamespace(title="Birds", factors={}), folder, 1, {"a": "race: a"}, Commands("make report", "make ui")
+        )  # type: ignore[arg-type]
 
     def says(self, message: str | None, event: str | None = None, **more: object) -> None:
         self.logger.info(message, extra={"event": event, **more} if event else more)

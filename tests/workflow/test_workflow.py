@@ -264,6 +264,20 @@ def test_a_plan_beyond_the_budget_trains_nothing(snakemake: Snakemake, tmp_path:
     assert not (tmp_path / "here" / "results" / "small" / "arms").exists()
 
 
+def test_logs_keep_earlier_tries_and_an_error_comes_after_what_was_printed(
+    tmp_path: Path, write_study: Callable[..., Path]
+) -> None:
+    study = write_study(budget={"runs": 3, "core_hours": 1})
+    for tries in (1, 2):
+        done = run_snakemake(tmp_path / "here", "--cores", "1", "plan", config=(f"study={study}",), fails=True)
+        log = (tmp_path / "here" / "results" / "small" / "logs" / "plan.log").read_text()
+        assert log.count(TRY) == tries
+        lines = (done.stdout + done.stderr).splitlines()
+        errors = [line for line in lines if "budget.runs is 3" in line]
+        assert len(errors) == 1
+        assert errors[0].strip().startswith("error: ")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_stopped_workflow_leaves_no_job_that_trains(

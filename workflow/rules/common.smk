@@ -82,7 +82,13 @@ if workflow.is_main_process and not CONFIG.partial:
 if CONSOLE:
     at_once = workflow.resource_settings.nodes or workflow.resource_settings.cores or 1
     called = short_names(PROJECT.arms.values())
-    CONSOLE.follows(PROJECT.study, PROJECT.folder, at_once // CONFIG.threads, called)
+    CONSOLE.follows(
+        PROJECT.study,
+        PROJECT.folder,
+        at_once // CONFIG.threads,
+        called,
+        PROJECT.commands,
+    )
     CONSOLE.imports = imports_of(PROJECT)
 
 # A job takes a GPU where training will be on one. On a cluster it keeps to what it is given; the machine at hand has

@@ -24,14 +24,14 @@ def cores_at_hand() -> int:
 
 
 def commit(root: Path = ROOT) -> tuple[str, bool] | None:
-    """The commit of the checkout at `root`, and whether files differ from it; None outside of one, or without git."""
+    """The commit of the checkout at `root`, and whether its files were changed; None outside of one, or without git."""
     if not (root / ".git").exists():
         return None
     git = ["git", "--no-optional-locks", "-C", str(root)]
     try:
         head, changes = (
             subprocess.run([*git, *words], capture_output=True, text=True, check=True, timeout=30).stdout
-            for words in (("rev-parse", "HEAD"), ("status", "--porcelain"))
+            for words in (("rev-parse", "HEAD"), ("status", "--porcelain", "--untracked-files=no"))
         )
     except (OSError, subprocess.SubprocessError):
         return None

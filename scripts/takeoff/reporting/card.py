@@ -30,7 +30,7 @@ def _about(folder: Path, study: Study, images: Mapping[str, Any], runs: pd.DataF
         yield "trained", first if first == last else f"{first} to {last}"
     side, counts = images.get("resolution"), images.get("images", {})
     source = next(iter(images.get("addresses") or ()), None) or (images.get("archive") or {}).get("name")
-    yield "images", f"{images.get('title', study.dataset.name)}, {side} px, {len(images.get('classes', ()))} classes"
+    yield "images", f"{images.get('title') or study.dataset.name}, {side} px, {len(images.get('classes', ()))} classes"
     yield "their source", f"{source or 'your own folder'}, licence {images.get('licence') or 'not stated'}"
     if notes := images.get("notes"):
         yield "how they were read", "; ".join(map(str, notes))

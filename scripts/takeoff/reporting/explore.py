@@ -153,14 +153,17 @@ def _choices(folder: Path) -> pd.DataFrame:
 
 
 def _table(table: pd.DataFrame, name: str) -> str:
-    floats = table.select_dtypes("float").columns
-    rounded = table.assign(**{name: table[name].map(lambda value: float(f"{value:.4g}")) for name in floats})
-    whole = rounded.rename(columns=lambda column: str(column).replace("_", " ")).astype(object).fillna("")
+    # Columns of numbers stay such: they are sorted by value, whatever is shown of it.
+    words = {name: table[name].fillna("") for name in table.select_dtypes(exclude="number").columns}
+    whole = table.assign(**words).rename(columns=lambda column: str(column).replace("_", " "))
     # Of its default layout itables leaves nothing where a table is short.
     layout = {"topStart": "search", "topEnd": "info", "bottomStart": "pageLength", "bottomEnd": "paging"}
     classes = "display compact"
     shown = {"connected": False, "table_id": name, "classes": classes, "showIndex": False, "maxBytes": 0}
-    return to_html_datatable(whole, **shown, layout=layout, pageLength=25)  # type: ignore[arg-type]
+    shown |= {"text_in_header_can_be_selected": False}  # a click on it sorts
+    with pd.option_context("display.float_format", "{:.4g}".format):
+        page = to_html_datatable(whole, **shown, layout=layout, pageLength=25)  # type: ignore[arg-type]
+    return page.replace('[\\"NaN\\", ', '[\\"\\", ')  # what is missing is empty
 
 
 def _page(title: str, parts: Iterable[str], charts: dict[str, Chart]) -> str:

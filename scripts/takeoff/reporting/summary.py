@@ -52,8 +52,13 @@ def _verdicts(found: Found) -> Iterator[str]:
     yield "## Verdicts"
     tested = found.judged("supported", "contradicted", "undecided").fillna({"published": "–"})
     if len(tested):
-        rows = [[row.verdict, row.statement, number_words(row), row.published] for row in tested.itertuples()]
-        yield markdown_table(["verdict", "claim", "estimate (interval)", "published"], rows)
+        why = tested.reindex(columns=["reason"])["reason"].where(tested["verdict"] == "undecided").fillna("")
+        rows = [
+            [row.verdict, row.statement, number_words(row), row.published, reason]
+            for row, reason in zip(tested.itertuples(), why, strict=True)
+        ]
+        yield markdown_table(["verdict", "claim", "estimate (interval)", "published", "why undecided"], rows)
+        yield "Intervals of verdicts are widened for the number of claims."
     untested = found.judged("not tested")
     if len(untested):
         yield f"Not tested: {', '.join(untested['claim'])}. `claims.csv` says why."

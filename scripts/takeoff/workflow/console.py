@@ -22,6 +22,7 @@ from rich.text import Text
 from takeoff.study.model import Study
 from takeoff.workflow.following import Imports
 from takeoff.workflow.watching import Now, Watch, described, duration
+from takeoff.workflow.wiring import TRIES, Commands
 
 SNAKEMAKES = "DefaultStreamHandler"
 """The name of Snakemake's own handler for the terminal."""
@@ -29,6 +30,7 @@ QUIET = re.compile(
     r"Building DAG of jobs|Using shell|Provided (cores|resources)|Rules claiming|Select jobs|Execute \d+ jobs|"
     r"Conda environments: ignored|Assuming unrestricted|Config file|Removing output files|Complete log|Elapsed time|"
     r"Workflow finished|Touching output|Waiting at most|Exiting because a job|Write-protecting|Trying to restart|"
+    r"Creating report|Adding .* \(.*B\)\.$|Report created|Cannot restore|"
     r".*has been submitted with SLURM|SLURM run ID|Shutting down|Will exit after|Removing temporary|storing outputs"
 )
 """Records of no event of their own that say nothing of the study."""
@@ -51,7 +53,7 @@ LAST = 20
 """Lines of a job's log, at most, that say why it failed."""
 PRINTS = {"plan", "compare"}
 """Rules whose output is for the terminal."""
-TRAINS = re.compile(r"(train|fit)_\d+$")
+TRAINS = re.compile(r"(train|fit_classical)_\d+$")
 RUN = re.compile(r"\d\d:\d\d:\d\d  ")
 """How a line of a job's log begins that says how a run ended."""
 
@@ -66,7 +68,8 @@ class Job:
     """Bytes of the log that were shown, or are of an earlier try."""
 
     def __post_init__(self) -> None:
-        self.read = self.log.stat().st_size if self.log and self.log.exists() else 0
+        kept = self.log and self.log.parent / TRIES / self.log.name
+        self.read = kept.stat().st_size if kept and kept.exists() else 0
 
     @property
     def stage(self) -> str | None:
@@ -123,11 +126,12 @@ class Console(logging.Handler):
         self._thread: threading.Thread | None = None
         self._live: Live | None = None
 
-    def follows(self, study: Study, folder: Path, at_once: int, called: Mapping[str, str]) -> None:
-        """Of which study, in which folder, with how many runs beside each other, there is progress to show, and what
-        arms are called there.
+    def follows(self, study: Study, folder: Path, at_once: int, called: Mapping[str, str], commands: Commands) -> None:
+        """Of which study, in which folder, with how many runs beside each other, there is progress to show; what arms
+        are called there, and what its user may call next.
         """
-        self.study, self.folder, self.watch, self.called = study, folder, Watch(folder, max(1, at_once)), called
+        self.study, self.folder, self.watch = study, folder, Watch(folder, max(1, at_once))
+        self.called, self.commands = called, commands
 
     __hash__ = logging.Handler.__hash__
 
@@ -176,10 +180,9 @@ class Console(logging.Handler):
         self._say(f"{self.study.title}: {runs}done in {duration(time.monotonic() - self.began)}")
         for line in found_lines(read_found(self.folder, self.study)):
             self._say(f"  {line}")
-        name = self.folder.name
         self._say(f"  in a page: {self.folder.as_posix()}/summary.md, with tables and figures beside it")
-        self._say(f"  one page to keep or send: make report STUDY={name}")
-        self._say(f"  every run in MLflow's UI: make ui STUDY={name}")
+        self._say(f"  one page to keep or send: {self.commands.report}")
+        self._say(f"  every run in MLflow's UI: {self.commands.ui}")
 
     def stopped(self) -> None:
         """Say what went wrong, or that the user stopped it, and how to go on."""
@@ -254,7 +257,8 @@ class Console(logging.Handler):
         first, grid = Table.grid(padding=(0, 2)), Table.grid()
         first.add_row(self.study.title, bar, runs, left)
         grid.add_row(first)
-        grid.add_row(Text(self._doing(now, 2) or "planning", style="dim", no_wrap=True, overflow="ellipsis"))
+        doing = self._doing(now, 2) or ("planning" if now is None else "starting jobs")
+        grid.add_row(Text(doing, style="dim", no_wrap=True, overflow="ellipsis"))
         return grid
 
     def _say(self, text: str) -> None:

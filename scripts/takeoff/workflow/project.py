@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from takeoff.common.addresses import check_folder
@@ -29,6 +30,7 @@ from takeoff.workflow.digests import changed
 from takeoff.workflow.images import ImageSource, check_counts
 from takeoff.workflow.packing import ARMS, estimate, packs_of
 from takeoff.workflow.planning import expected_rate, over_budget, plan_runs
+from takeoff.workflow.wiring import Commands
 
 RESERVED = ("data", "benchmark", "pool", "mlartifacts", "reference", CHANGED)
 """Folders of the results that belong to no study."""
@@ -134,6 +136,19 @@ class Project:
         own = criteria(load_claims(claims_file(), EXPERIMENTS), self.study, options)
         path = self.folder / "criteria.json"
         return own.keys() <= fixed_criteria(path).keys() and path.exists()
+
+    @property
+    def commands(self) -> Commands:
+        """What a user may call next, for the report and for MLflow's UI, with the keys that name this study."""
+        keys = {"study": self.configuration.study, "set": self.configuration.set}
+        default = read_yaml(configured("config.yaml")).get("results", "results")
+        page = f"{self.folder.as_posix()}/report.html"
+        if self.configuration.results == default:
+            named = " ".join(f"{key.upper()}={quote(value)}" for key, value in keys.items() if value)
+            return Commands(f"make report {named}", f"make ui {named}")
+        keys["results"] = self.configuration.results
+        named = " ".join(quote(f"{key}={value}") for key, value in keys.items() if value)
+        return Commands(f"snakemake --config {named} --report {quote(page)}", f"python scripts/ui.py {named}")
 
     def changed(self) -> dict[Path, list[Path]]:
         """The finished files of arms and experiments that were changed, or damaged, since their jobs wrote them; with

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from shlex import quote
-from typing import Any
+from typing import Any, NamedTuple
 
 from takeoff.common.documents import read_yaml
 from takeoff.common.errors import TakeoffError
@@ -15,6 +15,21 @@ from takeoff.common.places import CLONED, SCRIPTS, configured
 
 TRY = "=== try of"
 """How the line of a log begins that stands before what one try of a job says."""
+
+
+class Commands(NamedTuple):
+    """Lines for a terminal: what a user may call next."""
+
+    report: str
+    ui: str
+
+
+TRIES = ".tries"
+"""The folder beside logs in which they have a second name: before a job Snakemake removes its log."""
+_BEGIN = (
+    f'l={{log:q}}; k="$(dirname "$l")/{TRIES}/$(basename "$l")"; mkdir -p "${{{{k%/*}}}}"; touch "$k"; '
+    f'ln -f "$k" "$l" 2> /dev/null || true; echo "{TRY} $(date -u +%FT%TZ)" >> {{log:q}};'
+)
 
 
 def verb(name: str) -> Callable[..., str]:
@@ -28,14 +43,18 @@ def verb(name: str) -> Callable[..., str]:
 
 def command(arguments: str) -> str:
     """The shell line of a rule with a param `verb`: its log takes all that it says, after what earlier tries said."""
-    return f'echo "{TRY} $(date -u +%FT%TZ)" >> {{log:q}}; {{params.verb}} {arguments} >> {{log:q}} 2>&1'
+    return f"{_BEGIN} {{params.verb}} {arguments} >> {{log:q}} 2>&1"
 
 
 def printing(arguments: str) -> str:
     """The same for people: what the command prints goes to the terminal, too; an error to its log alone, from which the
     workflow takes it for its own last words.
     """
-    return f'echo "{TRY} $(date -u +%FT%TZ)" >> {{log:q}}; {{params.verb}} {arguments} 2>> {{log:q}} | tee -a {{log:q}}'
+    # The error is the last of the log, however far the printing is behind.
+    return (
+        f"{_BEGIN} s=0; {{params.verb}} {arguments} 2> {{log:q}}.error | tee -a {{log:q}} || s=$?; "
+        "cat {log:q}.error >> {log:q}; rm {log:q}.error; exit $s"
+    )
 
 
 def unwatched(value: object) -> Callable[..., object]:
