@@ -261,3 +261,12 @@ def test_no_file_names_an_index() -> None:
         # In a picture four letters stand beside each other by chance.
         text = "" if b"\0" in content else content.decode("utf-8", "ignore").replace(option, "")
         assert [word for word in words if word in text.lower()] == [], name
+
+
+def test_a_release_has_one_version_and_one_date() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    citation = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text(encoding="utf-8"))
+    changes = (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")
+    version, date = re.findall(r"^## \[(\d[^\]]*)\] - (\d{4}-\d\d-\d\d)$", changes, re.MULTILINE)[0]
+    assert project["version"] == str(citation["version"]) == version
+    assert str(citation["date-released"]) == date
