@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from conftest import Command
 from results_folder import ResultsFolder, make_results
-from takeoff.reporting.found import Gain, gain_words, read_found
+from takeoff.reporting.found import Effect, Found, Gain, gain_words, read_found
 from takeoff.study.loading import load_study
 from webdriver import chromium
 
@@ -128,3 +128,9 @@ def test_gains_are_read_by_factor(folder: ResultsFolder) -> None:
     pd.DataFrame([row]).to_csv(folder.results / "gain" / "summary.csv", index=False)
     found = read_found(folder.results, load_study(folder.study))
     assert found.gains == {"activation": Gain(0.6, 0.0, 0.75, "none", 8)}
+
+
+@pytest.mark.parametrize(("seeds", "warns"), [([1], False), ([2, 6], True), ([3], True), ([4], False), ([], False)])
+def test_intervals_over_very_few_seeds_come_with_a_warning(seeds: list[int], warns: bool) -> None:
+    effects = [Effect(f"factor {n}", "", 1.0, 0.0, 2.0, n) for n in seeds]
+    assert bool(Found(effects, {}, pd.DataFrame(), pd.DataFrame()).warning) == warns

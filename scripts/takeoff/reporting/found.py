@@ -15,6 +15,9 @@ from takeoff.study.model import Study
 VERDICTS = ("supported", "contradicted", "undecided", "not tested")
 """In the order in which claims are listed."""
 
+FEW = 4
+"""Seeds below which an interval says little: with 2 its half-width is 9 standard deviations, with 4 it is 1.6."""
+
 
 class Effect(NamedTuple):
     """What a factor does to test accuracy, in points, with its 95% interval; NaN where there is none."""
@@ -50,6 +53,12 @@ class Found:
     """`factorial/cells.csv`: a row per combination of the factors."""
     claims: pd.DataFrame
     """`claims.csv`."""
+
+    @property
+    def warning(self) -> str:
+        """A sentence on intervals over very few seeds; empty where there are more."""
+        fewest = min((effect.n_seeds for effect in self.effects), default=FEW)
+        return f"{fewest} seeds are too few to say much: intervals narrow quickly up to {FEW}." * (1 < fewest < FEW)
 
     def judged(self, *verdicts: str) -> pd.DataFrame:
         """The claims with one of these verdicts, in the order of `VERDICTS`."""
@@ -142,3 +151,5 @@ def found_lines(found: Found) -> Iterator[str]:
     for effect in found.effects:
         between = interval_words(effect.low, effect.high) or "one seed, so no interval"
         yield f"  {effect.words:{width}}  {signed(effect.estimate):>5}  ({between})"
+    if found.warning:
+        yield f"  {found.warning}"

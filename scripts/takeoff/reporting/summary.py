@@ -40,7 +40,7 @@ def _effects(found: Found) -> Iterator[str]:
     head, *rows = effect_table(found)
     yield "## What each factor does"
     yield markdown_table(head, rows)
-    words = "Points are the mean over all settings of the other factors, paired over seeds."
+    words = f"Points are the mean over all settings of the other factors, paired over seeds. {found.warning}".strip()
     for budget in {gain.epochs for gain in found.gains.values()}:  # one, of every factor
         words += f" Less computation is read at {budget} epochs of the network with the factor."
     yield words
