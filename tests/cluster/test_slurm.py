@@ -16,7 +16,7 @@ import yaml
 from conftest import REPOSITORY, small_study
 from slurm import NODES, Job, Slurm, slurm, wait_for, why_not
 from snakemake_command import clone, run_snakemake
-from takeoff.common.gpus import found_gpus
+from takeoff.common.gpus import any_gpu
 
 pytestmark = pytest.mark.slow
 
@@ -209,7 +209,7 @@ def test_the_configuration_says_what_each_kind_of_job_asks_for(cluster: Slurm, u
     assert any("mem=700M" in word for word in shown)
 
 
-@pytest.mark.skipif(found_gpus().gpus > 0, reason="this machine has a GPU")
+@pytest.mark.skipif(any_gpu(), reason="this machine has a GPU")
 def test_where_jobs_are_submitted_decides_whether_they_ask_for_a_gpu(cluster: Slurm, untrained: Path) -> None:
     """The nodes show a GPU to `device: auto`, but a job that was given none must not require one."""
     received = given(cluster, untrained, 1, "device=auto")

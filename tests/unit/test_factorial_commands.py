@@ -32,7 +32,7 @@ def test_commands_from_runs_to_figures(tmp_path, command):
     out = ["--data", tmp_path, "--results", tmp_path, "--out", tmp_path / "factorial"]
     command.done("analyse", "experiment", "factorial", *common, *out)
     factorial = Design(study, Options())
-    written = sorted(p.stem for p in (tmp_path / "factorial").iterdir())
+    written = sorted(p.stem for p in (tmp_path / "factorial").glob("*.csv"))
     assert written == sorted([*factorial.tables(), "choices", "measured"])
     cells = pd.read_csv(tmp_path / "factorial" / "cells.csv")
     assert cells["at_edge"].tolist() == [False, True] * 4

@@ -265,7 +265,10 @@ def test_origin_names_the_commit_and_whether_it_was_changed(tmp_path):
     head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
     tags = origin_tags(tmp_path)
     assert (tags["mlflow.source.git.commit"], tags["takeoff.dirty"]) == (head, "false")
-    (tmp_path / "new.py").touch()
+    (tmp_path / "mine.yaml").touch()
+    assert origin_tags(tmp_path)["takeoff.dirty"] == "false"
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts" / "new.py").touch()
     assert origin_tags(tmp_path)["takeoff.dirty"] == "true"
 
 

@@ -4,7 +4,7 @@ from shlex import quote
 
 from takeoff.common.addresses import without_secrets
 from takeoff.common.digests import code_digest
-from takeoff.common.gpus import Found, found_gpus
+from takeoff.common.gpus import AMD, Found, driver
 from takeoff.common.parent import is_the_workflow
 from takeoff.study.names import short_names
 from takeoff.workflow import digests
@@ -93,7 +93,11 @@ if CONSOLE:
 
 # A job takes a GPU where training will be on one. On a cluster it keeps to what it is given; the machine at hand has
 # as many slots as `--resources gpu=N` says, or as it has GPUs. Without a limit `--cores all` would start them all.
-here = Found(0) if CONFIG.device == "cpu" or workflow.remote_exec else found_gpus()
+here = Found(0)
+if CONFIG.device != "cpu" and not workflow.remote_exec and (driver() or AMD.exists()):
+    from takeoff.jobs.hardware import found_gpus  # takes torch, seconds
+
+    here = found_gpus()
 GPUS = int(CONFIG.device == "cuda" or here.gpus > 0)
 workflow.global_resources.setdefault("gpu", max(1, here.gpus))
 if here.unused and workflow.is_main_process:

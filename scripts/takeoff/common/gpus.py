@@ -1,5 +1,5 @@
-"""Which GPUs torch can use here. The driver itself is asked, so that no command needs to be there. Torch is imported
-only where a driver shows a GPU.
+"""Which GPUs there are, and which of them a torch can use. The driver itself is asked: neither a command needs to be
+there nor torch.
 """
 
 import ctypes
@@ -43,19 +43,13 @@ class Found(NamedTuple):
     """A line on those that it cannot, or on a driver that does not start."""
 
 
-@cache
-def found_gpus() -> Found:
-    """The GPUs here that torch can use, and why it cannot use the others."""
+def any_gpu() -> bool:
+    """Whether a driver shows a GPU, whatever torch can do with it."""
     own = driver()
-    if own is None and not AMD.exists():
-        return Found(0)
-    import torch
-
-    if torch.version.hip:
-        return Found(torch.cuda.device_count())
-    return usable(own, torch.version.cuda, torch.cuda.get_arch_list()) if own else Found(0)
+    return AMD.exists() if own is None else bool(own.gpus)
 
 
+@cache
 def driver(library: str = LIBRARY) -> Driver | None:
     """NVIDIA's driver; None where there is none.
 

@@ -24,15 +24,18 @@ def cores_at_hand() -> int:
 
 
 def commit(root: Path = ROOT) -> tuple[str, bool] | None:
-    """The commit of the checkout at `root`, and whether its files were changed; None outside of one, or without git."""
+    """The commit of the checkout at `root`, and whether its code was changed; None outside of one, or without git."""
     if not (root / ".git").exists():
         return None
     git = ["git", "--no-optional-locks", "-C", str(root)]
     try:
         head, changes = (
             subprocess.run([*git, *words], capture_output=True, text=True, check=True, timeout=30).stdout
-            for words in (("rev-parse", "HEAD"), ("status", "--porcelain", "--untracked-files=no"))
+            for words in (("rev-parse", "HEAD"), ("status", "--porcelain"))
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return head.strip(), bool(changes.strip())
+    # A study of the user's own beside the code changes nothing of it.
+    own = ("?? scripts/", "?? workflow/")
+    changed = any(not line.startswith("??") or line.startswith(own) for line in changes.splitlines())
+    return head.strip(), changed

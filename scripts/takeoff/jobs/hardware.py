@@ -13,7 +13,7 @@ from typing import TextIO
 import torch
 
 from takeoff.common.errors import TakeoffError
-from takeoff.common.gpus import found_gpus, runs_on
+from takeoff.common.gpus import AMD, Found, driver, runs_on, usable
 from takeoff.engine.hardware import Hardware
 from takeoff.study.configuration import FULL_PRECISION_SIDE
 
@@ -47,6 +47,15 @@ def hardware_of(device: str = "auto", precision: str = "auto", threads: int = 1,
     chosen = Hardware(torch.device("cuda" if cuda else "cpu"), precision, name, None if cuda else threads)
     chosen.keep_to_precision()
     return chosen
+
+
+@cache
+def found_gpus() -> Found:
+    """The GPUs here that torch can use, and why it cannot use the others."""
+    own = driver()
+    if own is None:
+        return Found(torch.cuda.device_count() if torch.version.hip and AMD.exists() else 0)
+    return usable(own, torch.version.cuda, torch.cuda.get_arch_list())
 
 
 @cache

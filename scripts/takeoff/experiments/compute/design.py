@@ -1,6 +1,6 @@
 """How much computation did it take, and on what? This study's trainings at the rates of old and new machines."""
 
-from takeoff.common.gpus import found_gpus
+from takeoff.common.gpus import any_gpu
 from takeoff.experiments.base import Experiment
 from takeoff.experiments.factorial.design import Design as Factorial
 from takeoff.study.arms import AnyArm
@@ -42,7 +42,7 @@ class Design(Experiment[Options]):
     def untestable(self) -> dict[str, str]:
         """Both claims without a GPU here, which is looked for as the workflow does."""
         reason = f"no GPU was measured: {HOW}"
-        return {} if found_gpus().gpus else {MILLION: reason, MONTHS: reason}
+        return {} if any_gpu() else {MILLION: reason, MONTHS: reason}
 
     def reads_speed(self) -> bool:
         """The rates are in `speed.csv`, of the study's network: no arm is timed."""
