@@ -82,12 +82,11 @@ if workflow.is_main_process and not CONFIG.partial:
 if CONSOLE:
     at_once = workflow.resource_settings.nodes or workflow.resource_settings.cores or 1
     called = short_names(PROJECT.arms.values())
+    commands = PROJECT.commands
+    if {"--report", "--report-after-run"} <= set(sys.argv):  # it is made right after
+        commands = commands._replace(report=sys.argv[sys.argv.index("--report") + 1])
     CONSOLE.follows(
-        PROJECT.study,
-        PROJECT.folder,
-        at_once // CONFIG.threads,
-        called,
-        PROJECT.commands,
+        PROJECT.study, PROJECT.folder, at_once // CONFIG.threads, called, commands
     )
     CONSOLE.imports = imports_of(PROJECT)
 
