@@ -1,6 +1,7 @@
 """Studies: what is read, what is refused and in which words, and which arms come of it."""
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -272,3 +273,18 @@ def test_all_images_as_a_level_is_the_whole_set(write_study: Callable[..., Path]
     factors = {"train_samples": {"baseline": 100, "treatment": "all"}}
     few, all_of_them = all_arms(load_study(write_study(factors=factors)))
     assert (few.train_samples, all_of_them.train_samples) == (100, None)
+
+
+def test_what_a_user_may_call_next_names_the_study(
+    write_study: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where the changed study goes
+    own = str(write_study("my study"))
+    ours = load_project({"study": "digits"}).commands
+    assert (ours.report, ours.ui) == ("make report STUDY=digits", "make ui STUDY=digits")
+    mine = load_project({"study": own, "set": "seeds=3 margin=0.02"}).commands
+    assert shlex.split(mine.report) == ["make", "report", f"STUDY={own}", "SET=seeds=3 margin=0.02"]
+    away = load_project({"study": own, "results": str(tmp_path / "else where")}).commands
+    keys = [f"study={own}", f"results={tmp_path / 'else where'}"]
+    assert shlex.split(away.ui) == ["python", "scripts/ui.py", *keys]
+    assert shlex.split(away.report)[:4] == ["snakemake", "--config", *keys]
