@@ -23,12 +23,14 @@ from rich.progress import Progress
 from takeoff.common.addresses import without_secrets
 from takeoff.common.errors import TakeoffError
 from takeoff.common.files import room_for
+from takeoff.common.spelling import printable
 from takeoff.data.catalogue import Sums
 
 CHUNK = 1 << 18  # bytes read at a time
 PASSING = {408, 425, 429}  # statuses worth another try, as are all from 500 on, and a broken connection
 HEADERS = 8  # times as long as for a byte a server has for all headers, and those on the way to it
 SLOWEST = 100  # bytes a second, below which a server counts as silent
+LONGEST = 300  # characters of what a message shows of an address or a server
 LONGEST_PAUSE = 60  # seconds between two tries
 NUMBER = r"[0-9]{1,18}"  # bytes, as a header may say them; \d and int() take more than HTTP does
 T = TypeVar("T")
@@ -82,7 +84,7 @@ def fetch(addresses: Sequence[str], out: Path, sums: Sums, patience: Patience, s
 
 def _shown(address: str) -> str:
     """An address as it may be printed, without password and query, which may be a key; or a path."""
-    return _plain_text(without_secrets(address) if re.match(r"[^/]*:", address) else address)
+    return printable(without_secrets(address) if re.match(r"[^/]*:", address) else address)[:LONGEST]
 
 
 def _words(text: str, address: str) -> str:
@@ -94,11 +96,7 @@ def _words(text: str, address: str) -> str:
     for secret in sorted({*re.split(r"[/:@?#&=]", f"{hidden}/{unquote(hidden)}")}, key=len, reverse=True):
         text = text.replace(secret, "***") if len(secret) > 2 else text
     # An address that a server leads to has secrets, too.
-    return _plain_text(re.sub(r"\?[^\s'\")]+", "?***", re.sub(r"(?<!/)//(?!/)\S*@", "//", text)))
-
-
-def _plain_text(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in " ".join(text.split()))[:300]
+    return printable(re.sub(r"\?[^\s'\")]+", "?***", re.sub(r"(?<!/)//(?!/)\S*@", "//", text)))[:LONGEST]
 
 
 def _fetch_from(address: str, part: Path, sums: Sums, patience: Patience, size: int | None) -> None:
