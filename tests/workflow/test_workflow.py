@@ -155,6 +155,9 @@ def test_finished_files_that_were_changed_are_made_anew_and_nothing_is_left_behi
     whole = [path.read_bytes() for path in changed]
     for path, content in zip(changed, whole, strict=True):
         path.write_bytes(content[:-2] + b"9\n")
+    for looks in (("--cores", "1", "--dry-run"), ("--summary",), ("--cores", "1", "plan")):
+        finished.snakemake(*looks)
+        assert all(path.exists() for path in changed)
     stray = study / "figures" / ".claims-ab12cd34.png"
     stray.write_bytes(b"half")
     os.utime(stray, (0, 0))

@@ -18,6 +18,7 @@ from takeoff.workflow.wiring import (
     folder_of,
     log_to,
     memory,
+    only_looks,
     option,
     printing,
     run_in_this_python,
@@ -74,9 +75,10 @@ CLAIMS = f"{STUDY}/claims.csv"
 
 # Snakemake looks at dates alone: a finished file that was changed would count as made.
 if workflow.is_main_process and not CONFIG.partial:
+    looks = workflow.output_settings.dryrun or only_looks(sys.argv)
     for path, resting in PROJECT.changed().items():
-        print(f"{path}: changed or damaged; it is made anew", file=sys.stderr)
-        for file in [] if workflow.output_settings.dryrun else [path, *resting]:
+        print(f"{path}: changed or damaged; a run makes it anew", file=sys.stderr)
+        for file in [] if looks else [path, *resting]:
             file.unlink(missing_ok=True)
 
 if CONSOLE:

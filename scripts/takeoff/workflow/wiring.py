@@ -32,6 +32,25 @@ _BEGIN = (
 )
 
 
+LOOKS = frozenset(
+    "plan compare --lint -l --unlock --summary -S --detailed-summary -D --dag --rulegraph --filegraph "
+    "--d3dag --archive --list-rules --list-target-rules --list-changes --list-input-changes --list- "
+    "params-changes --list-untracked --cleanup-metadata --delete-all-output --delete-temp-output "
+    "--containerize --export-cwl --touch -t".split()
+)
+"""Words of Snakemake's command line, and rules for people, that make no result."""
+
+
+def only_looks(words: Sequence[str]) -> bool:
+    """Whether Snakemake, called with these words, makes no result.
+
+    >>> [only_looks(words.split()) for words in ("--cores 2", "--report=x.html", "--report x --report-after-run")]
+    [False, True, False]
+    """
+    given = {word.partition("=")[0] for word in words}
+    return bool(LOOKS & given) or ("--report" in given and "--report-after-run" not in given)
+
+
 def verb(name: str) -> Callable[..., str]:
     """A param: how a command is called. It is no part of what a job depends on, so that a clone may move."""
     path, here = SCRIPTS / f"{name}.py", Path.cwd()
