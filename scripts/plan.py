@@ -2,9 +2,11 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from takeoff.common.arguments import positive
 from takeoff.common.commands import run_command
 from takeoff.common.errors import TakeoffError
 from takeoff.common.files import write_json, write_rows
@@ -12,21 +14,15 @@ from takeoff.common.places import configured
 from takeoff.data.card import load_card
 from takeoff.experiments.chance import guessing_lines
 from takeoff.experiments.registry import EXPERIMENTS, arms_wanted, check_options, enabled, stale_figures
-from takeoff.judging.claims import claims_file, criteria, fixed_criteria, load_claims
+from takeoff.judging.claims import Claims, claims_file, criteria, fixed_criteria, load_claims
 from takeoff.judging.spreads import read_spreads
+from takeoff.study.configuration import Configuration
 from takeoff.study.loading import load_study, study_path
 from takeoff.study.model import Study
-from takeoff.study.planned import ARM, planned_arms, write_arm
+from takeoff.study.planned import ARM, AnyPlannedArm, PlannedArm, planned_arms, write_arm
 from takeoff.workflow.images import ImageSource, Shape, check_counts
-from takeoff.workflow.planning import (
-    PlannedRun,
-    core_hours,
-    expected_rate,
-    over_budget,
-    plan_runs,
-    trainings,
-    write_plan,
-)
+from takeoff.workflow.planning import PlannedRun, core_hours, over_budget, plan_runs, trainings, write_plan
+from takeoff.workflow.speeds import known, measure
 from takeoff.workflow.watching import finished_runs
 
 SHOWN = 100
@@ -49,6 +45,11 @@ def main() -> None:
     parser.add_argument(
         "--arms-out", type=Path, help="the folder of arms: each goes to <arm>/arm.json, where it changed"
     )
+    given = Configuration()
+    words = "time steps of the networks that are not known on this machine, on its CPU (default: estimate them)"
+    parser.add_argument("--measure", action="store_true", help=words)
+    parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default=given.precision)
+    parser.add_argument("--threads", type=positive, default=given.threads, help="of a training job")
     parser.add_argument("--figures", type=Path, help="the folder of figures: those the study no longer has are removed")
     arguments = parser.parse_args()
     path = arguments.study
@@ -59,13 +60,15 @@ def main() -> None:
     card = load_card(arguments.card) if arguments.card else None
     check_options(experiments, str(path), guessing_lines(study, card, shape.classes, shape.train, shape.test))
     arms = planned_arms(study, arms_wanted(experiments, study, str(path)), shape.train)
-    runs = plan_runs(arms, shape, expected_rate(study.dataset.resolution))
+    machine = Configuration(precision=arguments.precision, threads=arguments.threads)
+    networks = [arm for arm in arms if isinstance(arm, PlannedArm)]
+    runs = plan_runs(arms, shape, measure(networks, shape, machine) if arguments.measure else known(machine))
     claims = load_claims(arguments.claims, EXPERIMENTS)
     spreads = read_spreads(arguments.spreads, claims)
     from takeoff.workflow.power import planned_parts, power_table  # takes scipy
 
     parts = planned_parts(study, path.stem, experiments, claims, spreads, shape.train, runs)
-    _show(study, runs)
+    _show(study, runs, arguments.measure)
     for note in card.notes if card else ():
         print(f"images: {note}")
     if arguments.results:
@@ -76,6 +79,19 @@ def main() -> None:
     sys.stdout.flush()  # what is refused comes after the table
     if excess := over_budget(str(path), runs, study.budget):
         raise TakeoffError(excess)
+    _write(arguments, study, experiments, claims, arms, runs, parts)
+
+
+def _write(
+    arguments: argparse.Namespace,
+    study: Study,
+    experiments: dict[str, Any],
+    claims: Claims,
+    arms: Sequence[AnyPlannedArm],
+    runs: list[PlannedRun],
+    parts: Sequence[Any],
+) -> None:
+    """Every file that is asked for."""
     if arguments.out:
         write_plan(arguments.out, runs)
     if arguments.power_out:
@@ -111,7 +127,7 @@ def _shape(study: Study, path: str, card: Path | None) -> Shape:
     return shape
 
 
-def _show(study: Study, runs: list[PlannedRun]) -> None:
+def _show(study: Study, runs: list[PlannedRun], measured: bool) -> None:
     arms: dict[str, list[PlannedRun]] = {}
     for run in runs:
         arms.setdefault(run.arm, []).append(run)
@@ -133,7 +149,7 @@ def _show(study: Study, runs: list[PlannedRun]) -> None:
     if len(arms) > SHOWN:
         print(f"and {len(arms) - SHOWN} arms more, all of them in plan.csv")
     print(
-        f"\nabout {core_hours(runs):.2f} core-hours of training on this CPU, to a factor of two "
+        f"\nabout {core_hours(runs):.2f} core-hours of training on this CPU{', by steps timed here' * measured} "
         f"({study.budget.core_hours:g} allowed); {trained} runs ({study.budget.runs} allowed)"
         + f"; the {fitted} fits are not timed beforehand"
         * (fitted > 0)

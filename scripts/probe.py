@@ -13,7 +13,7 @@ from takeoff.common.arguments import above_zero, positive
 from takeoff.common.commands import run_command
 from takeoff.common.files import write_rows
 from takeoff.common.machine import cores_at_hand
-from takeoff.jobs.command import add_device, arms_parser, load
+from takeoff.jobs.command import add_device, add_image_memory, arms_parser, load
 from takeoff.study.loading import load_study, study_path
 from takeoff.study.planned import PlannedArm, arms_at, images_of
 
@@ -28,6 +28,7 @@ def main() -> None:
     words = "whose network is measured: a name, or a path"
     parser.add_argument("--study", type=study_path, required=True, help=words)
     add_device(parser)
+    add_image_memory(parser)
     cores, words = cores_at_hand(), "what all threads are (default: the cores at hand, %(default)s)"
     parser.add_argument("--threads", type=positive, default=cores, help=words)
     words = "of each measurement, about (default: %(default)s)"
@@ -43,7 +44,7 @@ def main() -> None:
     from takeoff.speed.steps import time_steps
 
     hardware = hardware_of(given.device, given.precision, given.step_threads, study.dataset.resolution)
-    data = load(given.data, images_of(study), hardware.device)
+    data = load(given.data, images_of(study), hardware.device, given.image_memory_mb)
     rows = time_steps(arms, data, hardware, given.seconds, given.out.absolute().parents[1] / "benchmark" / "ways")
     cuda = given.device != "cpu" and torch.cuda.is_available()
     rows += measured_rates(study, data, cuda, given.threads, given.seconds)

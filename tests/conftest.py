@@ -16,8 +16,8 @@ import yaml
 
 if TYPE_CHECKING:
     from results_folder import ResultsFolder
+    from takeoff.engine.dataset import Dataset
     from takeoff.engine.hardware import Hardware
-    from takeoff.engine.resident import Resident
     from takeoff.study.arms import Arm
 
 pytest.register_assert_rewrite("unit")  # that its helpers' assertions show what they compared
@@ -156,7 +156,7 @@ def hardware() -> "Hardware":
 
 
 @pytest.fixture
-def images(digits: Path, hardware: "Hardware", write_study: Callable[..., Path]) -> "Resident":
+def images(digits: Path, hardware: "Hardware", write_study: Callable[..., Path]) -> "Dataset":
     """The digits, resident."""
     from takeoff.jobs.command import load
     from takeoff.study.loading import load_study

@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from takeoff.engine.augmentation import Batches
+from takeoff.engine.dataset import Dataset, on_device
 from takeoff.engine.hardware import Hardware
-from takeoff.engine.resident import Resident, on_device
+from takeoff.engine.images import Resident
 from takeoff.engine.state import Record
+from takeoff.engine.steps import Step
 from takeoff.jobs.checkpoints import Checkpoints
 from takeoff.jobs.running import train as train_runs
 from takeoff.jobs.ways import Way
@@ -24,38 +27,46 @@ NETWORKS = [
 ]
 WORDS = ["norm, dropout, colour", "tanh, response norm", "four layers", "plain with norm", "less than a batch"]
 RUNS = [Run(0, 0.05), Run(3, 0.05), Run(1_000_000, 0.1, final=False)]
-CLOCK = {"seconds", "images_per_second"}
+CLOCK = {"seconds", "images_per_second", "way"}
 
 
-def noise(images: int, side: int, channels: int = 1) -> Resident:
+def noise(images: int, side: int, channels: int = 1) -> Dataset:
     """Noise as a dataset of ten classes, on the host."""
     pixels = np.random.default_rng(0).integers(0, 256, (images, side, side, channels), dtype=np.uint8)
-    card = {"mean": [0.1, 0.5, 0.9][:channels], "std": [0.2, 0.3, 0.4][:channels]}
-    card |= {"digest": "noise", "classes": [*"0123456789"]}
-    labels = np.arange(images, dtype=np.int64) % 10
-    return on_device((pixels, labels), (pixels, labels), card, 0.2, torch.device("cpu"))
+    return dataset(pixels, np.arange(images, dtype=np.int64) % 10)
 
 
-def on(device: torch.device, images: Resident) -> Resident:
+def dataset(pixels: np.ndarray, labels: np.ndarray, **card: Any) -> Dataset:
+    """Pixels on the host, N × H × W × C, for training as for tests, of ten classes."""
+    channels = pixels.shape[-1]
+    card = {"mean": [0.1, 0.5, 0.9][:channels], "std": [0.2, 0.3, 0.4][:channels]} | card
+    card = {"colours": (0.2 * np.eye(channels) + 0.05).tolist()} | card
+    own = Resident(torch.from_numpy(pixels))
+    rest = {"classes": 10, "validation_fraction": 0.2, "digest": "noise", "device": torch.device("cpu")}
+    return on_device(own, labels, own, labels, **card, **rest)
+
+
+def on(device: torch.device, images: Dataset) -> Dataset:
     """The images on another device."""
     there = {key: own.to(device) for key, own in vars(images).items() if isinstance(own, torch.Tensor)}
+    there |= {key: Resident(getattr(images, key).pixels.to(device)) for key in ("images", "test_images")}
     return replace(images, **there)
 
 
 def watched(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
     """The images of every batch from now on, of its first run."""
     seen: list[list[int]] = []
-    usual = Resident.batch
+    usual = Step.batch
 
-    def batch(self: Resident, chosen: Sequence[torch.Tensor], *how: Any) -> tuple[torch.Tensor, torch.Tensor]:
-        seen.append(chosen[0].tolist())
-        return usual(self, chosen, *how)
+    def batch(self: Step, chosen: Sequence[Batches]) -> tuple[torch.Tensor, torch.Tensor]:
+        seen.append(chosen[0].positions.tolist())
+        return usual(self, chosen)
 
-    monkeypatch.setattr(Resident, "batch", batch)
+    monkeypatch.setattr(Step, "batch", batch)
     return seen
 
 
-def train(images: Resident, arm: Arm, run: Run, hardware: Hardware, checkpoints: Checkpoints | None = None):
+def train(images: Dataset, arm: Arm, run: Run, hardware: Hardware, checkpoints: Checkpoints | None = None):
     return list(train_runs(images, arm, [run], hardware, checkpoints or Checkpoints()))
 
 
@@ -64,7 +75,7 @@ def numbers(records: list[Record]) -> list[dict]:
 
 
 def records(
-    images: Resident, arm: Arm, hardware: Hardware, way: Way, runs=RUNS, checkpoints=None, report=print
+    images: Dataset, arm: Arm, hardware: Hardware, way: Way, runs=RUNS, checkpoints=None, report=print
 ) -> dict[Run, list[Record]]:
     """By run, each run's in order."""
     found: dict[Run, list[Record]] = {}

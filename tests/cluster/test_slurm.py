@@ -150,6 +150,20 @@ def test_the_numbers_are_those_of_one_machine(home: Path, finished: Finished, tm
         pd.testing.assert_frame_equal(result, expected, check_exact=True)
 
 
+def test_processes_that_train_each_run_together_are_tasks_of_one_job(
+    cluster: Slurm, home: Path, finished: Finished, tmp_path: Path
+) -> None:
+    new_study(tmp_path)
+    with snakemake(cluster, home, tmp_path, "--until", "train_0", config=("device=cpu", "gpus_per_run=2")) as running:
+        assert running.wait(timeout=600) == 0, (tmp_path / "log").read_text()
+    (number,) = (job.number for job in cluster.jobs(tmp_path) if job.rule == "train_0")
+    assert {"NumTasks=2", "CPUs/Task=1"} <= set(cluster("scontrol", "show", "job", number).split())
+    together, alone = Finished(tmp_path, [], {}).table("runs"), finished.table("runs")
+    assert set(together["way"]) == {"one after another, 2 ranks"}
+    assert together["run_key"].tolist() == alone["run_key"].tolist()
+    assert together["test_loss"].tolist() == pytest.approx(alone["test_loss"].tolist(), rel=0.1)
+
+
 def test_a_lost_job_is_tried_again_and_trains_only_what_is_missing(finished: Finished) -> None:
     states = {rule: [job.state for job in finished.jobs if job.rule == rule] for rule in LOST}
     assert states == {"train_0": ["CANCELLED", "COMPLETED"], "train_1": ["FAILED", "COMPLETED"]}

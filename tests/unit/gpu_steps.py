@@ -23,10 +23,14 @@ ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "scripts"
 sys.path += [str(SCRIPTS), str(ROOT / "tests")]
 
+import numpy as np  # noqa: E402
 import torch  # noqa: E402
+import torch._dynamo  # noqa: E402
 from engine import NETWORKS, WORDS, noise  # noqa: E402
-from takeoff.engine import layers, network, state, streams  # noqa: E402
-from takeoff.engine.resident import Resident  # noqa: E402
+from takeoff.engine import fused, layers, network, state, streams  # noqa: E402
+from takeoff.engine.dataset import Dataset  # noqa: E402
+from takeoff.engine.fused import FusedStep  # noqa: E402
+from takeoff.engine.images import Resident  # noqa: E402
 from takeoff.engine.state import Training  # noqa: E402
 from takeoff.jobs.hardware import Hardware  # noqa: E402
 from takeoff.jobs.ways import Way  # noqa: E402
@@ -40,6 +44,8 @@ from torch.utils._pytree import tree_leaves  # noqa: E402
 GPU = Hardware(torch.device("cuda", 0), "bfloat16", "a GPU")
 WAYS = [Way(), Way(3, fused=True), Way(3, graph=True), Way(3, fused=True, graph=True)]
 SIDE, IMAGES, BATCH = 32, 200, 64
+MANY = 1_000_000
+"""Images of a set that fills much of a GPU."""
 
 
 def main() -> None:
@@ -53,15 +59,73 @@ def main() -> None:
     undone = layers._Rearranged.backward
     layers._Rearranged.backward = staticmethod(lambda ctx, up: undone(ctx, up * float(up.max())))
     tell("undoes", images, arm_of(NETWORKS[0]))
+    for levels, words in zip(NETWORKS, WORDS, strict=True):
+        print("traced", words, json.dumps(traced(images, arm_of(levels))), sep="\t")
+    fused.flattened_apart = lambda maps, runs: layers.flattened_apart(maps * float(maps.max()), runs)
+    print("traced", "reads", json.dumps(traced(images, arm_of(NETWORKS[0]))), sep="\t")
+    print("largest", "of a run's beginning and end", json.dumps(largest(images, arm_of(NETWORKS[0]))), sep="\t")
 
 
-def tell(words: str, images: Resident, arm: Arm, how: str = "") -> None:
+def traced(images: Dataset, arm: Arm) -> dict[str, int | str]:
+    """The operations of a fused forward pass by the device of what they give, as torch.compile traces it: in one graph,
+    or the error that says why not.
+    """
+    found: Counter[str] = Counter()
+
+    def read(graph: torch.fx.GraphModule, _: object) -> Callable:
+        given = [node.meta.get("example_value") for node in graph.graph.nodes]
+        found.update(str(own.device) for own in given if isinstance(own, Tensor))
+        return graph.forward
+
+    compile_once, available = fused.compile_once, torch.cuda.is_available
+    fused.compile_once = partial(torch.compile, backend=read, fullgraph=True, dynamic=False)
+    with FakeTensorMode(allow_non_fake_inputs=True) as fake:
+        state.build = partial(built, fake)
+        step = FusedStep([Training(moved(images, fake), arm, Run(seed, 0.05), GPU) for seed in range(3)], compiled=True)
+        chosen = step.epoch()
+        step.feed.advance()
+        pixels, labels = step.batch([own.step(0) for own in chosen])
+        masks = step._masks(len(pixels))
+        # The compiler would ask a driver for its streams.
+        torch.cuda.is_available = torch.accelerator.is_available = lambda: False
+        try:
+            step.compiled(pixels, labels, masks)
+        except Exception as error:
+            return {type(error).__name__: 1}
+        finally:
+            torch._dynamo.reset()
+            fused.compile_once, torch.cuda.is_available = compile_once, available
+    return dict(found)
+
+
+def largest(few: Dataset, arm: Arm) -> dict[str, int]:
+    """Bytes of a GPU's images, so many that they fill half of it, and of the largest tensor that a run makes besides,
+    as it begins and ends with a score of them all.
+    """
+    torch.Tensor.numpy = lambda own: np.zeros(own.shape, (own.dtype.is_floating_point and np.float32) or bool)
+    torch.Tensor.tolist = lambda own: own
+    with FakeTensorMode() as fake:
+        state.build = partial(built, fake)
+        there = moved(few, fake)
+        pixels = torch.empty((MANY, SIDE, SIDE, 3), dtype=torch.uint8, device=GPU.device)
+        labels = np.arange(MANY, dtype=np.int64) % 10
+        on_gpu = torch.empty(MANY, dtype=torch.int64, device=GPU.device)
+        there = replace(there, images=Resident(pixels), labels=on_gpu, labels_on_host=labels)
+        with Watch() as watch:
+            training = Training(there, arm, Run(0, 0.05), GPU)
+            training.begin()
+            training.epoch = arm.recipe.epochs
+            training.finished()
+    return {"images": pixels.nbytes, "made": watch.largest}
+
+
+def tell(words: str, images: Dataset, arm: Arm, how: str = "") -> None:
     """A line for each way."""
     for way in WAYS:
         print(words, way.name, json.dumps(seen(images, arm, way, how)), sep="\t")
 
 
-def seen(images: Resident, arm: Arm, way: Way, how: str) -> dict[str, int]:
+def seen(images: Dataset, arm: Arm, way: Way, how: str) -> dict[str, int]:
     """What the host waits for in an epoch, by function, and how often."""
     with FakeTensorMode() as fake:
         state.build = partial(built, fake)
@@ -87,6 +151,7 @@ class Watch(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.seen: Counter[str] = Counter()
+        self.largest = 0
         Watch.now = self
 
     def note(self, what: str) -> None:
@@ -101,6 +166,8 @@ class Watch(TorchDispatchMode):
             self.note("a value read")
             return 0.5 if args[0].is_floating_point() else 1
         out = func(*args, **(kwargs or {}))
+        made_here = [t for t in tree_leaves(out) if isinstance(t, Tensor) and t.is_cuda and not t._is_view()]
+        self.largest = max([self.largest, *(tensor.nbytes for tensor in made_here)])
         given, made = ([t for t in tree_leaves(of) if isinstance(t, Tensor)] for of in ((args, kwargs), out))
         if name in {"aten::_to_copy", "aten::copy_"}:
             if len({tensor.is_cuda for tensor in (*given, *made)}) > 1:
@@ -110,13 +177,13 @@ class Watch(TorchDispatchMode):
         return out
 
 
-def _waiting(batch: Callable, chosen: Sequence[Tensor], *how: object) -> tuple[Tensor, Tensor]:
-    pixels, labels = batch(chosen, *how)
+def _waiting(batch: Callable, *what: object) -> tuple[Tensor, Tensor]:
+    pixels, labels = batch(*what)
     return pixels * float(pixels.max()), labels
 
 
-def _copying(batch: Callable, chosen: Sequence[Tensor], *how: object) -> tuple[Tensor, Tensor]:
-    pixels, labels = batch(chosen, *how)
+def _copying(batch: Callable, *what: object) -> tuple[Tensor, Tensor]:
+    pixels, labels = batch(*what)
     return pixels * torch.ones(1).to(pixels.device), labels
 
 
@@ -130,9 +197,11 @@ def arm_of(levels: dict) -> Arm:
     return make_arm(study, own, network=levels.get("network"), recipe={"epochs": 2, "batch_size": BATCH})
 
 
-def moved(images: Resident, fake: FakeTensorMode) -> Resident:
+def moved(images: Dataset, fake: FakeTensorMode) -> Dataset:
     """The images on the GPU."""
     there = {key: fake.from_tensor(own).to(GPU.device) for key, own in vars(images).items() if isinstance(own, Tensor)}
+    for key in ("images", "test_images"):
+        there[key] = Resident(fake.from_tensor(getattr(images, key).pixels).to(GPU.device))
     return replace(images, **there)
 
 

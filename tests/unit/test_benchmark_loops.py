@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from takeoff.benchmark import plain_loops, throughput
+from takeoff.benchmark import kernels, numbers, plain_loops, throughput
 from takeoff.benchmark.table import Speed, summarised
-from takeoff.benchmark.throughput import Loop, Setting, made_up, resident
+from takeoff.benchmark.throughput import Loop, Setting, made_up
 from takeoff.engine import architecture
 from takeoff.engine.hardware import Hardware
+from takeoff.jobs.loading import dataset_of
 from takeoff.jobs.ways import ONE_AFTER_ANOTHER
 from takeoff.study.settings import Network, Recipe
 from torch import nn
@@ -42,7 +43,7 @@ def test_plain_loops_and_the_engine_train_the_same_network_to_the_same_losses(mo
     chosen, held_out = images.split(None, 0)
     assert (len(chosen), len(held_out)) == (40, 1)
     recipe = Recipe(epochs=1, epoch_images=40, batch_size=40, schedule="constant", warmup_epochs=0)
-    losses = throughput.engine(ONE_AFTER_ANOTHER, network, recipe, resident(images, CPU), HARDWARE)
+    losses = throughput.engine(ONE_AFTER_ANOTHER, network, recipe, dataset_of(images, CPU), HARDWARE)
     ours = [loss for (loss,) in islice(losses, STEPS)]
 
     trained = replace(images, images=images.images[chosen], labels=images.labels[chosen])
@@ -101,17 +102,22 @@ def test_a_graph_that_does_not_run_here_is_left_out_with_its_reason(monkeypatch)
 def test_ratios_are_to_the_dataloader_and_ranges_from_block_to_block() -> None:
     blocks = {"dataloader": [20.0, 20, 25, 20, 10], "engine": [40.0, 80, 100, 40, 80]}
     rates = {Speed(loop, 0.25, 10, 1, "float32"): each for loop, each in blocks.items()}
-    plain, engine = summarised(rates, flops=1000, ceilings={"float32": 1e6})
+    plain, engine = summarised(rates, flops=1000, ceilings={"float32": 1e6}, rooflines={"float32": 200.0})
     assert (plain.images_per_second, plain.ratio_to_plain, plain.blocks) == (20, 1, 5)
     assert (engine.images_per_second, engine.ratio_to_plain) == (80, 4)
     assert (engine.low, engine.high) == (40, 100)
     assert (engine.ratio_low, engine.ratio_high) == (2, 8)
     assert engine.share_of_ceiling == pytest.approx(0.08)
+    assert engine.share_of_roofline == pytest.approx(0.4)
 
 
 def test_the_commands_measure_every_loop_and_draw_them(command, tmp_path: Path) -> None:
     done = command.done("benchmark", "--out", tmp_path, "--device", "cpu", "--quick", "--seconds", 0.01)
-    assert len(done.stdout.splitlines()) == 7
+    with (tmp_path / "numbers.csv").open(encoding="utf-8") as file:
+        checks = list(csv.DictReader(file))
+    assert {row["what"] for row in checks} == {"gradients", "one after another", "3 fused"}
+    assert len(done.stdout.splitlines()) == len(checks) + 7
+    assert all(float(row["off"]) < 0.1 for row in checks if row["precision"] == "float32")
     with (tmp_path / "throughput.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     names = "loop width batch threads precision images_per_second ratio_to_plain".split()
@@ -145,3 +151,34 @@ def test_the_commands_measure_every_loop_and_draw_them(command, tmp_path: Path) 
 def test_what_is_wrong_is_named(command, tmp_path: Path, verb: str, arguments: list, words: str) -> None:
     assert words in command.refused(verb, *arguments, cwd=tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_device_that_computes_wrongly_is_found_before_it_is_timed(monkeypatch) -> None:
+    """Gradients that are a tenth too large, and a way whose runs share a rate."""
+    monkeypatch.setattr(numbers, "NETWORKS", {"relu": {}})
+    assert all(check.right for check in numbers.checks(HARDWARE, 0.0625))
+    usual = numbers._of
+
+    def larger(model: nn.Module, *what: torch.Tensor) -> list[torch.Tensor]:
+        return [own * (1.1 if own.dtype == torch.float32 else 1) for own in usual(model, *what)]
+
+    monkeypatch.setattr(numbers, "_of", larger)
+    moves = numbers.moves
+    alike = [replace(run, learning_rate=0.01) for run in numbers.RUNS]
+    monkeypatch.setattr(numbers, "moves", lambda way, *a: moves(way, *a[:2], alike if way.fused else a[2], *a[3:]))
+    assert {check.what for check in numbers.checks(HARDWARE, 0.0625) if not check.right} == {"gradients", "3 fused"}
+
+
+def test_convolutions_are_timed_forward_and_backward(monkeypatch) -> None:
+    monkeypatch.setattr(kernels, "CALLS", 1)
+    network = Setting(32, 0.0625, 8).network
+    found = list(kernels.convolutions(network, 32, 8, HARDWARE))
+    assert [row.layer for row in found][:2] == ["3 to 4, 5 × 5, 32 px", "4 to 12, 5 × 5, 16 px"]
+    assert len(found) == 5
+    assert all(min(row.forward, row.inputs_gradient, row.weights_gradient) > 0 for row in found)
+
+
+def test_the_roofline_is_that_of_products_and_of_bytes() -> None:
+    assert kernels.roofline(flops=2e9, moved=1e6, matrix=1e12, bandwidth=1e9) == pytest.approx(1 / 0.003)
+    plain = Network(family="plain", depth=1, width=1 / 512)  # 64 to 1 to 10
+    assert kernels.bytes_per_image(plain, 8, 1, 10, half=True) == 2 * (3 * 64 + 8 * 1 + 3 * 1 + 8 * 10)

@@ -55,3 +55,20 @@ def test_an_operation_on_both_devices_is_found(seen) -> None:
     assert set(seen["mixes"]) == set(EPOCH)
     for counts in seen["mixes"].values():
         assert next(iter(counts)).startswith("FakeTensorDeviceMismatchError: Expected all tensors to be on the same")
+
+
+def test_no_score_copies_the_images(seen) -> None:
+    """A run begins and ends with scores of whole splits, where images may fill most of a GPU."""
+    (found,) = seen["largest"].values()
+    assert found["images"] > 3e9
+    assert found["made"] < 1e8
+
+
+def test_a_compiler_sees_each_network_whole_and_on_the_gpu(seen) -> None:
+    """A value that the host reads would break its graph."""
+    found = dict(seen["traced"])
+    assert set(found.pop("reads")) == {"DataDependentOutputException"}
+    assert set(found) == set(WORDS)
+    for devices in found.values():
+        assert set(devices) == {"cuda:0"}
+        assert devices["cuda:0"] > 30

@@ -155,10 +155,10 @@ def test_no_job_takes_a_gpu_that_torch_has_no_code_for(tmp_path) -> None:
         job.communicate()
 
 
-def test_a_job_on_a_gpu_takes_one(monkeypatch) -> None:
+def test_a_job_on_a_gpu_takes_one(monkeypatch, capsys) -> None:
     asked = []
     monkeypatch.setattr("takeoff.jobs.hardware.gpus_here", lambda: [0])
-    monkeypatch.setattr("takeoff.jobs.hardware.take_gpu", lambda: asked.append("a GPU"))
+    monkeypatch.setattr("takeoff.jobs.hardware.take_gpu", lambda: asked.append("a GPU") or 0)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "NVIDIA Made-up")
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
@@ -169,6 +169,10 @@ def test_a_job_on_a_gpu_takes_one(monkeypatch) -> None:
     assert asked == ["a GPU"]
     hardware_of("cpu")
     assert asked == ["a GPU"]
+    assert not capsys.readouterr().err
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: False)
+    assert hardware_of("auto").precision == "float32"
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_where_no_lock_can_be_had_jobs_share(tmp_path) -> None:

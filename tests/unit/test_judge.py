@@ -189,6 +189,8 @@ def test_what_must_be_known_of_tuning_stands_with_each_measure(place, write_stud
         folder = place.results / "arms" / arm.name
         folder.mkdir(parents=True)
         rows = pd.DataFrame({"arm": arm.name, "seed": [0, 1], "learning_rate": 0.1})
+        devices = ["cpu", "cpu" if arm is arms[0] else "a GPU"]
+        rows = rows.assign(method="network", device=devices, precision="float32")
         rows.to_parquet(folder / "runs.parquet")
         rows.to_parquet(folder / "curves.parquet")
         made = {"block": 0, "at_edge": edge, "untuned": not edge, "runs": []}
@@ -212,6 +214,10 @@ def test_what_must_be_known_of_tuning_stands_with_each_measure(place, write_stud
     reason = f"1 of 3 choices had no reason: {second}"
     assert claims.loc["faster", "reason"].startswith(f"not seconds; {edge}; {reason}")
     assert f"1 of 2 choices lie at the edge of the grid: {third}" in claims.loc["cheaper", "reason"]
+    # The second seed was trained on a CPU and on a GPU, the arms of the second claim on one kind alone.
+    words = "1 of 2 seeds were trained on several kinds of device: cpu, float32; a GPU, float32"
+    assert words in claims.loc["faster", "reason"]
+    assert "kinds of device" not in claims.loc["cheaper", "reason"]
     for name in ("gpu", "both"):
         assert "choices" not in claims.loc[name, "reason"]
 

@@ -6,16 +6,16 @@ import math
 import pytest
 import torch
 from engine import numbers, train
+from takeoff.engine.dataset import Dataset
 from takeoff.engine.network import build, weighted_layers
 from takeoff.engine.probes import probe
-from takeoff.engine.resident import Resident
 from takeoff.study.arms import Arm, Run
 from torch.nn import functional
 
 PLAIN = {"family": "plain", "depth": 6}
 
 
-def looked_at(images: Resident, arm: Arm, change: float = 1.0) -> list[dict]:
+def looked_at(images: Dataset, arm: Arm, change: float = 1.0) -> list[dict]:
     model = build(arm.network, *images.shape, 0, torch.device("cpu"))
     drawn = [weights.clone() for weights in weighted_layers(model)]
     with torch.no_grad():
@@ -31,9 +31,9 @@ SLOPES = {
 }
 
 
-def by_hand(model: torch.nn.Sequential, images: Resident, activation: str) -> list[float]:
+def by_hand(model: torch.nn.Sequential, images: Dataset, activation: str) -> list[float]:
     """The gradients' norms, δ_l = (W_{l+1}ᵀ δ_{l+1}) ∘ φ′(a_l) from softmax − one-hot down, in float64."""
-    values, before = images.normalised(images.images[:200]).flatten(1).double(), []
+    values, before = images.normalised(images.images.take(torch.arange(200))).flatten(1).double(), []
     layers = [copy.deepcopy(m).double() for m in model if isinstance(m, torch.nn.Linear)]
     for layer in layers:
         before.append(layer(values).detach())

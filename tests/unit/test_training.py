@@ -1,21 +1,20 @@
 """The engine: augmentation, schedules, and runs that repeat to the bit."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from engine import numbers, train, watched
-from takeoff.common.errors import TakeoffError
+from engine import dataset, numbers, train, watched
+from takeoff.data.store import principal_components
 from takeoff.engine import augmentation
+from takeoff.engine.dataset import Dataset
 from takeoff.engine.hardware import Hardware
-from takeoff.engine.resident import Resident, on_device
 from takeoff.engine.schedule import learning_rate_at, steps_of
 from takeoff.engine.state import Epoch, Finished, Training
 from takeoff.engine.streams import stream
 from takeoff.jobs.checkpoints import Checkpoints
-from takeoff.jobs.command import check_room, load
+from takeoff.jobs.command import load
 from takeoff.jobs.hardware import hardware_of
 from takeoff.jobs.running import train as train_runs
 from takeoff.study.arms import Run
@@ -30,7 +29,12 @@ def test_every_image_gets_its_own_crop_and_flip() -> None:
     rows = torch.arange(1, 17, dtype=torch.uint8)
     image = (10 * rows[:, None] + rows[None, :])[None, :, :, None]
     images = image.expand(2, 200, 16, 16, 3)
-    both = augmentation.flip_and_crop(images, [stream(seed, "crops", torch.device("cpu")) for seed in (0, 1)])
+    cpu, positions = torch.device("cpu"), torch.arange(200)[None]
+    windows = []
+    for seed in (0, 1):
+        streams = [stream(seed, purpose, cpu) for purpose in ("crops", "colours")]
+        windows.append(augmentation.drawn(positions, "flip-crop", (16, 16, 3), *streams).windows[0])
+    both = augmentation.cropped(images, torch.stack(windows))
     assert (both.shape, both.dtype) == ((200, 16, 16, 2, 3), torch.uint8)
     out = both.movedim(3, 0).flatten(0, 1)
     padded = torch.nn.functional.pad(image[0, :, :, 0], (2, 2, 2, 2))
@@ -44,7 +48,7 @@ def test_every_image_gets_its_own_crop_and_flip() -> None:
     assert len(set(drawn)) == 50
     assert 0.4 < np.mean([mirrored for *_, mirrored in drawn]) < 0.6
     assert torch.equal(out[..., 0], out[..., 2])
-    alone = augmentation.flip_and_crop(images[1:], [stream(1, "crops", torch.device("cpu"))])
+    alone = augmentation.cropped(images[1:], windows[1][None])
     assert torch.equal(alone[..., 0, :], both[..., 1, :])
 
 
@@ -52,11 +56,14 @@ def test_colours_move_along_their_principal_components() -> None:
     generator = torch.Generator().manual_seed(0)
     pixels = torch.randn(20_000, 3, generator=generator) * torch.tensor([30.0, 10.0, 3.0]) + 128
     images = pixels.clamp(0, 255).to(torch.uint8).reshape(20, 100, 10, 3)
-    basis = augmentation.colour_basis(images)
     covariance = np.cov(images.reshape(-1, 3).numpy().T / 255)
-    np.testing.assert_allclose(basis @ basis.T, covariance, atol=1e-6)
-    (shifts,) = augmentation.colour_shift(50_000, basis, [generator])
-    np.testing.assert_allclose(np.cov(shifts.T), 0.01 * covariance, rtol=0.05, atol=1e-7)
+    colours = principal_components(covariance)
+    np.testing.assert_allclose(colours @ colours.T, covariance, atol=1e-12)
+    data = dataset(images.numpy(), np.zeros(20, np.int64), mean=[0.5] * 3, std=[1.0] * 3, colours=colours.tolist())
+    streams = [stream(0, purpose, torch.device("cpu")) for purpose in ("crops", "colours")]
+    chosen = augmentation.drawn(torch.zeros(1, 50_000, dtype=torch.int64), "flip-crop-colour", (8, 8, 3), *streams)
+    shown = data.batch(torch.zeros(50_000, 8, 8, 3, dtype=torch.uint8), [chosen.each(lambda steps: steps[0])])[0]
+    np.testing.assert_allclose(np.cov(shown[:, :, 0, 0].T), 0.01 * covariance, rtol=0.05, atol=1e-6)
 
 
 # Schedules -------------------------------------------------------------------------------------------
@@ -132,7 +139,7 @@ def test_arms_of_one_seed_see_the_same_images_in_the_same_order(images, arm, har
 
 
 def test_a_tuning_run_never_reads_the_test_images(images, arm, hardware) -> None:
-    blind = Resident(**{**vars(images), "test_images": None, "test_labels": None})
+    blind = Dataset(**{**vars(images), "test_images": None, "test_labels": None})
     last = train(blind, arm(), Run(1_000_000, 0.05, final=False), hardware)[-1]
     assert not any(key.startswith("test") for key in last.values)
     assert 0 < last.values["validation_accuracy"] <= 1
@@ -185,19 +192,19 @@ def test_a_killed_run_goes_on_from_its_checkpoint(images, arm, hardware, tmp_pat
 def test_parts_of_an_epoch_go_through_one_order_of_the_images(images, hardware, arm) -> None:
     # 1,037 training images are 16 batches of 64, in parts of 4, and of 6, where a pass ends within a part.
     whole = Training(images, arm(recipe={"batch_size": 64}), Run(0, 0.05), hardware)
-    orders = [whole.batches() for _ in range(3)]
+    orders = [whole.batches().positions for _ in range(3)]
     quarters = Training(images, arm(recipe={"batch_size": 64, "epoch_images": 256}), Run(0, 0.05), hardware)
     for order in orders:
-        assert torch.equal(torch.cat([quarters.batches() for _ in range(4)]), order)
+        assert torch.equal(torch.cat([quarters.batches().positions for _ in range(4)]), order)
         assert len(order.unique()) == order.numel() == 1024
     uneven = Training(images, arm(recipe={"batch_size": 64, "epoch_images": 384}), Run(0, 0.05), hardware)
-    assert torch.equal(torch.cat([uneven.batches() for _ in range(8)]), torch.cat(orders))
+    assert torch.equal(torch.cat([uneven.batches().positions for _ in range(8)]), torch.cat(orders))
     # What is left of a pass is kept for a run that goes on later.
     begun, resumed = quarters, Training(images, quarters.arm, Run(0, 0.05), hardware)
     begun.batches()
     resumed.load_state(begun.state())
     for _ in range(5):
-        assert torch.equal(resumed.batches(), begun.batches())
+        assert torch.equal(resumed.batches().positions, begun.batches().positions)
 
 
 def test_a_damaged_checkpoint_counts_as_none(images, arm, hardware, tmp_path) -> None:
@@ -265,20 +272,12 @@ def test_a_gpu_trains_as_the_cpu_does(images, digits, arm, hardware, write_study
         assert on_gpu[-1].values["test_accuracy"] == pytest.approx(on_cpu[-1].values["test_accuracy"], abs=0.08)
 
 
-def test_images_that_a_gpu_has_no_room_for_are_refused() -> None:
-    check_room(Path("results/data/x"), 10**9, 10**9)
-    with pytest.raises(TakeoffError, match=r"data/x: the images take 200\.4 GB, and the GPU has 139\.0 GB left"):
-        check_room(Path("results/data/x"), 200_400_000_000, 139_000_000_000)
-
-
 def test_images_are_normalised_per_channel() -> None:
     generator = np.random.default_rng(0)
     pixels = generator.integers(0, 256, (50, 8, 8, 3), dtype=np.uint8)
     card = {"mean": (pixels / 255).mean((0, 1, 2)).tolist(), "std": (pixels / 255).std((0, 1, 2)).tolist()}
-    card |= {"classes": ["a", "b"], "digest": "none"}
-    labels = np.arange(50) % 2
-    data = on_device((pixels, labels), (pixels, labels), card, 0.2, torch.device("cpu"))
-    out = data.normalised(data.images)
+    data = dataset(pixels, np.arange(50) % 2, **card)
+    out = data.normalised(data.images.take(torch.arange(50)))
     assert out.shape == (50, 3, 8, 8)
     assert out.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(out.mean((0, 2, 3)), torch.zeros(3), atol=1e-5, rtol=0)

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 from engine import NETWORKS, RUNS, WORDS, assert_same, on, records
+from takeoff.common.errors import TakeoffError
 from takeoff.engine import fused
 from takeoff.engine.fused import FusedStep
 from takeoff.engine.state import Epoch, Training
-from takeoff.jobs import choosing
+from takeoff.jobs import trials
 from takeoff.jobs.checkpoints import Checkpoints
 from takeoff.jobs.hardware import hardware_of
 from takeoff.jobs.running import train
@@ -123,7 +124,7 @@ def test_without_memory_for_all_runs_fewer_train_at_a_time(
     assert said == [f"{own.name}: no memory for 3 runs at a time; now 1"]
     assert_same(found, expected, within=2e-3)  # each epoch once, though some were trained twice
     monkeypatch.setattr(Way, "stepper", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("too large")))
-    with pytest.raises(torch.OutOfMemoryError, match="too large"):
+    with pytest.raises(TakeoffError, match="batch_size"):
         list(train(images, own, RUNS[:1], hardware, Checkpoints(), ONE_AFTER_ANOTHER, said.append))
 
 
@@ -151,10 +152,10 @@ def test_where_a_remembered_way_fails_runs_are_trained_without_it(
 
 
 def test_a_compiler_that_fails_leaves_its_way_out(images, arm, hardware, monkeypatch) -> None:
-    monkeypatch.setattr(choosing, "LONG", 0)
+    monkeypatch.setattr(trials, "LONG", 0)
     monkeypatch.setattr(fused, "compile_once", lambda function: Path("/no/such/file").read_text())
     said: list[str] = []
-    rates = choosing.measured(images, arm(), RUNS, hardware, said.append)
+    rates = trials.measured(images, arm(), RUNS, hardware, said.append)
     (compiled,) = (way for way in rates if way.compiled)
     assert rates[compiled] == 0
     assert "compiled does not run here: [Errno 2]" in said[-1]

@@ -25,6 +25,10 @@ Snakemake = Callable[..., subprocess.CompletedProcess[str]]
 RESULTS = "it's my results"
 
 
+LARGER = small_study()["dataset"] | {"resolution": 16}
+"""Images that train on a GPU, where there is one."""
+
+
 @pytest.fixture
 def snakemake(tmp_path: Path, write_study: Callable[..., Path]) -> Snakemake:
     """Run the small study in a folder of its own, without MLflow; keywords change the study."""
@@ -93,6 +97,9 @@ def test_from_images_to_a_report_and_nothing_again(finished: Finished) -> None:
 
     again = finished.snakemake()
     assert "Nothing to be done" in again.stdout + again.stderr
+    # What was found stands there all the same, but after a look.
+    assert "summary.md" in again.stderr
+    assert "summary.md" not in finished.snakemake("--cores", "1", "--dry-run").stderr
 
     finished.snakemake("--report", str(study / "report.html"))
     page = (study / "report.html").read_text()
@@ -189,7 +196,7 @@ def test_bare_cores_all_keeps_to_the_gpu_slots(
     def at_once(*arguments: str) -> int:
         shutil.rmtree(tmp_path / "here" / "results" / "small", ignore_errors=True)
         until = ("--until", "train_0", "train_1")
-        done = snakemake("--cores", "2", *until, *arguments, config=("arms_per_job=1",))
+        done = snakemake("--cores", "2", *until, *arguments, config=("arms_per_job=1",), dataset=LARGER)
         running = most = 0
         for line in said(done).splitlines():
             running += bool(re.match(r"(?:local)?rule train_\d+:", line)) - bool(
@@ -203,6 +210,12 @@ def test_bare_cores_all_keeps_to_the_gpu_slots(
     assert at_once("--resources", "gpu=2") == 2
     make_driver(tmp_path / "driver", gpus=[("NVIDIA H200", (9, 0))] * 2)
     assert at_once() == 2
+
+
+def _of(done: subprocess.CompletedProcess[str], rule: str) -> str:
+    """What a dry run says of a rule."""
+    (own,) = re.findall(rf"^rule {rule}:\n(?:[ ]+.*\n)+", done.stdout, re.MULTILINE)
+    return own
 
 
 @pytest.mark.parametrize(
@@ -229,8 +242,12 @@ def test_jobs_take_the_gpus_that_the_driver_shows_and_torch_can_use(
     monkeypatch.setenv("PATH", f"{tool.parent}{os.pathsep}{os.environ['PATH']}")
     make_driver(tmp_path / "driver", gpus=gpus)
     monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path / "driver"))
-    done = run_snakemake(tmp_path / "here", "--cores", "2", "--dry-run", config=(f"study={write_study()}",))
-    assert ("gpu=1" in done.stdout) == bool(taken)
+    config = (f"study={write_study(dataset=LARGER)}",)
+    done = run_snakemake(tmp_path / "here", "--cores", "2", "--dry-run", config=config)
+    assert ("gpu=1" in _of(done, "train_0")) == bool(taken)
+    config = (f"study={write_study()}",)  # of 8 px
+    small = run_snakemake(tmp_path / "here", "--cores", "2", "--dry-run", config=config)
+    assert "gpu=1" not in _of(small, "train_0")
     lines = [line for line in done.stderr.splitlines() if "not used" in line]
     assert len(lines) == (words is not None)
     assert all(str(words) in line for line in lines)

@@ -17,6 +17,7 @@ rule measure:
     output:
         throughput=f"{SPEEDS}/throughput.csv",
         machine=f"{SPEEDS}/machine.json",
+        numbers=f"{SPEEDS}/numbers.csv",
     log:
         f"{SPEEDS}/logs/measure.log",
     benchmark:

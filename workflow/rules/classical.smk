@@ -23,7 +23,7 @@ for number, pack in enumerate(PROJECT.classical_packs):
             "../../envs/classical.yaml"
         threads: CONFIG.threads
         resources:
-            **asked(CONFIG.resources.fit, mem_mb=TRAINING_MB, runtime="12h"),
+            **asked(CONFIG.resources.fit, mem_mb=FITTING_MB, runtime="12h"),
         params:
             verb=verb("fit_classical"),
             digest=digests.fitting(pack, CONFIG),

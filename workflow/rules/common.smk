@@ -21,6 +21,7 @@ from takeoff.workflow.wiring import (
     only_looks,
     option,
     printing,
+    ranks_asked,
     run_in_this_python,
     unwatched,
     verb,
@@ -44,6 +45,7 @@ if workflow.is_main_process and PROJECT.images.remembered:
 STUDY = PROJECT.folder.as_posix()
 DATA = PROJECT.images.prepared.as_posix()
 CONFIG = PROJECT.configuration
+RANKS = CONFIG.gpus_per_run
 MACHINE = f"--device {CONFIG.device} --precision {CONFIG.precision}"
 
 # Read by the texts of the report as it is made: what was found stands there in numbers. Snakemake hands them `config`.
@@ -91,8 +93,9 @@ if CONSOLE:
         PROJECT.study, PROJECT.folder, at_once // CONFIG.threads, called, commands
     )
     CONSOLE.imports = imports_of(PROJECT)
+    CONSOLE.looks = workflow.output_settings.dryrun or only_looks(sys.argv)
 
-# A job takes a GPU where training will be on one. On a cluster it keeps to what it is given; the machine at hand has
+# A job takes GPUs where training will be on one. On a cluster it keeps to what it is given; the machine at hand has
 # as many slots as `--resources gpu=N` says, or as it has GPUs. Without a limit `--cores all` would start them all.
 here = Found(0)
 if CONFIG.device != "cpu" and not workflow.remote_exec and (driver() or AMD.exists()):
@@ -100,11 +103,14 @@ if CONFIG.device != "cpu" and not workflow.remote_exec and (driver() or AMD.exis
 
     here = found_gpus()
 GPUS = int(CONFIG.device == "cuda" or here.gpus > 0)
+TRAINING_GPUS = 0 if CONFIG.stays_on_cpu(PROJECT.study.dataset.resolution) else GPUS
 workflow.global_resources.setdefault("gpu", max(1, here.gpus))
 if here.unused and workflow.is_main_process:
     print(here.unused, file=sys.stderr)
-# A job that trains takes torch's memory and that of the images, which are resident, read and counted once each.
-TRAINING_MB = memory(4000, 3)
+# A job that trains takes torch's memory and that of the images: once where they lie, and once as they are read. One
+# that fits older methods takes their features', too.
+TRAINING_MB = memory(4000, 2, CONFIG.images_in_memory)
+FITTING_MB = memory(4000, 3)
 # What measures takes every core, so that nothing else runs beside it; on a cluster, those of any training job.
 ALL_THREADS = (
     not workflow.remote_exec and workflow.resource_settings.cores or CONFIG.threads

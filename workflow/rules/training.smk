@@ -24,12 +24,13 @@ rule study:
         criteria=unwatched(CRITERIA),
         arms=unwatched(f"{STUDY}/arms"),
         figures=unwatched(f"{STUDY}/figures"),
+        machine=unwatched(f"--precision {CONFIG.precision} --threads {CONFIG.threads}"),
         digest=digests.planning(PROJECT.study, PROJECT.arms.values()),
     shell:
         command(
             "--study {params.source:q} --card {input.card:q} --out {output.plan:q} --power-out {output.power:q} "
             "--study-out {output.study:q} --criteria-out {params.criteria:q} --arms-out {params.arms:q} "
-            "--figures {params.figures:q}"
+            "--figures {params.figures:q} {params.machine}"
         )
 
 
@@ -47,8 +48,13 @@ rule plan:
         source=SOURCE,
         card=option("card", (Path(CARD).exists() or not IMAGE_SOURCE.entry) and CARD),
         results=STUDY,
+        # A GPU's steps are not timed beforehand.
+        machine=f"--precision {CONFIG.precision} --threads {CONFIG.threads}"
+        + " --measure" * (not TRAINING_GPUS),
     shell:
-        printing("--study {params.source:q} {params.card} --results {params.results:q}")
+        printing(
+            "--study {params.source:q} {params.card} --results {params.results:q} {params.machine}"
+        )
 
 
 # A rule per pack, with every file of its arms. Its digest is that of its own arms: planned anew, the others do not run
@@ -76,20 +82,29 @@ for number, pack in enumerate(PROJECT.packs):
         priority: PROJECT.priority(pack)
         conda:
             "../../envs/training.yaml"
-        threads: CONFIG.threads
+        threads: CONFIG.threads * RANKS
         resources:
-            **asked(CONFIG.resources.train, gpu=GPUS, mem_mb=TRAINING_MB, runtime="12h"),
+            **asked(
+                CONFIG.resources.train,
+                gpu=TRAINING_GPUS * RANKS,
+                mem_mb=TRAINING_MB,
+                runtime="12h",
+                **ranks_asked(RANKS, CONFIG.threads, TRAINING_GPUS),
+            ),
         params:
             verb=verb("train"),
             digest=digests.training(pack, CONFIG),
             data=folder_of("card"),
             machine=MACHINE,
+            threads_each=CONFIG.threads,
+            ranks=unwatched(RANKS),
+            images=unwatched(option("image-memory-mb", CONFIG.image_memory_mb)),
             checkpoint_minutes=unwatched(CONFIG.checkpoint_minutes),
             weights=unwatched(CONFIG.weights_kept),
         shell:
             command(
-                "--data {params.data:q} {params.machine} --threads {threads} "
-                "--checkpoint-minutes {params.checkpoint_minutes} --keep-weights {params.weights} {input.arms:q}"
+                "--data {params.data:q} {params.machine} --threads {params.threads_each} --gpus-per-run {params.ranks} "
+                "{params.images} --checkpoint-minutes {params.checkpoint_minutes} --keep-weights {params.weights} {input.arms:q}"
             )
 
 
@@ -122,9 +137,10 @@ if not CONFIG.partial and any(
             data=folder_of("card"),
             gpu=GPUS,  # one that was not there before is measured
             steps=CONFIG.threads,
+            images=unwatched(option("image-memory-mb", CONFIG.image_memory_mb)),
             machine=MACHINE,
         shell:
             command(
                 "--study {params.source:q} --data {params.data:q} {params.machine} --threads {threads} "
-                "--step-threads {params.steps} --out {output:q} {input.arms:q}"
+                "--step-threads {params.steps} {params.images} --out {output:q} {input.arms:q}"
             )

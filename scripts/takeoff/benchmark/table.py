@@ -35,6 +35,9 @@ class Speed:
     share_of_ceiling: float | None = None
     """Floating-point operations per second, counted for convolutions and linear layers, of those of a matrix
     product in the same precision and beside it."""
+    share_of_roofline: float | None = None
+    """Of the images per second at which products take the rate of that product, and all bytes that must be moved the
+    rate of a copy."""
     runs: int = 1
     """That are trained at the same time."""
     workers: int = 0
@@ -59,11 +62,13 @@ class Speed:
         return f"{self.setting}: {self.loop}: {speed}"
 
 
-def summarised(rates: Mapping[Speed, Sequence[float]], flops: int, ceilings: Mapping[str, float]) -> list[Speed]:
+def summarised(
+    rates: Mapping[Speed, Sequence[float]], flops: int, ceilings: Mapping[str, float], rooflines: Mapping[str, float]
+) -> list[Speed]:
     """A row per loop of a setting, with its images per second, a number per interleaved block, summarised.
 
     `flops` are the floating-point operations of one image's forward and backward pass, `ceilings` those of a matrix
-    product beside them, per second, by precision.
+    product beside them, per second, by precision, and `rooflines` the images per second that no loop exceeds.
     """
     plain = next(blocks for row, blocks in rates.items() if row.loop == PLAIN)
     rows = []
@@ -79,6 +84,7 @@ def summarised(rates: Mapping[Speed, Sequence[float]], flops: int, ceilings: Map
             high=max(blocks),
             blocks=len(blocks),
             share_of_ceiling=speed * flops / ceilings[row.precision],
+            share_of_roofline=speed / rooflines[row.precision],
         )
         rows.append(summary)
     return rows

@@ -10,15 +10,17 @@ import numpy as np
 import torch
 
 from takeoff.benchmark import plain_loops
+from takeoff.benchmark.kernels import bandwidth, bytes_per_image, roofline
 from takeoff.benchmark.table import MEMORY, PLAIN, Speed, summarised
 from takeoff.common.machine import cores_at_hand
 from takeoff.data.card import Card
 from takeoff.data.prepared import Prepared
 from takeoff.engine import architecture
+from takeoff.engine.dataset import Dataset
 from takeoff.engine.hardware import Hardware
-from takeoff.engine.resident import Resident, on_device
 from takeoff.engine.state import Training
 from takeoff.jobs.hardware import first_line, free_gpu_memory, hardware_of, keep_freed_memory
+from takeoff.jobs.loading import dataset_of
 from takeoff.jobs.ways import ONE_AFTER_ANOTHER, Way
 from takeoff.speed.rates import fastest_product
 from takeoff.speed.timing import Action, interleaved
@@ -70,14 +72,9 @@ def made_up(side: int, channels: int, classes: int, count: int, held_out: float 
     pixels = np.random.default_rng(0).integers(0, 256, (count, side, side, channels), dtype=np.uint8)
     labels = np.arange(count, dtype=np.int64) % classes
     names = [str(label) for label in range(classes)]
-    card = Card(mean=[0.5] * channels, std=[0.29] * channels, digest="made up", classes=names)
+    colours = (0.2 * np.eye(channels)).tolist()
+    card = Card(mean=[0.5] * channels, std=[0.29] * channels, colours=colours, digest="made up", classes=names)
     return Prepared(pixels, labels, pixels[:100], labels[:100], card, held_out)
-
-
-def resident(data: Prepared, device: torch.device) -> Resident:
-    """The images on a device."""
-    test = data.test_images, data.test_labels
-    return on_device((data.images, data.labels), test, data.card, data.validation_fraction, device)
 
 
 def ways(device: str, setting: Setting) -> dict[str, Way]:
@@ -96,7 +93,7 @@ def ways(device: str, setting: Setting) -> dict[str, Way]:
 
 
 def engine(
-    way: Way, network: Network, recipe: Recipe, data: Resident, hardware: Hardware
+    way: Way, network: Network, recipe: Recipe, data: Dataset, hardware: Hardware
 ) -> Generator[list[float], None, None]:
     """Train as many runs as the way takes at once, without end; yields each run's mean loss, an epoch at a time."""
     if hardware.device.type == "cpu":
@@ -177,7 +174,7 @@ def loops_of(setting: Setting, device: str, threads: int) -> list[Loop]:
         Loop(plain, full, plain_loops.dataloader(task, workers), batch),
         Loop(memory, half, plain_loops.memory(task, half.half), batch),
     ]
-    data, presented = resident(images, own.device), STEPS[device] * batch
+    data, presented = dataset_of(images, own.device), STEPS[device] * batch
     one_epoch = {"epochs": 1, "epoch_images": presented, "schedule": "constant", "warmup_epochs": 0}
     recipe = Recipe(**one_epoch, batch_size=batch, augmentation="flip-crop")
     for name, way in ways(device, setting).items():
@@ -221,4 +218,7 @@ def measure(setting: Setting, device: str, threads: int, seconds: float, quick: 
         for loop, spent in zip(loops, blocks, strict=False)
     }
     flops = architecture.training_flops(architecture.layers(setting.network, *setting.shape))
-    return summarised(rates, flops, ceilings) + failed
+    copied = bandwidth(loops[0].hardware)
+    moved = {each: bytes_per_image(setting.network, *setting.shape, own.half) for each, own in hardware.items()}
+    rooflines = {each: roofline(flops, moved[each], ceiling, copied) for each, ceiling in ceilings.items()}
+    return summarised(rates, flops, ceilings, rooflines) + failed

@@ -28,6 +28,7 @@ class Card(dict[str, Any]):
     resolution = _reader("resolution", int, "the side of the images, in pixels")
     mean = _reader("mean", list[float], "of each channel of the training images, of pixels from 0 to 1")
     std = _reader("std", list[float], "the standard deviation of each channel, of pixels from 0 to 1")
+    colours = _reader("colours", list[list[float]], "the principal components of the training images' colours")
     digest = _reader("digest", str, "the SHA-256 of all images and labels, in hexadecimal")
 
     @property

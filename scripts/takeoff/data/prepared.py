@@ -54,7 +54,7 @@ def load_prepared(
     Raises TakeoffError for a file that is missing, damaged or changed, images of another side, or too few to be tested
     on. Whether bytes were changed is looked at where that takes a second or two.
     """
-    card = load_card(folder / CARD, "classes", "digest", "mean", "std")
+    card = load_card(folder / CARD, "classes", "digest", "mean", "std", "colours")
     train = load_split(folder / "train.safetensors")
     images, labels = load_split(folder / "test.safetensors")
     if train[0].nbytes + images.nbytes <= VERIFIED and digest_of_images(folder) != card.digest:

@@ -87,24 +87,44 @@ def digest_of_images(folder: Path) -> str:
 
 
 def summarise(folder: Path) -> dict[str, Any]:
-    """The digest of both splits, and the training images' channels, mean and standard deviation in [0, 1].
+    """The digest of both splits, and the training images' channels, mean and standard deviation in [0, 1], and the
+    principal components of their colours (see `principal_components`).
 
     `digest` is the SHA-256 over the bytes of train images, train labels, test images, test labels. Mean and
-    deviation come from a histogram of the 256 values, so they are exact whatever the order.
+    deviation come from a histogram of the 256 values, covariances from sums of products of whole numbers: they are
+    exact whatever the order.
     """
     digest = hashlib.sha256()
     for split in SPLITS:
         images, labels = load_split(folder / f"{split}.safetensors")
         pixels = images.reshape(-1, images.shape[-1])
-        histogram = np.zeros((pixels.shape[1], 256), np.int64)
+        histogram, products = np.zeros((pixels.shape[1], 256), np.int64), np.zeros(2 * pixels.shape[1:], np.int64)
         for start in range(0, len(pixels), CHUNK):
             part = pixels[start : start + CHUNK]
             digest.update(part.data)
             histogram += [np.bincount(values, minlength=256) for values in part.T]
+            if split == "train":
+                wide = part.astype(np.float64)
+                products += (wide.T @ wide).astype(np.int64)
         digest.update(labels.data)
         if split == "train":
             values = np.arange(256) / 255
             weights = histogram / histogram.sum(axis=1, keepdims=True)
             mean = weights @ values
             std = np.sqrt((weights * (values - mean[:, None]) ** 2).sum(axis=1))
-    return {"channels": len(mean), "mean": mean.tolist(), "std": std.tolist(), "digest": digest.hexdigest()}
+            colours = principal_components(products / len(pixels) / 255**2 - np.outer(mean, mean))
+    statistics = {"mean": mean.tolist(), "std": std.tolist(), "colours": colours.tolist()}
+    return {"channels": len(mean), **statistics, "digest": digest.hexdigest()}
+
+
+def principal_components(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The principal components of colours with this covariance, C × C: a column each, scaled by its standard deviation.
+
+    Krizhevsky 2012 (section 4.1) adds p·αλ with λ the eigenvalues of the covariance, of pixels from 0 to 255; in units
+    of the root, as everywhere since, the shift is α standard deviations along each component. The greatest number of a
+    component is above zero, so that every machine has the same.
+    """
+    variances, components = np.linalg.eigh(covariance)
+    greatest = np.take_along_axis(components, abs(components).argmax(axis=0)[None], axis=0)
+    scaled: NDArray[np.float64] = components * np.sign(greatest) * np.sqrt(variances.clip(0))
+    return scaled

@@ -1,57 +1,99 @@
-"""Crops, flips and colour of several runs' images at once, drawn per image, on their device, from a stream per run."""
+"""Crops, flips and colour: drawn per image on the device, for all steps of an epoch, then made of several runs' images
+at once.
+"""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from takeoff.study.settings import Augmentation
+
 COLOUR_DEVIATION = 0.1
 
 
-def flip_and_crop(images: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
-    """Mirror each image with probability a half, and crop it from a black frame an eighth of its side wide.
+@dataclass(frozen=True)
+class Batches:
+    """A run's batches, of an epoch steps × B × what is said here, of a step without steps: which images, and what is
+    done to them.
+    """
 
-    From runs × B × H × W × C, uint8, to B × H × W × runs × C: the runs' images side by side. The runs' generators are
-    on the images' device.
+    positions: Tensor
+    """Among the dataset's training images, int64."""
+    windows: Tensor | None = None
+    """3, int32: the top and the left of a crop in its frame, and whether it is mirrored."""
+    colours: Tensor | None = None
+    """C, float32: what is added to the colours, along each of their principal components."""
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """Those that there are."""
+        return [own for own in (self.positions, self.windows, self.colours) if own is not None]
+
+    def step(self, number: int) -> "Batches":
+        """Of an epoch's the batch of one step."""
+        return self.each(lambda steps: steps[number])
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> "Batches":
+        """With every tensor changed."""
+        windows, colours = (None if own is None else change(own) for own in (self.windows, self.colours))
+        return Batches(change(self.positions), windows, colours)
+
+    @classmethod
+    def stack(cls, runs: Sequence["Batches"]) -> "Batches":
+        """Those of several runs, all alike: runs × what each has."""
+        positions = torch.stack([one.positions for one in runs])
+        windows, colours = [one.windows for one in runs], [one.colours for one in runs]
+        return cls(positions, _together(windows), _together(colours))
+
+
+def _together(tensors: Sequence[Tensor | None]) -> Tensor | None:
+    there = [own for own in tensors if own is not None]
+    return torch.stack(there) if there else None
+
+
+def drawn(
+    positions: Tensor, how: Augmentation, shape: Sequence[int], crops: torch.Generator, colours: torch.Generator
+) -> Batches:
+    """The batches at these positions, steps × B, with their crops, flips and colours, of images H × W × C.
+
+    Colours have a stream of their own, so that crops are the same with and without them.
+    """
+    if how == "none":
+        return Batches(positions)
+    side, _, channels = shape
+    device, size = positions.device, (*positions.shape, 1)
+    corners = torch.randint(0, 2 * frame_of(side) + 1, (*positions.shape, 2), generator=crops, device=device)
+    coins = torch.rand(size, generator=crops, device=device) < 0.5
+    windows = torch.cat([corners.int(), coins.int()], dim=-1)
+    if how == "flip-crop":
+        return Batches(positions, windows)
+    shifts = torch.randn((*positions.shape, channels), generator=colours, device=device)
+    return Batches(positions, windows, shifts * COLOUR_DEVIATION)
+
+
+def frame_of(side: int) -> int:
+    """How wide the black frame is that an image of so many pixels' side is cropped from, in pixels."""
+    return side // 8
+
+
+def cropped(images: Tensor, windows: Tensor) -> Tensor:
+    """Images cropped from their frames and mirrored as the windows say, runs × B × 3.
+
+    From runs × B × H × W × C, uint8, to B × H × W × runs × C: the runs' images side by side.
     """
     runs, count, side, _, channels = images.shape
-    device, frame = images.device, side // 8
+    device, frame = images.device, frame_of(side)
     wide = side + 2 * frame
     padded = functional.pad(images, (0, 0, frame, frame, frame, frame))
-    corners, coins = [], []
-    for own in generators:
-        corners.append(torch.randint(0, 2 * frame + 1, (2, count), generator=own, device=device))
-        coins.append(torch.rand(count, generator=own, device=device))
-    top, left = torch.stack(corners, dim=-1).int()
-    mirrored = torch.stack(coins, dim=-1) < 0.5
+    top, left, mirrored = windows.permute(2, 1, 0)  # B × runs each
     # In 32 bits, which count the pixels of any batch and are half of what they would be.
     steps = torch.arange(side, dtype=torch.int32, device=device)[:, None]
-    columns = left[:, None] + torch.where(mirrored[:, None], steps.flip(0), steps)
+    columns = left[:, None] + torch.where(mirrored[:, None] > 0, steps.flip(0), steps)
     # Pixels by their number among all: on a CPU four times as fast as by image, row and column.
     image = wide * torch.arange(runs * count, dtype=torch.int32, device=device).view(runs, count).T
     rows = wide * (image[:, None] + top[:, None] + steps)
     pixels = rows[:, :, None] + columns[:, None]
     return padded.view(-1, channels).index_select(0, pixels.flatten()).view(*pixels.shape, channels)
-
-
-def colour_basis(images: Tensor) -> Tensor:
-    """The principal components of the images' colours, each scaled by the root of its variance.
-
-    Krizhevsky 2012 (section 4.1) adds p·αλ with λ the eigenvalues of the covariance, of pixels from 0 to 255;
-    in units of the root, as everywhere since, the shift is α standard deviations along each component. From
-    N × H × W × C, uint8, to C × C, float32, in units of full scale; a column per component.
-    """
-    pixels = images.reshape(-1, images.shape[-1]).to(torch.float64) / 255
-    covariance = torch.cov(pixels.T).reshape(images.shape[-1], images.shape[-1])
-    variances, components = torch.linalg.eigh(covariance)
-    return (components * variances.clamp_min(0).sqrt()).to(torch.float32)
-
-
-def colour_shift(each: int, basis: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
-    """A shift of colour along the principal components for so many images of `each` run: runs × `each` × C, float32, in
-    units of full scale.
-    """
-    shape, device = (each, basis.shape[1]), basis.device
-    weights = torch.stack([torch.randn(shape, generator=own, device=device) for own in generators])
-    return (weights * COLOUR_DEVIATION) @ basis.T

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from takeoff.engine.augmentation import Batches
 from takeoff.engine.descent import Descent
 from takeoff.engine.layers import SmallMapConv2d, batched_linear, flattened_apart, small_map_convolution
 from takeoff.engine.network import LocalResponseNorm, SeededDropout
@@ -44,7 +45,7 @@ class FusedStep(Step):
         # Uncompiled, the step keeps no method of its own: in a cycle its memory, and a GPU's graph's, would stay.
         self.compiled = compile_once(self._losses) if compiled else None
 
-    def __call__(self, chosen: Sequence[Tensor], rates: Sequence[Rate]) -> Tensor:
+    def __call__(self, chosen: Sequence[Batches], rates: Sequence[Rate]) -> Tensor:
         """Make a step of each run; their losses."""
         pixels, labels = self.batch(chosen)
         losses = (self.compiled or self._losses)(pixels, labels, self._masks(len(pixels)))

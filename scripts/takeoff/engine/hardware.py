@@ -2,8 +2,12 @@
 
 import os
 from dataclasses import dataclass
+from functools import cache
 
 import torch
+
+SIDE, FULL = 256, 1e-5
+"""The side of the matrices whose product is tried; an error ten times float32's, a hundredth of bfloat16's."""
 
 
 @dataclass(frozen=True)
@@ -15,6 +19,10 @@ class Hardware:
     name: str
     threads: int | None = None
     """On a CPU, where sums are ordered by them."""
+    rank: int = 0
+    """Of the processes that train a run together, which this is."""
+    ranks: int = 1
+    """How many there are."""
 
     @property
     def half(self) -> bool:
@@ -36,3 +44,18 @@ class Hardware:
         else:
             torch.set_num_threads(self.threads or 1)
             torch.set_flush_denormal(True)
+            # With it oneDNN multiplies, which uses AVX-512 on every CPU; MKL does so on Intel's alone.
+            torch.set_float32_matmul_precision("medium" if _medium_is_exact() else "highest")
+
+
+@cache
+def _medium_is_exact() -> bool:
+    """Whether torch's precision `medium` of float32 products, which permits bfloat16, is full precision here, as it is
+    where the CPU has no tiles (AMX). A product of two matrices tells.
+    """
+    one, other = torch.randn(2, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    usual, exact = torch.get_float32_matmul_precision(), one.double() @ other.double()
+    torch.set_float32_matmul_precision("medium")
+    off = float((one @ other - exact).norm() / exact.norm())
+    torch.set_float32_matmul_precision(usual)
+    return off < FULL

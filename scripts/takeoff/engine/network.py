@@ -99,12 +99,18 @@ class SeededDropout(nn.Module):
 
 
 class LocalResponseNorm(nn.Module):
-    """Local response normalisation with n = 5, k = 2, α = 1e-4, β = 0.75 (Krizhevsky 2012, section 3.3)."""
+    """Local response normalisation with n = 5, k = 2, α = 1e-4, β = 0.75 (Krizhevsky 2012, section 3.3).
+
+    Torch's own pools over channels, whose backward pass on a GPU adds up in another order each time.
+    """
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Maps N × C × H × W; the same shape."""
-        # torch divides α by n, the paper does not.
-        return functional.local_response_norm(inputs, size=5, alpha=5e-4, beta=0.75, k=2.0)
+        """Maps N × C × H × W; the same shape, in float32 where they come in less."""
+        values = inputs.float() if inputs.dtype == torch.bfloat16 else inputs
+        channels = inputs.shape[1]
+        squares = functional.pad(values.square(), (0, 0, 0, 0, 2, 2))
+        near = torch.stack([squares[:, offset : offset + channels] for offset in range(5)]).sum(0)
+        return values / (2.0 + 1e-4 * near).pow(0.75)
 
 
 _ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {

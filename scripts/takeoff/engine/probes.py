@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from takeoff.engine.dataset import Dataset
 from takeoff.engine.network import weighted_layers
-from takeoff.engine.resident import Resident
 
 IMAGES = 256
 """Training images that are probed, at most."""
@@ -18,7 +18,7 @@ _GREATEST: dict[type[nn.Module], float] = {nn.Sigmoid: 0.25, nn.Tanh: 1.0, nn.Re
 
 
 def probe(
-    model: nn.Sequential, data: Resident, chosen: Tensor, start: list[Tensor], trained: bool
+    model: nn.Sequential, data: Dataset, chosen: Tensor, start: list[Tensor], trained: bool
 ) -> list[dict[str, Any]]:
     """A row per layer of weights, from the images to the logits: the columns of `PROBE` after `layer`.
 
@@ -28,7 +28,7 @@ def probe(
     training. The network's weights and running statistics stay as they are.
     """
     some = chosen[:IMAGES]
-    pixels = data.normalised(data.images.index_select(0, some))
+    pixels = data.normalised(data.images.take(some))
     labels = data.labels.index_select(0, some)
     state = {key: value.clone() for key, value in model.state_dict().items()}
     before, saturated = _activations(model, pixels)

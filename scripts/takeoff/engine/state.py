@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from takeoff.engine import architecture
+from takeoff.engine import architecture, augmentation
+from takeoff.engine.augmentation import Batches
+from takeoff.engine.dataset import Dataset
 from takeoff.engine.descent import Descent
 from takeoff.engine.evaluation import Score, evaluate
 from takeoff.engine.hardware import Hardware
 from takeoff.engine.network import SeededDropout, build, weighted_layers
 from takeoff.engine.probes import probe
-from takeoff.engine.resident import Resident
 from takeoff.engine.schedule import learning_rate_at, steps_of
 from takeoff.engine.streams import stream
 
@@ -51,7 +52,7 @@ Record = Epoch | Finished
 class Training:
     """One run: its network, its momenta, its streams, and how far it has come."""
 
-    data: Resident
+    data: Dataset
     arm: "Arm"
     run: "Run"
     hardware: Hardware
@@ -87,9 +88,9 @@ class Training:
         """Whether there is an epoch to train: the weights are still numbers, and epochs are left."""
         return self.epoch < self.arm.recipe.epochs and self._finite()
 
-    def batches(self) -> Tensor:
-        """The next epoch's batches, steps × images: positions among the dataset's training images, reshuffled
-        wherever a pass over them ends. Epochs that are parts of a pass share its order; one of several passes, the last
+    def batches(self) -> Batches:
+        """The next epoch's batches, steps × images, with their crops, flips and colours: reshuffled wherever a pass
+        over the training images ends. Epochs that are parts of a pass share its order; one of several passes, the last
         of them cut short, begins with a new one.
         """
         steps, images = self.steps_per_epoch, self.steps_per_pass * self.batch_size
@@ -100,7 +101,8 @@ class Training:
             batches = self.training[order[:images]].reshape(-1, self.batch_size)
             self.ahead = torch.cat([self.ahead, batches])
         chosen, self.ahead = self.ahead[:steps], self.ahead[steps:]
-        return chosen
+        shape = self.data.images.shape[1:]
+        return augmentation.drawn(chosen, self.arm.recipe.augmentation, shape, self.crops, self.colours)
 
     def rates(self) -> list[float]:
         """The learning rate of each step of the next epoch."""
@@ -199,10 +201,11 @@ class Training:
         A network whose logits are no numbers does no better than guessing, whatever class comes first.
         """
         data = self.data
-        images, labels = data.test_images, data.test_labels
-        if indices is not None:
-            images, labels = (every.index_select(0, indices) for every in (data.images, data.labels))
-        score = evaluate(self.model, data, images, labels, self.hardware)
+        images, labels = data.images, data.labels
+        if indices is None:
+            images, labels = data.test_images, data.test_labels
+            indices = torch.arange(len(labels), device=self.hardware.device)
+        score = evaluate(self.model, data, images, labels, indices, self.hardware)
         if math.isfinite(score.loss):
             return score
         first, five = 1 / data.classes, min(5, data.classes) / data.classes

@@ -36,17 +36,33 @@ def analysed(experiment: Experiment[Any], results: Path, card: dict[str, Any], o
         write_csv(made[name], out / f"{name}.csv")
     # What is measured rests on the tables as a reader has them.
     tables = {name: read_back(out / f"{name}.csv") for name in names}
-    measures = [_noted(one, tables[CHOICES]) for one in experiment.measure(tables, card)]
+    measures = [_noted(one, tables[CHOICES], gathered.runs) for one in experiment.measure(tables, card)]
     write_csv(measures_table(measures), out / f"{MEASURED}.csv")
     write_manifest(out, [f"{name}.csv" for name in (*names, MEASURED)])
 
 
-def _noted(measure: Measure, choices: pd.DataFrame) -> Measure:
+def _noted(measure: Measure, choices: pd.DataFrame, runs: pd.DataFrame) -> Measure:
     if not measure.part:
         return measure
-    own = choices if measure.arms is None else choices[choices["arm"].isin(measure.arms)]
-    reason = "; ".join(filter(None, [measure.reason, *_tuning_words(own)]))
+
+    def own(table: pd.DataFrame) -> pd.DataFrame:
+        return table if measure.arms is None else table[table["arm"].isin(measure.arms)]
+
+    reason = "; ".join(filter(None, [measure.reason, *_tuning_words(own(choices)), *_device_words(own(runs))]))
     return replace(measure, reason=reason)
+
+
+def _device_words(runs: pd.DataFrame) -> Iterable[str]:
+    """How many seeds have networks of several kinds of device or precision, whose rounding differs: their arms are no
+    longer paired.
+    """
+    known = runs.reindex(columns=["seed", "method", "device", "precision"])
+    networks = known[known["method"] == "network"]
+    kinds = networks["device"] + ", " + networks["precision"]
+    split = kinds.groupby(networks["seed"]).nunique() > 1
+    if split.any():
+        names = "; ".join(kinds.unique())
+        yield f"{split.sum()} of {len(split)} seeds were trained on several kinds of device: {names}"
 
 
 def _tuning_words(choices: pd.DataFrame) -> Iterable[str]:

@@ -12,12 +12,13 @@ from safetensors import SafetensorError
 
 from takeoff.common.digests import ENGINE, code_digest
 from takeoff.common.files import digest_of
+from takeoff.engine.dataset import Dataset
 from takeoff.engine.hardware import Hardware
-from takeoff.engine.resident import Resident
 from takeoff.engine.state import Epoch, Finished, Training
 from takeoff.engine.tuning import RateChoice, Setting, choose_setting, only_setting
 from takeoff.jobs.checkpoints import Checkpoints
 from takeoff.jobs.choosing import choose_way
+from takeoff.jobs.ranks import wait_for_all
 from takeoff.jobs.running import train
 from takeoff.jobs.runs import Row, choices_of, line, load_record, now, remark, save_choices, save_record
 from takeoff.jobs.weights import forget_others, keep_if_best
@@ -39,7 +40,7 @@ class ArmJob:
     """An arm, its images, and the folder of its results."""
 
     arm: PlannedArm
-    data: Resident
+    data: Dataset
     hardware: Hardware
     folder: Path
     checkpoint_seconds: float = math.inf
@@ -55,7 +56,8 @@ class ArmJob:
         `TakeoffError` where the other has made none.
         """
         choices = self._choices()
-        save_choices(self.folder / FILE, choices)
+        if self._first:
+            save_choices(self.folder / FILE, choices)
         for choice in choices:
             words = f"learning rate {choice.learning_rate:g}, weight decay {choice.weight_decay:g}"
             block = f"block {choice.block}: " if len(choices) > 1 else ""
@@ -98,8 +100,11 @@ class ArmJob:
         made, seeds = {choice.block: choice for choice in choices}, self.arm.seeds
         chosen = [made[block.number] for seed in seeds for block in self.arm.blocks if seed in block.seeds]
         wanted = [(Run(seed, own.learning_rate), own.weight_decay) for seed, own in zip(seeds, chosen, strict=True)]
-        forget_others(self.folder / WEIGHTS, {self.key(run, decay) for run, decay in wanted})
+        if self._first:
+            forget_others(self.folder / WEIGHTS, {self.key(run, decay) for run, decay in wanted})
         finished = self._finished(wanted)
+        if not self._first:
+            return
         runs = [{"arm": self.arm.name} | record["run"] for record in finished]
 
         def rows(part: str) -> list[Row]:
@@ -114,6 +119,11 @@ class ArmJob:
         write_manifest(self.folder, [FILE, "runs.parquet", "curves.parquet", *["probe.parquet"] * self.arm.probed])
         self.progress.ends()
 
+    @property
+    def _first(self) -> bool:
+        """Whether this process writes: of those that train each run together the first one does."""
+        return self.hardware.rank == 0
+
     @cached_property
     def progress(self) -> Progress:
         """What is written down of how far this job is."""
@@ -127,8 +137,11 @@ class ArmJob:
             runs = [run for run, own in wanted if own == decay]
             paths = {run: self._path(run, decay) for run in runs}
             missing = [run for run in runs if load_record(paths[run], *RECORD, report=self.report) is None]
-            self.progress.finished(self.key(run, decay) for run in runs if run not in missing)
+            if self._first:
+                self.progress.finished(self.key(run, decay) for run in runs if run not in missing)
+            wait_for_all(self.hardware.ranks)  # all have seen the same runs
             self._train(decay, missing)
+            wait_for_all(self.hardware.ranks)
         finished = [load_record(self._path(run, decay), *RECORD) for run, decay in wanted]
         if None in finished:
             raise OSError(f"{self.folder / 'runs'}: a run was written, but cannot be read back")
@@ -141,7 +154,8 @@ class ArmJob:
 
     def _train(self, decay: float, runs: list[Run]) -> None:
         arm, key = self._with(decay, all(run.final for run in runs)), partial(self.key, decay=decay)
-        checkpoints = Checkpoints(self.folder / "runs", self.checkpoint_seconds, key, self.report)
+        every = self.checkpoint_seconds if self._first else math.inf
+        checkpoints = Checkpoints(self.folder / "runs", every, key, self.report)
         curves: dict[Run, list[Row]] = defaultdict(list)
         started: dict[Run, str] = {}
         last = now()
@@ -154,7 +168,7 @@ class ArmJob:
             started.setdefault(run, last)
             if isinstance(record, Epoch):
                 curves[run].append(record.values)
-            else:
+            elif self._first:
                 row = self._row(run, decay, record.values) | {"started_at": started.pop(run)}
                 save_record(self._path(run, decay), {"run": row, "curve": curves.pop(run), "probe": record.probe})
                 self.progress.finished([key(run)])
@@ -162,12 +176,14 @@ class ArmJob:
                 last = now()
 
     def _watch(self, trainings: Sequence[Training]) -> None:
+        if not self._first:
+            return
         own = [(one.run, one.epoch, one.arm.recipe.epochs) for one in trainings]
         self.progress.trains(TrainingRun(run.seed, run.final, epoch, epochs) for run, epoch, epochs in own)
 
     def _ended(self, training: Training, record: Finished, decay: float) -> None:
         run, values = record.run, record.values
-        if run.final and values["parameters"] <= self.keep_weights and not values["diverged"]:
+        if self._first and run.final and values["parameters"] <= self.keep_weights and not values["diverged"]:
             try:
                 keep_if_best(self.folder / WEIGHTS, training, self.key(run, decay), values["validation_accuracy"])
             except (OSError, SafetensorError) as error:  # a full disk: the run's numbers are what counts
@@ -183,8 +199,8 @@ class ArmJob:
         """Sixteen hexadecimal digits of all that a run's numbers depend on, but for which runs it is fused with.
 
         The engine's code and torch's version, the arm (not its name, which is a label, nor how its rate is chosen),
-        the data, the run, and the kind of device with its precision and threads. Fused runs differ from single ones
-        by rounding alone.
+        the data, the run, and the kind of device, a GPU's by its model, with its precision and threads. Ways of
+        training, and ranks, differ by rounding alone; `way` in the run's row says which it was.
         """
         arm = self._with(decay, run.final)
         return digest_of(
@@ -193,7 +209,7 @@ class ArmJob:
                 "arm": arm.model_dump(include={"network", "recipe", "train_samples", "probed"}),
                 "data": self.data.digest,
                 "run": asdict(run),
-                "hardware": [self.hardware.device.type, self.hardware.precision, self.hardware.threads],
+                "hardware": [self.hardware.name, self.hardware.precision, self.hardware.threads],
             }
         )
 

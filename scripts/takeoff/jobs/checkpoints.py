@@ -61,5 +61,6 @@ class Checkpoints:
         self._kept = time.perf_counter()
 
     def discard(self, run: Run) -> None:
-        """Remove what `run` kept: it is done."""
-        self._path(run).unlink(missing_ok=True)
+        """Remove what `run` kept, where anything is kept: it is done."""
+        if math.isfinite(self.every_seconds):
+            self._path(run).unlink(missing_ok=True)

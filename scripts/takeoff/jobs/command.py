@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from takeoff.common.arguments import above_zero, positive
-from takeoff.common.errors import TakeoffError
 from takeoff.common.parent import end_with_the_workflow
 from takeoff.data.prepared import load_prepared
 from takeoff.study.configuration import Configuration
@@ -16,8 +15,8 @@ from takeoff.study.planned import Images, PlannedArm, arms_at
 if TYPE_CHECKING:
     import torch
 
+    from takeoff.engine.dataset import Dataset
     from takeoff.engine.hardware import Hardware
-    from takeoff.engine.resident import Resident
     from takeoff.jobs.arm_job import ArmJob
 
 
@@ -43,34 +42,30 @@ def training_parser(description: str | None) -> argparse.ArgumentParser:
     """The arguments of a command that trains."""
     result = arms_parser(description)
     add_device(result)
-    minutes = Configuration().checkpoint_minutes
-    result.add_argument("--checkpoint-minutes", type=above_zero, default=minutes)
+    given = Configuration()
+    result.add_argument("--checkpoint-minutes", type=above_zero, default=given.checkpoint_minutes)
+    words = "that train each run together; on a CPU as many processes (default: %(default)s)"
+    result.add_argument("--gpus-per-run", type=positive, default=given.gpus_per_run, metavar="N", help=words)
+    add_image_memory(result)
     return result
 
 
-def load(folder: Path, images: Images, device: "torch.device") -> "Resident":
-    """The prepared images in `folder`, as many as an arm's `images` state, on `device`.
+def add_image_memory(parser: argparse.ArgumentParser) -> None:
+    """Add the option for the memory of images."""
+    words = "MB of images that stay on the device, at most; larger sets are read from disk as they train"
+    parser.add_argument("--image-memory-mb", type=int, metavar="MB", help=words)
 
-    A `TakeoffError` says where they are missing, damaged, too few or of another side, or where a GPU has no room.
+
+def load(folder: Path, images: Images, device: "torch.device", room_mb: int | None = None) -> "Dataset":
+    """The prepared images in `folder`, as many as an arm's `images` state, for training on `device`, where they lie if
+    they take so many megabytes at most (see `dataset_of`).
+
+    A `TakeoffError` says where they are missing, damaged, too few or of another side.
     """
-    from torch.cuda import mem_get_info
-
-    from takeoff.engine.resident import on_device
+    from takeoff.jobs.loading import dataset_of
 
     found = load_prepared(folder, **images.model_dump(exclude={"dataset"}))
-    if device.type == "cuda":
-        check_room(folder, found.images.nbytes + found.test_images.nbytes, mem_get_info(device)[0])
-    train, test = (found.images, found.labels), (found.test_images, found.test_labels)
-    return on_device(train, test, found.card, found.validation_fraction, device)
-
-
-def check_room(folder: Path, images: int, free: int) -> None:
-    """Refuse images of so many bytes where a GPU has fewer free: all of them lie there for a whole job."""
-    if images > free:
-        raise TakeoffError(
-            f"{folder}: the images take {images / 1e9:,.1f} GB, and the GPU has {free / 1e9:,.1f} GB left; valid: a "
-            "lower dataset.resolution, fewer dataset.classes, or device: cpu"
-        )
+    return dataset_of(found, device, None if room_mb is None else room_mb * 10**6)
 
 
 def jobs(arguments: argparse.Namespace) -> "Iterator[ArmJob]":
@@ -80,13 +75,23 @@ def jobs(arguments: argparse.Namespace) -> "Iterator[ArmJob]":
     """
     arms = arms_at(arguments.arms, PlannedArm)
     end_with_the_workflow()
+    if arguments.gpus_per_run > 1:
+        from takeoff.jobs.ranks import start
+
+        start(arguments.gpus_per_run)
     from takeoff.jobs.arm_job import ArmJob
     from takeoff.jobs.hardware import hardware_of
 
     @cache
-    def ready(images: Images) -> "tuple[Resident, Hardware]":
+    def ready(images: Images) -> "tuple[Dataset, Hardware]":
         hardware = hardware_of(arguments.device, arguments.precision, arguments.threads, images.resolution)
-        return load(arguments.data, images, hardware.device), hardware
+        return load(arguments.data, images, hardware.device, arguments.image_memory_mb), hardware
 
     for folder, arm in arms:
-        yield ArmJob(arm, *ready(arm.images), folder, arguments.checkpoint_minutes * 60)
+        data, hardware = ready(arm.images)
+        report = print if hardware.rank == 0 else _silent
+        yield ArmJob(arm, data, hardware, folder, arguments.checkpoint_minutes * 60, report=report)
+
+
+def _silent(line: str) -> None:
+    """What every rank would say, the first one says."""

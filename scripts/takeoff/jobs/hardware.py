@@ -15,7 +15,7 @@ import torch
 from takeoff.common.errors import TakeoffError
 from takeoff.common.gpus import AMD, Found, driver, runs_on, usable
 from takeoff.engine.hardware import Hardware
-from takeoff.study.configuration import FULL_PRECISION_SIDE
+from takeoff.study.configuration import FULL_PRECISION_SIDE, SMALL_SIDE
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Of `mallopt`, as in glibc's malloc.h."""
@@ -29,6 +29,8 @@ def hardware_of(device: str = "auto", precision: str = "auto", threads: int = 1,
     The precision `auto` is bfloat16 where the device multiplies in it, but for images of a small `side`, in pixels. A
     `TakeoffError` says where CUDA is required and there is none.
     """
+    if device == "auto" and side is not None and side <= SMALL_SIDE:
+        device = "cpu"
     cuda = device != "cpu" and bool(gpus_here())
     if device != "cpu" and not cuda:
         found = found_gpus()
@@ -37,14 +39,19 @@ def hardware_of(device: str = "auto", precision: str = "auto", threads: int = 1,
             raise TakeoffError(f"device cuda: {unused or 'torch sees no GPU here'}; valid: auto, cpu")
         if unused:
             print(f"{unused}; training is on the CPU", file=sys.stderr)
+    here = torch.device("cpu")
     if cuda:
-        take_gpu()
+        here = torch.device("cuda", take_gpu())
         name, half = torch.cuda.get_device_name(), torch.cuda.is_bf16_supported(including_emulation=False)
     else:
         name, half = "cpu", _cpu_computes_bfloat16()
     if precision == "auto":
         precision = "bfloat16" if half and (side is None or side > FULL_PRECISION_SIDE) else "float32"
-    chosen = Hardware(torch.device("cuda" if cuda else "cpu"), precision, name, None if cuda else threads)
+        if cuda and not half:  # Turing and older; float16 would need losses scaled, and train to other numbers
+            print(f"{name} does not multiply in bfloat16; training is in float32", file=sys.stderr)
+    from takeoff.jobs.ranks import join
+
+    chosen = Hardware(here, precision, name, None if cuda else threads, *join(here))
     chosen.keep_to_precision()
     return chosen
 

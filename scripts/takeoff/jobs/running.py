@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import compress
 
+from takeoff.common.errors import TakeoffError
+from takeoff.engine.dataset import Dataset
+from takeoff.engine.graphs import Graphed
 from takeoff.engine.hardware import Hardware
-from takeoff.engine.resident import Resident
 from takeoff.engine.state import Epoch, Finished, Record, Training
-from takeoff.engine.steps import Eager, Graphed
+from takeoff.engine.steps import Eager
 from takeoff.jobs.checkpoints import Checkpoints
 from takeoff.jobs.hardware import first_line, free_gpu_memory, keep_freed_memory, out_of_memory
 from takeoff.jobs.ways import ONE_AFTER_ANOTHER, Way
@@ -17,7 +19,7 @@ from takeoff.study.arms import Arm, Run
 
 
 def train(
-    data: Resident,
+    data: Dataset,
     arm: Arm,
     runs: Iterable[Run],
     hardware: Hardware,
@@ -29,7 +31,7 @@ def train(
 ) -> Iterator[Record]:
     """Train the runs, as many at a time as the way takes; half as many where the device has no memory for them, and
     without torch.compile, or graphs, where these fail, of which `report` takes a line. Where not even one run fits, it
-    raises `torch.OutOfMemoryError`. `watch` takes the runs that have ended an epoch,
+    raises `TakeoffError`. `watch` takes the runs that have ended an epoch,
     `ended` each run at its end.
 
     The images lie on the hardware's device. Long runs keep their state in `checkpoints`, and go on from it. Every way
@@ -55,11 +57,16 @@ def train(
             if out_of_memory(error) and len(group) > 1:
                 at_once = len(group) // 2
                 report(f"{arm.name}: no memory for {len(group)} runs at a time; now {at_once}")
-            elif way.compiled and not out_of_memory(error):
+            elif out_of_memory(error):
+                raise TakeoffError(
+                    f"{arm.name}: one run alone has no room in the memory of {hardware.name}; valid: a smaller "
+                    "recipe.batch_size or network.width, a lower image_memory_mb, or device: cpu"
+                ) from error
+            elif way.compiled:
                 # What compiled where the way was chosen need not here: a node without a compiler, a full disk.
                 way = replace(way, compiled=False)
                 report(f"{arm.name}: {first_line(error)}; now without torch.compile")
-            elif way.graph and isinstance(error, RuntimeError) and not out_of_memory(error):
+            elif way.graph and isinstance(error, RuntimeError):
                 way = replace(way, graph=False)  # nor need another GPU, or its driver, capture what one does
                 report(f"{arm.name}: {first_line(error)}; now without graphs")
             else:
@@ -87,8 +94,13 @@ def _together(
     left = list(trainings)
     while left:
         done = [training for training in left if not training.learning]
+        if done:
+            members, stepper = [], None  # a graph's memory goes before the last score takes its own
+            free_gpu_memory(done[0].hardware)
         for training in done:
             record = training.finished()
+            ranks = training.hardware.ranks
+            record.values["way"] = way.name + f", {ranks} ranks" * (ranks > 1)
             ended(training, record)
             yield record
             checkpoints.discard(training.run)
@@ -97,7 +109,7 @@ def _together(
             return
         behind = [t for t in left if t.epoch == min(other.epoch for other in left)]
         if behind != members or stepper is None:
-            stepper = None  # a graph's memory goes before the next one takes its own
+            stepper = None  # as before the next graph
             members, stepper = behind, way.stepper(behind)
         began = time.perf_counter()
         losses = stepper.epoch()

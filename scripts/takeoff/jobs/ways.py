@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from takeoff.engine.fused import FusedStep
+from takeoff.engine.graphs import Graphed
+from takeoff.engine.parallel import ParallelStep
 from takeoff.engine.state import Training
-from takeoff.engine.steps import Eager, Graphed, OneStep, Step
+from takeoff.engine.steps import Eager, OneStep, Step
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Way:
 
     def stepper(self, trainings: Sequence[Training]) -> Eager | Graphed:
         """What trains a group of at most `at_once` runs, whose networks it may change the storage of."""
+        if trainings[0].hardware.ranks > 1:
+            return Eager([ParallelStep([training]) for training in trainings])
         groups = [trainings] if self.fused else [[training] for training in trainings]
         steps: list[Step] = [
             FusedStep(group, self.compiled) if self.compiled or len(group) > 1 else OneStep(group) for group in groups

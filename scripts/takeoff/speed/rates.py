@@ -6,9 +6,9 @@ import torch
 from torch.nn import functional
 
 from takeoff.engine import architecture
+from takeoff.engine.dataset import Dataset
 from takeoff.engine.hardware import Hardware
 from takeoff.engine.network import build
-from takeoff.engine.resident import Resident
 from takeoff.jobs.hardware import hardware_of
 from takeoff.speed.timing import Timed, Timing, measured, time_calls
 from takeoff.study.arms import Arm, make_arm
@@ -25,12 +25,12 @@ TRIALS = 5
 EMULATED = "left out: this device does not multiply in bfloat16, so that torch would only emulate it"
 
 
-def passes(arm: Arm, data: Resident, batch: int, hardware: Hardware) -> Timed:
+def passes(arm: Arm, data: Dataset, batch: int, hardware: Hardware) -> Timed:
     """Forward and backward pass of an arm's network on one batch, with the cross-entropy, without the optimiser."""
     device = hardware.device
     # Training speed does not depend on which images they are; small sets are repeated.
-    chosen = (torch.arange(batch) % len(data.images)).to(data.images.device)
-    pixels = data.normalised(data.images.index_select(0, chosen)).to(device)
+    chosen = (torch.arange(batch) % len(data.labels)).to(data.labels.device)
+    pixels = data.normalised(data.images.take(chosen)).to(device)
     labels = data.labels.index_select(0, chosen).to(device)
     model = build(arm.network, *data.shape, 0, device).train()
 
@@ -53,7 +53,7 @@ def product(side: int, hardware: Hardware) -> Timed:
     return Timed("matrix", str(side), hardware, lambda: torch.mm(one, other, out=out), 2 * side**3)
 
 
-def measured_rates(study: Study, data: Resident, cuda: bool, threads: int, seconds: float) -> list[Timing]:
+def measured_rates(study: Study, data: Dataset, cuda: bool, threads: int, seconds: float) -> list[Timing]:
     """A row per setting, kind (`training`, `matrix`) and block, all timed beside each other.
 
     The network is the study's with ReLU, at the batch size that is fastest of `BATCHES`; the product that of the
@@ -83,7 +83,7 @@ def settings(cuda: bool, threads: int) -> tuple[list[Hardware], list[Timing]]:
     return chosen, left_out
 
 
-def fastest_pass(arm: Arm, data: Resident, hardware: Hardware, seconds: float) -> Timed:
+def fastest_pass(arm: Arm, data: Dataset, hardware: Hardware, seconds: float) -> Timed:
     """The pass at the batch size with the highest rate, of those that fit into memory; the smallest always does."""
     sizes = BATCHES[hardware.device.type]
     image = activation_bytes(architecture.layers(arm.network, *data.shape))

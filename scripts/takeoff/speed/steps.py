@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from takeoff.engine import architecture
+from takeoff.engine.dataset import Dataset
+from takeoff.engine.graphs import Graphed
 from takeoff.engine.hardware import Hardware
-from takeoff.engine.resident import Resident
 from takeoff.engine.state import Training
-from takeoff.engine.steps import Eager, Graphed
+from takeoff.engine.steps import Eager
 from takeoff.jobs.choosing import choose_way
 from takeoff.jobs.hardware import keep_freed_memory
 from takeoff.jobs.ways import Way
@@ -24,7 +25,7 @@ STEPS = {"cpu": 1, "cuda": 50}
 class Stepping(Timed):
     """The training of an arm's `runs`, as many at once as the way takes: batches, forward, backward, optimiser."""
 
-    def __init__(self, data: Resident, arm: Arm, runs: Sequence[Run], hardware: Hardware, way: Way, keep: bool) -> None:
+    def __init__(self, data: Dataset, arm: Arm, runs: Sequence[Run], hardware: Hardware, way: Way, keep: bool) -> None:
         batch = min(arm.recipe.batch_size, len(data.split(arm.train_samples, runs[0].seed)[0]))
         flops = batch * architecture.training_flops(architecture.layers(arm.network, *data.shape))
         self.runs, self.way, steps = runs[: way.at_once], way, STEPS[hardware.device.type]
@@ -50,7 +51,7 @@ class Stepping(Timed):
             self.stepper = None
 
 
-def time_steps(arms: list[PlannedArm], data: Resident, hardware: Hardware, seconds: float, ways: Path) -> list[Timing]:
+def time_steps(arms: list[PlannedArm], data: Dataset, hardware: Hardware, seconds: float, ways: Path) -> list[Timing]:
     """A row per arm and block: the mean seconds of a step of one of that arm's runs in that block.
 
     An arm's final runs are timed in the way that trains them (on a GPU measured, and kept in the folder `ways`), at the

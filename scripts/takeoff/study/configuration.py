@@ -12,6 +12,10 @@ from takeoff.study.settings import Count, Settings
 Folder = Annotated[str, AfterValidator(folder_path)]
 DATASET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
+SMALL_SIDE = 8
+"""Pixels of images up to which the device `auto` is the CPU: a GPU's core waits for most of such small steps."""
+HOST_MB = 16_000
+"""Images that a job on a CPU keeps in memory, at most, in MB; of larger sets the system caches what it can."""
 FULL_PRECISION_SIDE = 8
 """Pixels of images up to which the precision `auto` is float32, so that it is no difference between the machines that
 run the default study. Where a CPU multiplies in bfloat16 (AVX-512) its steps take 11% to 19% less time."""
@@ -75,12 +79,19 @@ class Configuration(Settings):
     """Whether damaged files, and those that are no images, are left out and counted in the report; else they are named,
     and nothing is prepared."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to train; `auto` is the GPU where there is one."""
+    """Where to train; `auto` is the GPU where there is one, but the CPU for images of 8 px, whose steps are too small
+    for a GPU."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of matrix products and convolutions; `auto` is bfloat16 where the hardware computes in it, but float32 for images
     of 8 px, so that the default study has one precision on every machine."""
     threads: Annotated[Count, Field(le=1024)] = 1
     """Threads of a training job on a CPU; sums are ordered by it, so another number rounds differently."""
+    gpus_per_run: Annotated[Count, Field(le=1024)] = 1
+    """GPUs that train each run together, each a part of every batch; on a CPU as many processes. More jobs at a time
+    finish a study sooner: this is for runs that alone take too long. Numbers differ by rounding alone."""
+    image_memory_mb: Annotated[Count, Field(le=100_000_000)] | None = None
+    """Images that a job keeps on its device, at most, in MB; larger sets are read from disk as they train, to the same
+    numbers. Null: 60% of what a GPU has free, on a CPU 16,000."""
     arms_per_job: Annotated[Count, Field(le=10_000)] | None = None
     """Arms that share a job, to share its start-up; null: of small ones as many as train for most of a minute. Which
     arms share one changes no result. Of thousands more do."""
@@ -107,6 +118,15 @@ class Configuration(Settings):
     model that predicts; null: where it has a million parameters at most."""
     tracking_minutes: Annotated[float, Field(ge=0, le=10_080)] = 5
     """How often arms that are finished are logged while others train and progress is shown; 0: all at the end."""
+
+    @property
+    def images_in_memory(self) -> int:
+        """MB of images that a job keeps, at most, as a cluster is asked for memory."""
+        return HOST_MB if self.image_memory_mb is None else self.image_memory_mb
+
+    def stays_on_cpu(self, resolution: int) -> bool:
+        """Whether images of so many pixels' side train on the CPU though there may be a GPU."""
+        return self.device == "cpu" or (self.device == "auto" and resolution <= SMALL_SIDE)
 
     @property
     def weights_kept(self) -> int:

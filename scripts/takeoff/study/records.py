@@ -40,13 +40,13 @@ RUNS = pa.schema(
         *_columns(WHOLE, "best_epoch"),
         *_columns(TRUTH, "diverged"),
         *_columns(NUMBER, "flops seconds images_per_second"),
-        *_columns(TEXT, "device precision run_key started_at notes"),
+        *_columns(TEXT, "device precision way run_key started_at notes"),
         *_columns(BITS, "test_correct test_top5_correct"),
     ]
 )
 """A missing value, such as an older method's learning rate, is null. `notes` say of an older method what was
-approximated or stopped early. The last two have a bit per test image, in their order: whether the run had it right
-(`numpy.packbits`)."""
+approximated or stopped early, `way` of a network how several runs were trained at once. The last two have a bit per
+test image, in their order: whether the run had it right (`numpy.packbits`)."""
 _RUN = [*_columns(TEXT, "arm"), *_columns(WHOLE, "seed"), *_columns(TEXT, "run_key")]
 PROBE = pa.schema(
     [

@@ -12,14 +12,16 @@ from math import ceil, inf
 from takeoff.study.planned import AnyPlannedArm, PlannedArm
 from takeoff.workflow.images import Shape
 from takeoff.workflow.planning import expected_seconds
+from takeoff.workflow.speeds import estimated
 
 Seconds = Callable[[AnyPlannedArm], float]
 MOST_PACKS = 500
 """Jobs that train, about, at most: Snakemake's own work, and a cluster's, grow with them."""
 ARMS = 4
 """Of a job, where nobody knows how long they take; of older methods at least, which share features."""
-WORTH = 40.0
-"""Seconds of such a job at least, of which importing torch takes three to five."""
+WORTH = {"cpu": 40.0, "auto": 40.0, "cuda": 300.0}
+"""Seconds of such a job at least, by the configured device: importing torch takes three to five of them, and on a GPU
+its start, the measurement of ways and what is captured or compiled take half a minute and more."""
 FLOPS_PER_SECOND = {"cpu": 5e10, "auto": 5e10, "cuda": 5e13}
 """Of that estimate, by the configured device: of one thread, so that its seconds are one or two on most CPUs, and of a
 GPU. Whether `auto` finds one may differ between the machine that plans and those that train."""
@@ -28,17 +30,17 @@ FIT_SECONDS = 1.5e-5
 
 
 def packs_of(
-    arms: Sequence[AnyPlannedArm], per_job: int | None, seconds: Seconds, least: int = 1
+    arms: Sequence[AnyPlannedArm], per_job: int | None, seconds: Seconds, worth: float, least: int = 1
 ) -> list[list[AnyPlannedArm]]:
     """The arms, which are of one kind, in groups that share a job, those without a choice_from first.
 
     Of very many arms more than `per_job` share one. Where that is None, `least` or more do: as many as it takes to be
-    worth a job, by about the seconds that each takes.
+    worth a job of so many seconds, by about the seconds that each takes.
     """
     crowded = ceil(len(arms) / MOST_PACKS)
     size = max(least if per_job is None else per_job, crowded)
     # Where the number of jobs is bounded anyhow, no arm needs its estimate.
-    worth = WORTH if per_job is None and crowded <= ARMS else 0.0
+    worth = worth if per_job is None and crowded <= ARMS else 0.0
     groups: dict[tuple[bool, str], list[AnyPlannedArm]] = {}
     for arm in arms:
         groups.setdefault((arm.choice_from is not None, arm.experiments[0]), []).append(arm)
@@ -67,9 +69,9 @@ def estimate(shape: Shape | None, device: str) -> Seconds:
 
     def seconds(arm: AnyPlannedArm) -> float:
         if shape is None:
-            return WORTH / ARMS
+            return WORTH[device] / ARMS
         if isinstance(arm, PlannedArm):
-            return expected_seconds(arm, shape, FLOPS_PER_SECOND[device])
+            return expected_seconds(arm, shape, estimated(FLOPS_PER_SECOND[device]))
         images = (arm.train_samples or shape.train) * len(arm.seeds)
         return FIT_SECONDS * images * arm.images.resolution**2
 

@@ -28,8 +28,9 @@ from takeoff.study.records import seeds_in
 from takeoff.tracking.server import kind_of
 from takeoff.workflow.digests import changed
 from takeoff.workflow.images import ImageSource, check_counts
-from takeoff.workflow.packing import ARMS, estimate, packs_of
-from takeoff.workflow.planning import expected_rate, over_budget, plan_runs
+from takeoff.workflow.packing import ARMS, WORTH, estimate, packs_of
+from takeoff.workflow.planning import core_hours, over_budget, plan_runs
+from takeoff.workflow.speeds import known, measure
 from takeoff.workflow.wiring import Commands
 
 RESERVED = ("data", "benchmark", "pool", "mlartifacts", "reference", CHANGED)
@@ -42,6 +43,10 @@ NO_NAME = set('{}*?<>|"')
 """Characters that stand for others, to Snakemake, to a shell or to a disk."""
 NAMED = 3
 """How many missing arms a reason names."""
+
+
+DOUBTFUL = 10
+"""Times a budget up to which an estimate may be wrong: what seems to exceed it is timed before it is refused."""
 
 
 @dataclass(frozen=True)
@@ -120,8 +125,9 @@ class Project:
     def _packs(self, arms: Sequence[AnyPlannedArm], least: int = 1) -> list[list[AnyPlannedArm]]:
         if self.configuration.partial:
             return []
-        seconds = estimate(self.images.shape, self.configuration.device)
-        return packs_of(arms, self.configuration.arms_per_job, seconds, least)
+        device = self.configuration.device
+        seconds = estimate(self.images.shape, device)
+        return packs_of(arms, self.configuration.arms_per_job, seconds, WORTH[device], least)
 
     @cached_property
     def unwritten(self) -> frozenset[str]:
@@ -167,8 +173,12 @@ class Project:
         """
         if self.images.shape is None or self.configuration.partial or not self.unwritten:
             return
-        runs = plan_runs(self.arms.values(), self.images.shape, expected_rate(self.study.dataset.resolution))
-        if excess := over_budget(str(self.source), runs, self.study.budget):
+        arms, shape, machine, budget = self.arms.values(), self.images.shape, self.configuration, self.study.budget
+        runs = plan_runs(arms, shape, known(machine))
+        if machine.device != "cuda" and budget.core_hours < core_hours(runs) <= DOUBTFUL * budget.core_hours:
+            networks = [arm for arm in arms if isinstance(arm, PlannedArm)]
+            runs = plan_runs(arms, shape, measure(networks, shape, machine))
+        if excess := over_budget(str(self.source), runs, budget):
             raise TakeoffError(excess)
 
     def choosers(self, pack: Sequence[AnyPlannedArm]) -> list[AnyPlannedArm]:
@@ -248,6 +258,11 @@ def load_project(config: dict[str, Any]) -> Project:
     project = Project(configuration, changed.study if changed else load_study(source), source)
     if project.tracking_uri:
         kind_of(project.tracking_uri)
+    if (ranks := configuration.gpus_per_run) > (batch := project.study.recipe.batch_size):
+        raise TakeoffError(
+            f"gpus_per_run: {ranks} is more than the {batch} images of a batch, recipe.batch_size of {source}; valid: "
+            f"1 to {batch}"
+        )
     project.images.check(str(source))
     # Of the user's own copy, `prepare` counts the images.
     check_counts(project.study, str(source), None if project.images.given else project.images.shape)

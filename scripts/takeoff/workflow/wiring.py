@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -95,12 +96,22 @@ def asked(own: Mapping[str, int | str], **usual: object) -> dict[str, object]:
     return {**usual, **own}
 
 
-def memory(mb: int, copies: int) -> Callable[..., int]:
-    """A resource: so many megabytes, and so many copies of the files that a job reads; times the try."""
+def ranks_asked(ranks: int, threads: int, gpus: int) -> dict[str, object]:
+    """What a cluster is asked for where so many processes train a run together: a task for each, with its own GPU."""
+    if ranks == 1:
+        return {}
+    return {"mpi": "srun", "tasks": ranks, "cpus_per_task": threads} | ({"tasks_per_gpu": 1} if gpus else {})
+
+
+def memory(mb: int, copies: int, most: float = math.inf) -> Callable[..., int]:
+    """A resource: so many megabytes, and so many copies of the files that a job reads, of which it keeps at most so
+    many megabytes each; times the try.
+    """
 
     def asked_for(wildcards: object, input: Iterable[str], attempt: int) -> int:  # noqa: A002 (Snakemake's own name)
         # Where a file is not there yet, Snakemake asks again. Its own `size_mb` it cannot read while it plans.
-        return attempt * round(mb + copies * sum(Path(file).stat().st_size for file in input) / 1e6)
+        files = sum(Path(file).stat().st_size for file in input) / 1e6
+        return attempt * round(mb + copies * min(files, most))
 
     return asked_for
 

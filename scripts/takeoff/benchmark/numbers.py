@@ -1,0 +1,118 @@
+"""Whether a device computes right, before anybody asks how fast: each network's gradients against those in float64, and
+each way of training against one run after another. The rows of numbers.csv.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from takeoff.engine.dataset import Dataset
+from takeoff.engine.hardware import Hardware
+from takeoff.engine.network import build
+from takeoff.jobs.hardware import first_line, free_gpu_memory
+from takeoff.jobs.trials import AGREE, distance, moves, noise
+from takeoff.jobs.ways import ONE_AFTER_ANOTHER, Way
+from takeoff.study.arms import Arm, Run
+from takeoff.study.settings import Network, Recipe
+
+NETWORKS: dict[str, dict[str, Any]] = {
+    "relu": {},
+    "relu, norm, dropout": {"norm": "batch", "dropout": 0.5},
+    "tanh, response norm": {"activation": "tanh", "response_norm": "local", "pooling": "plain"},
+    "four layers, dropout": {"family": "four-layer", "dropout": 0.2},
+    "plain, sigmoid, norm": {"family": "plain", "depth": 3, "activation": "sigmoid", "norm": "batch"},
+}
+RUNS = [Run(0, 0.01), Run(1, 0.02), Run(2, 0.02)]
+FAR = {"float32": 2e-2, "bfloat16": 1.0}
+"""How far the gradients of a layer may be from those in float64, relative to their norm: those of early layers behind
+norms are up to 0.8 off in bfloat16, and 1.4 if they point anywhere."""
+HALF = 0.6
+"""How far a run's first steps may be off in bfloat16: right ones are up to 0.37, others' masks or rates more than half.
+"""
+BATCH, SHAPE = 64, (32, 3, 10)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One comparison: the columns of numbers.csv."""
+
+    network: str
+    what: str
+    """`gradients`, or a way of training."""
+    precision: str
+    off: float | None = None
+    """Relative to the size of what is compared: of gradients the worst layer's error, of a way the worst run's."""
+    limit: float | None = None
+    repeats: bool | None = None
+    """Whether the same steps give the same bits once more."""
+    note: str = ""
+    """Why it could not be made."""
+
+    @property
+    def right(self) -> bool:
+        """Whether the device may be trusted with it; what does not run there is left out, and wrong it is not."""
+        return self.off is None or (self.limit is not None and self.off <= self.limit and self.repeats is not False)
+
+    def __str__(self) -> str:
+        found = self.note if self.off is None else f"{self.off:.1e} off" + ", other bits" * (self.repeats is False)
+        return f"{self.network}: {self.what}, {self.precision}: {found}" + "  WRONG" * (not self.right)
+
+
+def checks(hardware: Hardware, width: float) -> Iterator[Check]:
+    """Every network, in float32 and, where the device computes in it, in bfloat16."""
+    precisions = ["float32", "bfloat16"] if hardware.half else ["float32"]
+    data = noise(SHAPE, BATCH, hardware.device)
+    for name, own in NETWORKS.items():
+        network = Network(**{"width": width} | own)
+        for precision in precisions:
+            there = replace(hardware, precision=precision)
+            there.keep_to_precision()
+            yield _gradients(name, network, data, there)
+            yield from _ways(name, network, data, there)
+            free_gpu_memory(there)
+    hardware.keep_to_precision()
+
+
+def _gradients(name: str, network: Network, data: Dataset, hardware: Hardware) -> Check:
+    """Those of one batch, without dropout."""
+    still = network.model_copy(update={"dropout": 0.0})
+    pixels = data.normalised(data.images.take(torch.arange(BATCH, device=hardware.device)))
+    labels = data.labels[:BATCH]
+    exact = build(still, *SHAPE, 0, torch.device("cpu")).double().train()
+    expected = _of(exact, pixels.cpu().double(), labels.cpu())
+    model = build(still, *SHAPE, 0, hardware.device).train()
+    with torch.autocast(hardware.device.type, torch.bfloat16, enabled=hardware.half):
+        found = _of(model, pixels, labels)
+    # Of a bias before a norm the gradient is nothing but rounding, and there is none.
+    pairs = zip(found, expected, strict=True)
+    off = max(float((own.cpu().double() - other).norm() / other.norm()) for own, other in pairs)
+    return Check(name, "gradients", hardware.precision, off, FAR[hardware.precision])
+
+
+def _of(model: torch.nn.Module, pixels: Tensor, labels: Tensor) -> list[Tensor]:
+    logits = model(pixels)
+    logits = logits if logits.dtype == torch.float64 else logits.float()
+    return list(torch.autograd.grad(functional.cross_entropy(logits, labels), [*model.parameters()]))
+
+
+def _ways(name: str, network: Network, data: Dataset, hardware: Hardware) -> Iterator[Check]:
+    recipe = Recipe(epochs=1, batch_size=BATCH, augmentation="flip-crop-colour", schedule="constant", warmup_epochs=0)
+    arm = Arm(name="benchmark", network=network, recipe=recipe, learning_rate=0.01)
+    expected = [moves(ONE_AFTER_ANOTHER, data, arm, [run], hardware)[0] for run in RUNS]
+    ways = [ONE_AFTER_ANOTHER, Way(3, fused=True)]
+    if hardware.device.type == "cuda":
+        ways += [Way(graph=True), Way(3, graph=True), Way(3, fused=True, graph=True)]
+    limit = HALF if hardware.half else AGREE
+    for way in ways:
+        try:
+            once, again = (moves(way, data, arm, RUNS, hardware) for _ in range(2))
+        except RuntimeError as error:  # one GPU, or its driver, captures what another does not
+            yield Check(name, way.name, hardware.precision, note=first_line(error))
+            continue
+        off = max(distance(own, other) for own, other in zip(once, expected, strict=False))
+        same = all(torch.equal(own, other) for own, other in zip(once, again, strict=True))
+        yield Check(name, way.name, hardware.precision, off, limit, same)

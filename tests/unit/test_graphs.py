@@ -1,0 +1,161 @@
+"""Graphs without a GPU: a double records what a step does, operation by operation, and does it again on the same
+memory. What a capture would freeze, a batch, a rate or a stream, shows as another loss.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from types import SimpleNamespace
+
+import pytest
+import torch
+from engine import NETWORKS, WORDS, noise
+from takeoff.engine import graphs
+from takeoff.engine.graphs import Graphed, _Captured
+from takeoff.engine.state import Training
+from takeoff.jobs.ways import Way
+from takeoff.study.arms import Run
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+WAYS = [Way(graph=True), Way(3, graph=True), Way(3, fused=True, graph=True)]
+
+
+class Recorded(TorchDispatchMode):
+    """A graph: the operations of a capture, which are done once more at each replay."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.done: list[tuple] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func.name() == "aten::_local_scalar_dense":
+            raise RuntimeError("operation not permitted when stream is capturing")
+        out = func(*args, **(kwargs or {}))
+        self.done.append((func, args, kwargs or {}, out))
+        return out
+
+    def replay(self) -> None:
+        with torch._C._AutoDispatchBelowAutograd():  # the backward pass is recorded, too
+            self._again()
+
+    def _again(self) -> None:
+        for func, args, kwargs, out in self.done:
+            fresh = func(*args, **kwargs)
+            given = {_memory(tensor) for tensor in tree_leaves((args, kwargs)) if isinstance(tensor, Tensor)}
+            for kept, new in zip(tree_leaves(out), tree_leaves(fresh), strict=True):
+                if isinstance(kept, Tensor) and _memory(kept) not in given:
+                    kept.copy_(new)
+
+
+def _memory(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
+
+
+@contextmanager
+def _capture(graph: Recorded, **_: object) -> Iterator[None]:
+    with graph:
+        yield
+
+
+@pytest.fixture
+def double(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stand in for what a driver does."""
+    cuda = {
+        "Stream": lambda device: SimpleNamespace(wait_stream=lambda other: None),
+        "stream": lambda stream: nullcontext(),
+        "current_stream": lambda: None,
+        "synchronize": lambda: None,
+        "CUDAGraph": Recorded,
+        "graph": _capture,
+    }
+    for name, stand_in in cuda.items():
+        monkeypatch.setattr(torch.cuda, name, stand_in)
+
+    def begun(self: Graphed, steps: list) -> None:
+        self.captured = [_Captured(step) for step in steps]
+
+    monkeypatch.setattr(Graphed, "__init__", begun)
+
+
+def trained(way: Way, arm, images, hardware) -> list[list[float]]:
+    """Each run's loss in three epochs, and its weights' sum."""
+    runs = [Run(0, 0.02), Run(3, 0.02), Run(7, 0.01)][: way.at_once]
+    trainings = [Training(images, arm, run, hardware) for run in runs]
+    stepper = way.stepper(trainings)
+    losses = []
+    for epoch in range(3):
+        losses.append(stepper.epoch())
+        for training in trainings:
+            training.epoch = epoch + 1
+    weights = [float(sum(own.detach().double().sum() for own in training.model.parameters())) for training in trainings]
+    return [*losses, weights]
+
+
+@pytest.fixture
+def eager_and_graphed(double, arm, hardware) -> Callable[..., tuple]:
+    def both(way: Way, **levels: object) -> tuple[list, list]:
+        own = arm({"epochs": 3, "batch_size": 32, "warmup_epochs": 1}, **levels)
+        images = noise(200, 8)
+        alone = Way(way.at_once, way.fused)
+        return trained(alone, own, images, hardware), trained(way, own, images, hardware)
+
+    return both
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
+@pytest.mark.parametrize("levels", NETWORKS, ids=WORDS)
+def test_a_graph_replays_what_steps_do(eager_and_graphed, levels: dict, way: Way) -> None:
+    eager, graphed = eager_and_graphed(way, **levels)
+    for own, other in zip(graphed, eager, strict=True):
+        assert own == pytest.approx(other, rel=1e-5)
+    assert len({round(loss, 6) for epoch in eager[:3] for loss in epoch}) == 3 * way.at_once
+
+
+def first_batch(body: Callable, captured: _Captured) -> None:
+    captured.number.zero_()
+    body(captured)
+
+
+def first_rate(body: Callable, captured: _Captured) -> None:
+    captured.rates.fill_(float(captured.rates.flatten()[0]))
+
+
+def masks_of_the_capture(body: Callable, captured: _Captured) -> None:
+    seeds = [(mask, mask.get_state()) for training in captured.trainings for mask in training.masks()]
+    body(captured)
+    for mask, state in seeds:
+        mask.set_state(state)
+
+
+@pytest.mark.parametrize("fault", [first_batch, masks_of_the_capture])
+def test_what_a_capture_froze_is_found(eager_and_graphed, monkeypatch, fault: Callable) -> None:
+    """That the double would show it."""
+    body = _Captured._body
+    if fault is first_batch:
+        monkeypatch.setattr(_Captured, "_body", lambda captured: fault(body, captured))
+    else:
+        replay = Recorded.replay
+        held: list[_Captured] = []
+        usual = _Captured._capture
+
+        def capture(captured: _Captured) -> None:
+            held.append(captured)
+            usual(captured)
+
+        monkeypatch.setattr(_Captured, "_capture", capture)
+        monkeypatch.setattr(Recorded, "replay", lambda graph: fault(lambda _: replay(graph), held[0]))
+    eager, graphed = eager_and_graphed(WAYS[0], dropout=0.5)
+    assert graphed[1] != pytest.approx(eager[1], rel=1e-5)
+
+
+def test_a_value_read_in_a_capture_is_refused(eager_and_graphed, monkeypatch) -> None:
+    usual = graphs._Captured._body
+
+    def reads(captured: _Captured) -> None:
+        usual(captured)
+        float(captured.total[0])
+
+    monkeypatch.setattr(_Captured, "_body", reads)
+    with pytest.raises(RuntimeError, match="not permitted"):
+        eager_and_graphed(WAYS[0])
