@@ -54,7 +54,7 @@ def main() -> None:
     from takeoff.data.card import load_card
     from takeoff.tracking.importer import Importer
     from takeoff.tracking.reading import read_entries
-    from takeoff.tracking.server import connect, keep_view, one_at_a_time, open_experiment, reported, settle
+    from takeoff.tracking.server import at_once, connect, keep_view, one_at_a_time, open_experiment, reported, settle
 
     study = load_study(given.study)
     card = load_card(given.card, "dataset", "digest", "resolution")
@@ -67,7 +67,7 @@ def main() -> None:
             entries = [replace(entry, weights=None) for entry in entries]
         experiment_id = open_experiment(client, uri, name, study.title, given.results.absolute().parent)
         keep_view(client, experiment_id, study.factors)
-        importer = Importer(client, experiment_id, card)
+        importer = Importer(client, experiment_id, card, at_once(uri))
         importer.bring_in_step(_with_progress(entries, name), given.only)
         settle(uri)
     for gone in importer.gone:

@@ -5,9 +5,11 @@ finished last: one that is not was left half-made by an import that was killed, 
 """
 
 import json
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from takeoff.common.machine import ROOT, commit
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 DIGEST = "takeoff.digest"
 PARENT = "mlflow.parentRunId"
 FINISHED = "FINISHED"
+FEW = 4
+"""Trainings that wait for each thread, at most: an entry holds its curves."""
 PAGE = 1000
 """Runs read at a time."""
 
@@ -28,14 +32,16 @@ PAGE = 1000
 class Importer:
     """Brings one MLflow experiment in step with entries; `gone` names the runs that the study no longer has."""
 
-    def __init__(self, client: "MlflowClient", experiment_id: str, card: Mapping[str, Any]) -> None:
-        """The dataset's `card` becomes an input of every run."""
+    def __init__(self, client: "MlflowClient", experiment_id: str, card: Mapping[str, Any], at_once: int = 1) -> None:
+        """The dataset's `card` becomes an input of every run; so many trainings are logged at once."""
         self.client = client
         self.experiment_id = experiment_id
+        self.at_once = at_once
         self.card, self.inputs = card, dataset_inputs(card)
         self.origin = origin_tags()
         self.counts = dict.fromkeys(("created", "updated", "unchanged", "deleted"), 0)
         self.gone: list[str] = []
+        self._counting = Lock()
 
     def bring_in_step(self, entries: Iterable[Entry], only: Only | None = None) -> None:
         """Log `entries`, parents first, and delete what this command logged once and is among them no longer, unless
@@ -43,19 +49,19 @@ class Importer:
         """
         present = self._present()
         ids: dict[Key, str] = {}
-        for entry in entries:
-            parent = {PARENT: ids[entry.parent]} if entry.parent else {}
-            known = present.pop(entry.key, [])
-            current = next((run for run in known if _whole(run, entry.digest)), None)
-            if current:
-                ids[entry.key] = current.info.run_id
-                if parent and current.data.tags.get(PARENT) != parent[PARENT]:
-                    self.client.set_tag(current.info.run_id, PARENT, parent[PARENT])
-                self.counts["unchanged"] += 1
-            else:
-                ids[entry.key] = self._create(entry, parent)
-                self.counts["updated" if any(map(_whole, known)) else "created"] += 1
-            self._delete(run for run in known if run is not current)
+        with ThreadPoolExecutor(self.at_once, "import") as pool:
+            logged: deque[Future[str]] = deque()
+            for entry in entries:
+                parent = {PARENT: ids[entry.parent]} if entry.parent else {}
+                known = present.pop(entry.key, [])
+                if entry.parent and self.at_once > 1:  # no other run waits for a training's
+                    logged.append(pool.submit(self._log, entry, parent, known))
+                    if len(logged) > FEW * self.at_once:
+                        logged.popleft().result()
+                else:
+                    ids[entry.key] = self._log(entry, parent, known)
+            for one in logged:
+                one.result()
         if only == "finished":
             return
         for (role, _, _), runs in present.items():
@@ -64,6 +70,20 @@ class Importer:
             self._delete(runs)
             self.counts["deleted"] += len(runs)
             self.gone += [run.info.run_name for run in runs]
+
+    def _log(self, entry: Entry, parent: dict[str, str], known: list["Run"]) -> str:
+        """The id of the entry's run, which is among those `known` or made; the others of these are deleted."""
+        current = next((run for run in known if _whole(run, entry.digest)), None)
+        if current:
+            run_id = current.info.run_id
+            if parent and current.data.tags.get(PARENT) != parent[PARENT]:
+                self.client.set_tag(run_id, PARENT, parent[PARENT])
+        else:
+            run_id = self._create(entry, parent)
+        with self._counting:
+            self.counts["unchanged" if current else "updated" if any(map(_whole, known)) else "created"] += 1
+        self._delete(run for run in known if run is not current)
+        return run_id
 
     def _present(self) -> dict[Key, list["Run"]]:
         """The experiment's runs that this command made, by what they are about; other people's are left alone."""

@@ -46,6 +46,10 @@ GUIDE = (
 """What the experiment's page says above its runs."""
 
 
+AT_ONCE = 8
+"""Requests that a server gets at once, from an import."""
+
+
 def _refused(uri: str, problem: str) -> TakeoffError:
     return TakeoffError(f"tracking_uri={one_line(without_secrets(uri))}: {problem}. {VALID}")
 
@@ -87,6 +91,11 @@ def kind_of(uri: str) -> str:
     if kind in DATABASES and kind != "sqlite":
         _check_driver(uri)
     return kind
+
+
+def at_once(uri: str) -> int:
+    """How many runs are logged at once: a server answers several, a database in this process has one writer."""
+    return 1 if kind_of(uri) in DATABASES else AT_ONCE
 
 
 def _check_file(uri: str) -> None:

@@ -114,6 +114,8 @@ class Console(logging.Handler):
     failed: dict[int, Job] = field(default_factory=dict)
     made: bool = False
     """Whether results were made, and not only something printed."""
+    looks: bool = True
+    """Whether Snakemake was called to look at something, as in a dry run, or a rule prints something for people."""
     interrupted: bool = False
     imports: Imports | None = None
     """Of finished arms into MLflow, while others train."""
@@ -140,6 +142,8 @@ class Console(logging.Handler):
         try:
             if not self._took(record) and self.before.filter(record):
                 self._say(self.before.format(record))
+            if str(record.msg).startswith("Nothing to be done"):  # after which Snakemake calls nothing
+                self.succeeded()
         except Exception:  # as `logging` has it: what is said stops nothing
             self.handleError(record)
 
@@ -150,6 +154,7 @@ class Console(logging.Handler):
             log = own.get("log") or []
             self.running[own["jobid"]] = Job(own["rule_name"], Path(log[0]) if log else None)
             if own["rule_name"] in PRINTS:
+                self.looks = True
                 self._stop()
             else:
                 self._start()
@@ -171,13 +176,14 @@ class Console(logging.Handler):
     def succeeded(self) -> None:
         """Say what was found, and where it is."""
         self._stop()
-        if not self.made:
+        if not self.made and (self.looks or not (self.folder / "claims.csv").exists()):
             return
         from takeoff.reporting.found import found_lines, read_found  # takes pandas, which only the end needs
 
         now = self.watch.now()
         runs = f"{now.runs} runs, " if now else ""
-        self._say(f"{self.study.title}: {runs}done in {duration(time.monotonic() - self.began)}")
+        how = f"done in {duration(time.monotonic() - self.began)}" if self.made else "all there, nothing to do"
+        self._say(f"{self.study.title}: {runs}{how}")
         for line in found_lines(read_found(self.folder, self.study)):
             self._say(f"  {line}")
         self._say(f"  in a page: {self.folder.as_posix()}/summary.md, with tables and figures beside it")
