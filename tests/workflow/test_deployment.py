@@ -17,6 +17,7 @@ from snakemake_command import clone, jobs, run_snakemake
 RACE = {"race": {"width": 0.25, "error": 0.5, "epochs": 2}}
 DEVELOPERS = {"schemas"}
 """Commands that change the repository, and are in no wheel."""
+PROFILES = REPOSITORY / "workflow" / "profiles"
 
 
 def test_both_snakefiles_name_the_same_target(tmp_path: Path, write_study: Callable[..., Path]) -> None:
@@ -41,7 +42,7 @@ def test_the_catalogue_has_what_it_reads() -> None:
 
 
 @pytest.mark.parametrize("snakefile", ["Snakefile", "workflow/Snakefile"])
-@pytest.mark.parametrize("name", sorted(path.name for path in (REPOSITORY / "workflow" / "profiles").iterdir()))
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in PROFILES.glob("*/config.yaml")))
 def test_a_profile_is_found_by_its_name(tmp_path: Path, name: str, snakefile: str) -> None:
     """Beside both Snakefiles, and where snakedeploy copies profiles from."""
     line = [sys.executable, "-m", "snakemake", "-s", snakefile, "--workflow-profile", name, "--list-rules"]
