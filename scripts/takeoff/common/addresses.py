@@ -72,10 +72,10 @@ def check_path(text: str) -> str:
 
 def folder_path(text: str) -> str:
     """The path of a folder, written out."""
-    path = check_path(expanded(check_text(text)))
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:(//|$)", path):
-        raise ValueError(f"{one_line(without_secrets(path))!r} is an address; valid: a folder")
-    return path
+    path = expanded(check_text(text))
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:(//|$)", path):  # first, since it may hold a password
+        raise ValueError(f"{_own(path)!r} is an address; valid: a folder")
+    return check_path(path)
 
 
 def check_place(text: str) -> str:

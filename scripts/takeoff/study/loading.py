@@ -8,7 +8,7 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from takeoff.common.addresses import check_path
+from takeoff.common.addresses import check_path, without_secrets
 from takeoff.common.documents import check_plain, read_yaml
 from takeoff.common.errors import TakeoffError
 from takeoff.common.places import DOCUMENTS, configured, configured_names
@@ -25,20 +25,23 @@ def study_path(name_or_path: str) -> Path:
 
     Raises TakeoffError where there is no such study.
     """
+    given = f"study={one_line(without_secrets(name_or_path) if '://' in name_or_path else name_or_path)}"
     try:
+        if "://" in name_or_path:
+            raise ValueError("nothing is read from an address; valid: a name, or a path to a file")
         path = Path(check_path(name_or_path))
     except ValueError as error:
-        raise TakeoffError(f"study={one_line(name_or_path)}: {error}") from None
+        raise TakeoffError(f"{given}: {error}") from None
     if path.suffix.lower() in DOCUMENTS:
         if not path.is_file():
-            raise TakeoffError(f"study={name_or_path}: there is no such file")
+            raise TakeoffError(f"{given}: there is no such file")
         return path
     path = configured(f"studies/{name_or_path}.yaml")
     if not path.is_file():
         beside = [file for suffix in DOCUMENTS if Path(file := f"{name_or_path}{suffix}").is_file()]
         meant = f"did you mean the file {beside[0]}? " if beside else ""
         known = choices(name_or_path, configured_names("studies"))
-        raise TakeoffError(f"study={name_or_path}: no such study; {meant}{known}, or a path to a file")
+        raise TakeoffError(f"{given}: no such study; {meant}{known}, or a path to a file")
     return path
 
 
