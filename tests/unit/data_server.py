@@ -20,6 +20,8 @@ class DataServer:
     requests: list[tuple[str, str | None]] = field(default_factory=list)
     answers: dict[str, bytes] = field(default_factory=dict)
     """By path, what is sent for it, byte for byte."""
+    scripts: dict[str, list[bytes]] = field(default_factory=dict)
+    """By path, what is sent for it, byte for byte, at the first request and at those that follow; then the body."""
 
 
 def answer(*headers: str, status: str = "200 OK", body: bytes = b"x") -> bytes:
@@ -39,8 +41,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         first = self.path not in [path for path, _ in site.requests]
         site.requests.append((self.path, wanted))
         kind = self.path.partition("?")[0].strip("/")
-        if kind in site.answers:
-            self.wfile.write(site.answers[kind])
+        script = site.scripts.get(kind)
+        if script or kind in site.answers:
+            with suppress(OSError):  # whoever asked may have gone
+                self.wfile.write(script.pop(0) if script else site.answers[kind])
             self.close_connection = True
         elif kind == "continues":
             self.forever(b"HTTP/1.1 100 Continue\r\n\r\n")
