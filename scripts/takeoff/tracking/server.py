@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import sqlite3
+import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -58,14 +59,26 @@ def _refused(uri: str, problem: str) -> TakeoffError:
 def reported(uri: str) -> Iterator[None]:
     """Report what MLflow or its database refuses in one line that names the address, without passwords."""
     from mlflow.exceptions import MlflowException
+    from requests import RequestException
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
     except ModuleNotFoundError as error:
         raise _refused(uri, f"needs the Python package {error.name}, which is not installed here") from None
-    except (MlflowException, SQLAlchemyError) as error:
+    except (MlflowException, SQLAlchemyError, sqlite3.Error, RequestException) as error:
         raise _refused(uri, _first_line(error, uri)) from None
+    except Exception as error:
+        # What a damaged database or a strange server makes MLflow raise is nearly anything.
+        if isinstance(error, TakeoffError | OSError) or not _raised_in_mlflow(error):
+            raise
+        raise _refused(uri, f"MLflow fails there: {type(error).__name__}: {_first_line(error, uri)}") from None
+
+
+def _raised_in_mlflow(error: Exception) -> bool:
+    """Whether MLflow raised an error, or a library that it called."""
+    names = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return any(name.partition(".")[0] == "mlflow" for name in names)
 
 
 def _first_line(error: Exception, uri: str) -> str:
