@@ -5,6 +5,7 @@ import io
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,12 +53,16 @@ class Checkpoints:
         """Write the state of every one of `trainings`, which train together, if it is time."""
         if time.perf_counter() - self._kept < self.every_seconds:
             return
-        for training in trainings:
-            state = io.BytesIO()
-            torch.save(training.state(), state)
-            with atomic_path(self._path(training.run)) as temporary, temporary.open("wb") as file:
-                file.write(hashlib.sha256(state.getbuffer()).digest())
-                file.write(state.getbuffer())
+        # All take their places at the end: runs that went on from different epochs would be fused with others than
+        # before, and round differently.
+        with ExitStack() as written:
+            for training in trainings:
+                state = io.BytesIO()
+                torch.save(training.state(), state)
+                temporary = written.enter_context(atomic_path(self._path(training.run)))
+                with temporary.open("wb") as file:
+                    file.write(hashlib.sha256(state.getbuffer()).digest())
+                    file.write(state.getbuffer())
         self._kept = time.perf_counter()
 
     def discard(self, run: Run) -> None:

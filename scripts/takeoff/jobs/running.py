@@ -97,8 +97,9 @@ def _together(
         if done:
             members, stepper = [], None  # a graph's memory goes before the last score takes its own
             free_gpu_memory(done[0].hardware)
-        for training in done:
-            record = training.finished()
+        # All are scored before one is passed on: a job killed between two would fuse the others anew, without it.
+        records = [training.finished() for training in done]
+        for training, record in zip(done, records, strict=True):
             ranks = training.hardware.ranks
             record.values["way"] = way.name + f", {ranks} ranks" * (ranks > 1)
             ended(training, record)
