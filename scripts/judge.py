@@ -36,6 +36,7 @@ def main() -> None:
     from takeoff.judging.figure import draw_claims, number_words
     from takeoff.judging.judge import claims_table, judge_study, parts_table
     from takeoff.judging.looks import keep_look
+    from takeoff.study.manifest import write_manifest
 
     study, claims = load_study(arguments.study), load_claims(arguments.claims, EXPERIMENTS)
     options = {name: one.options for name, one in enabled(study, str(arguments.study)).items()}
@@ -47,6 +48,7 @@ def main() -> None:
     keep_look(arguments.results, judged, study=study.model_dump(mode="json"), criteria=now)  # before anyone sees one
     write_csv(claims_table(judged), arguments.out / "claims.csv")
     write_csv(parts_table(judged), arguments.out / "claims_parts.csv")
+    write_manifest(arguments.out, ["claims.csv", "claims_parts.csv"])
     save(*draw_claims(study, judged), arguments.out / "figures" / "claims")
     for one in judged:
         words = one.reason if one.shown is None else " ".join(number_words(one.shown))

@@ -93,7 +93,8 @@ def test_the_same_results_give_the_same_bytes(place):
         files = sorted(path for path in place.out.rglob("*") if path.is_file())
         written.append({path.relative_to(place.out).as_posix(): path.read_bytes() for path in files})
     assert written[0] == written[1]
-    names = ["claims.csv", "claims_parts.csv", *(f"figures/claims.{end}" for end in ("csv", "png", "svg"))]
+    tables = ["claims.csv", "claims_parts.csv", "files.json"]
+    names = [*tables, *(f"figures/claims.{end}" for end in ("csv", "png", "svg"))]
     assert sorted(written[0]) == sorted(names)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from takeoff.common.machine import commit, cores_at_hand, cpu_name
+from takeoff.common.table_files import read_table
 from takeoff.reporting.found import table_at
 from takeoff.study.model import Study
 
@@ -94,6 +95,6 @@ def _versions() -> Iterator[str]:
 
 def _runs(folder: Path) -> pd.DataFrame:
     columns = ["device", "precision", "seconds", "started_at"]
-    tables = [pd.read_parquet(path) for path in sorted((folder / "arms").glob("*/runs.parquet"))]
+    tables = [read_table(path) for path in sorted((folder / "arms").glob("*/runs.parquet"))]
     kept = [table[[name for name in columns if name in table]] for table in tables]
     return pd.concat(kept, ignore_index=True) if kept else pd.DataFrame()

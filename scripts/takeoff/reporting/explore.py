@@ -13,6 +13,7 @@ import vl_convert
 from itables import options, to_html_datatable
 from itables.javascript import generate_init_offline_itables_html
 
+from takeoff.common.table_files import read_table
 from takeoff.figures.words import term_words
 from takeoff.reporting.found import read_found, table_at
 from takeoff.study.model import Study
@@ -63,7 +64,7 @@ def explore(folder: Path, study: Study) -> str:
 def _curves(folder: Path, arms: Iterable[str]) -> pd.DataFrame:
     """A row per arm, seed, epoch and measure."""
     paths = [folder / "arms" / arm / "curves.parquet" for arm in arms]
-    tables = [pd.read_parquet(path) for path in paths if path.is_file()]
+    tables = [read_table(path) for path in paths if path.is_file()]
     if not tables:
         return pd.DataFrame()
     whole = pd.concat(tables, ignore_index=True)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from takeoff.figures.words import digits_words, estimate_words, signed, term_words
+from takeoff.study.manifest import check_unchanged
 from takeoff.study.model import Study
 
 VERDICTS = ("supported", "contradicted", "undecided", "not tested")
@@ -85,7 +86,8 @@ def read_found(folder: Path, study: Study) -> Found:
 
 
 def table_at(path: Path) -> pd.DataFrame:
-    """A CSV file of the study's; without rows and columns where there is none."""
+    """A CSV file of the study's, as its job wrote it; without rows and columns where there is none."""
+    check_unchanged(path)
     return pd.read_csv(path, keep_default_na=False, na_values=[""]) if path.is_file() else pd.DataFrame()
 
 
