@@ -43,10 +43,16 @@ def test_what_a_killed_job_was_writing_goes_and_what_is_being_written_stays(resu
         now.write_text("half")
         old.write_text("half")
         os.utime(old, (0, 0))
+        for name in (".8px-ab12cd34", ".8px-ef56ab78"):
+            (results / "data" / name).mkdir(parents=True)
+            (results / "data" / name / "train.safetensors").write_bytes(b"half")
+            os.utime(results / "data" / name, (0, 0))
+        os.utime(results / "data" / ".8px-ab12cd34" / "train.safetensors", (0, 0))
         (results / ".kept-file").write_text("a user's")
         os.utime(results / ".kept-file", (0, 0))
         remove_temporary(results, time.time() - 60)
         assert now.exists()
         assert not old.exists()
+        assert [path.name for path in (results / "data").iterdir()] == [".8px-ef56ab78"]
         assert (results / ".kept-file").exists()
         old.touch()
