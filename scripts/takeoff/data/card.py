@@ -8,8 +8,11 @@ from typing import Any, Literal, TypeVar, cast
 from pydantic import TypeAdapter
 
 from takeoff.common.errors import TakeoffError
+from takeoff.common.files import digest_of, write_json
 
 CARD = "card.json"
+OWN_DIGEST = "card_digest"
+"""The key, in the file, of the digest of all others."""
 Split = Literal["train", "test"]
 SPLITS: tuple[Split, ...] = ("train", "test")
 T = TypeVar("T")
@@ -55,10 +58,18 @@ class Card(dict[str, Any]):
         raise TakeoffError(f"{CARD}: {key} is missing or wrong; valid: {valid}; prepare the data again")
 
 
+def save_card(path: Path, card: Card) -> None:
+    """Write a card with its digest, whole or not at all."""
+    write_json(path, card | {OWN_DIGEST: digest_of(card)})
+
+
 def load_card(path: Path, *needed: str) -> Card:
-    """The card at `path`; TakeoffError where it is missing or damaged, or lacks a key that is needed."""
+    """The card at `path`; TakeoffError where it is missing, damaged or changed, or lacks a key that is needed."""
     try:
         card = Card(json.loads(path.read_text(encoding="utf-8")))
+        # Cards of earlier versions have no digest.
+        if card.pop(OWN_DIGEST, None) not in {None, digest_of(card)}:
+            raise ValueError("changed since it was written")
     except FileNotFoundError:
         raise TakeoffError(f"{path}: no such file; scripts/prepare.py writes it") from None
     except (ValueError, TypeError) as error:

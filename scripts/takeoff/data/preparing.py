@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from takeoff.common.errors import TakeoffError
-from takeoff.common.files import room_for, sha256_of_file, write_json
+from takeoff.common.files import room_for, sha256_of_file
 from takeoff.common.machine import cores_at_hand
 from takeoff.data import catalogue
 from takeoff.data.archives import Archive, check_there
-from takeoff.data.card import CARD, Card
+from takeoff.data.card import CARD, Card, save_card
 from takeoff.data.decoding import ColourFoundError, decode, fit_array, map_ahead
 from takeoff.data.kinds import shown
 from takeoff.data.layouts import Layout, hold_out, select
@@ -71,7 +71,7 @@ def prepare(request: Request, out: Path) -> Card:
         work = Path(name)
         layout, left_out = _write_splits(request, layout, source, left_out, work, out)
         card = Card(_facts(request, entry, layout, left_out, origin) | summarise(work))
-        write_json(work / CARD, card)
+        save_card(work / CARD, card)
         out.mkdir(exist_ok=True)
         # The card comes last: it vouches for the rest.
         for file in ("train.safetensors", "test.safetensors", CARD):
