@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from conftest import REPOSITORY, SCRIPTS, Command
 from takeoff.common.errors import TakeoffError
+from takeoff.data.card import load_card, save_card
 from takeoff.engine import architecture
 from takeoff.experiments.registry import EXPERIMENTS
 from takeoff.study.configuration import Configuration
@@ -130,8 +131,9 @@ def test_chance_is_that_of_the_prepared_images(
 def test_the_plan_says_how_the_images_were_read(
     command: Command, write_study: Callable[..., Path], digits: Path, tmp_path: Path
 ) -> None:
-    card = json.loads((digits / "card.json").read_text()) | {"notes": ["test images from val/"]}
-    (tmp_path / "card.json").write_text(json.dumps(card))
+    card = load_card(digits / "card.json")
+    card["notes"] = ["test images from val/"]
+    save_card(tmp_path / "card.json", card)
     done = command.done("plan", "--study", write_study(), "--card", tmp_path / "card.json")
     assert "images: test images from val/" in done.stdout.splitlines()
 
