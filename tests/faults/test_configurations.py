@@ -14,6 +14,7 @@ import yaml
 from conftest import small_study
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from takeoff.common.commands import in_one_line
 from takeoff.common.errors import TakeoffError
 from takeoff.common.spelling import unprintable
 from unit.planned_studies import FEW, SECRET, TEXT, planned, working_directory
@@ -47,7 +48,7 @@ def outcome(text: str | bytes | None = None, **config: Any) -> str | None:
         try:
             planned(text, **config)
         except TakeoffError as error:
-            line = str(error)
+            line = in_one_line(error)
         else:
             return None
     assert not unprintable(line)

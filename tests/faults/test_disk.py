@@ -19,6 +19,7 @@ from takeoff.common.errors import TakeoffError
 from takeoff.data.catalogue import Sums
 from takeoff.data.fetching import Patience, fetch
 from takeoff.data.preparing import Request, prepare
+from takeoff.tracking.server import settle
 from unit import image_archives as make
 from unit.mlflow_store import Store, import_into_mlflow
 
@@ -171,6 +172,7 @@ def test_logging(dice: Random, disk: Disk, blank_database: Path, monkeypatch: py
     runs = Store(folder).runs()
     assert len(runs) == 7
     assert {run.info.status for run in runs.values()} == {"FINISHED"}
+    settle(folder.uri)  # a disk with open files cannot be made read-only
 
 
 def snakemake(folder: Path, *arguments: str) -> subprocess.Popen:

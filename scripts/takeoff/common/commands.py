@@ -1,6 +1,7 @@
 """How a command ends: what its user can put right, and what nobody thought of, is one line each."""
 
 import os
+import re
 import tomllib
 import traceback
 from collections.abc import Callable
@@ -33,11 +34,11 @@ def run_command(main: Callable[[], None]) -> None:
 
 
 def in_one_line(error: Exception) -> str:
-    """What a user reads of an error. A full disk and a missing permission are the system's own words; the traceback of
-    what nobody thought of goes to stderr where that is a job's log, or is wanted.
+    """What a user reads of an error, which no password is in. A full disk and a missing permission are the system's own
+    words; the traceback of what nobody thought of goes to stderr where that is a job's log, or is wanted.
     """
     if isinstance(error, TakeoffError | OSError):
-        return printable(str(error))
+        return without_passwords(printable(str(error)))
     where = traceback.extract_tb(error.__traceback__)[-1:]
     place = "".join(f", in {one.filename.rpartition('/')[2]}, line {one.lineno}" for one in where)
     in_job = os.environ.get(VARIABLE, str(os.getpid())) != str(os.getpid())
@@ -47,6 +48,15 @@ def in_one_line(error: Exception) -> str:
     how = "with the traceback above" if seen else f"with the traceback, which {TRACEBACK}=1 before the command shows"
     words = one_line(f"{type(error).__name__}: {error}".removesuffix(": "))
     return f"an error that Takeoff does not know: {words}{place}; please report it {_address()}, {how}"
+
+
+def without_passwords(text: str) -> str:
+    """A text whose addresses have no user and no password, also where they were taken for paths.
+
+    >>> without_passwords("archive: http:/me:secret@host/x: there is no such file")
+    'archive: http:/***@host/x: there is no such file'
+    """
+    return re.sub(r"(?<=:)(/{1,2})(?!/)[^\s'\"]*@", r"\1***@", text)
 
 
 def _address() -> str:
