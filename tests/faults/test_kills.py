@@ -96,10 +96,10 @@ def a_job(study: Study, workflow: subprocess.Popen) -> None:
 
 KILLS = {
     "the group": whole_group(signal.SIGKILL),
-    "the group, told to end": whole_group(signal.SIGTERM),
+    "the group, terminated": whole_group(signal.SIGTERM),
     "the group, interrupted": whole_group(signal.SIGINT),
     "the workflow": workflow_alone(signal.SIGKILL),
-    "the workflow, told to end": workflow_alone(signal.SIGTERM),
+    "the workflow, terminated": workflow_alone(signal.SIGTERM),
     "a job": a_job,
 }
 

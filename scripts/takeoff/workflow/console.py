@@ -141,7 +141,7 @@ class Console(logging.Handler):
         """Take in what Snakemake says: jobs that begin, end and fail; what else matters is shown."""
         try:
             if not self._took(record) and self.before.filter(record):
-                self._say(self.before.format(record))
+                self._say(_last_of_traceback(self.before.format(record)))
             if str(record.msg).startswith("Nothing to be done"):  # after which Snakemake calls nothing
                 self.succeeded()
         except Exception:  # as `logging` has it: what is said stops nothing
@@ -271,6 +271,12 @@ class Console(logging.Handler):
         self.terminal.print(Text.from_ansi(text))
 
 
+def _last_of_traceback(text: str) -> str:
+    """What Snakemake says, of a traceback its last line alone, as where the disk of its own state is full."""
+    before, traceback, rest = text.partition("Traceback (most recent call last):")
+    return f"{before.strip()} {rest.strip().splitlines()[-1]}" if traceback and rest.strip() else text
+
+
 def _quiet(record: logging.LogRecord) -> bool:
     return QUIET.match(str(record.msg or "")) is not None or not record.msg
 
@@ -280,6 +286,7 @@ def console(logger: logging.Logger) -> Console | None:
     before = next((one for one in logger.handlers if one.name == SNAKEMAKES), None)
     if not isinstance(before, logging.StreamHandler):
         return None
+    logging.raiseExceptions = False  # a log file on a full disk is not for the terminal
     made = Console(before)
     logger.removeHandler(before)
     logger.addHandler(made)
