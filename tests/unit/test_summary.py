@@ -18,12 +18,13 @@ activation,main,test_loss,-0.5,-0.6,-0.4,6
 activation,shapley,test_accuracy,0.04,0.03,0.05,6
 """
 CELLS = "arm,test_accuracy,n_seeds\ntanh,0.555,2\nrelu,0.605,2\n"
-CLAIMS = """claim,statement,unit,estimate,ci_low,ci_high,verdict,published,reason
-a,First | claim.,ratio,2.5,1.5,inf,undecided,6 times,not trained enough
-b,Second claim.,points,-3.25,-4,-2.5,supported,,2 of 2 parts hold
-c,Third claim.,,,,,not tested,,
-d,Fourth claim.,points,1.25e-7,,,undecided,,
-e,Fifth claim.,points,14.07,9,20,supported,,
+CLAIMS = """claim,statement,unit,estimate,ci_low,ci_high,n,verdict,published,reason
+a,First | claim.,ratio,2.5,1.5,inf,6,undecided,6 times,not trained enough
+b,Second claim.,points,-3.25,-4,-2.5,12,supported,,2 of 2 parts hold
+c,Third claim.,,,,,,not tested,,no GPU
+d,Fourth claim.,points,1.25e-7,,,,undecided,,
+e,Fifth claim.,points,14.07,9,20,,supported,,
+f,Sixth claim.,,,,,,not tested,,no GPU
 """
 
 
@@ -51,13 +52,13 @@ def test_the_summary_has_the_tables_numbers(folder: ResultsFolder, command: Comm
     # Decided claims come first, a bar does not end a cell, what is not there is a dash.
     verdicts = [row for row in rows if row[0] in {"supported", "undecided"}]
     assert verdicts == [
-        ["supported", "Second claim.", "−3.25 points (−4.00 to −2.50)", "–", ""],
+        ["supported", "Second claim.", "−3.25 points (−4.00 to −2.50), n 12", "–", ""],
         ["supported", "Fifth claim.", "14.1 points (9.0 to 20.0)", "–", ""],
-        ["undecided", "First \\| claim.", "2.50× (1.50 to ∞)", "6 times", "not trained enough"],
+        ["undecided", "First \\| claim.", "2.50× (1.50 to ∞), n 6", "6 times", "not trained enough"],
         ["undecided", "Fourth claim.", "1.25·10⁻⁷ points", "–", ""],
     ]
-    assert "Of 5 claims: 2 supported, 2 undecided, 1 not tested." in text
-    assert "Not tested: c." in text
+    assert "Of 6 claims: 2 supported, 2 undecided, 2 not tested." in text
+    assert ["Third claim.<br>Sixth claim.", "no GPU"] in rows
     assert "`relu`: 60.5% of the test images" in text
     card = dict(row for row in rows if len(row) == 2)
     assert card["final seeds"] == "2: 0, 1"
@@ -84,7 +85,7 @@ def test_the_page_to_explore_has_curves_effects_and_tables_and_needs_no_network(
         options = browser.run("return [...document.querySelectorAll('#effects option')].map(o => o.textContent.trim())")
         assert {"test_accuracy", "test_loss", "main", "shapley"} <= set(options)
         rows = "return document.querySelectorAll('table.dataTable')[0].querySelectorAll('tbody tr').length"
-        assert browser.run(rows) == 5
+        assert browser.run(rows) == 6
         # Numbers are sorted as such, by a click on a column's name; small ones are no zeros.
         table = "document.querySelectorAll('table.dataTable')[0]"
         cells = f"return [...{table}.querySelectorAll('tbody tr')].map(r => r.cells[2].textContent)"

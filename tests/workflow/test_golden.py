@@ -1,7 +1,7 @@
 """Golden: from one frozen folder of runs, every table and the numbers of every figure are what they were.
 
 `tests/golden/runs.tar.xz` holds runs of the default study with every experiment switched on, and `tables.tar.xz` the
-tables that were made of them, frozen when the figure of claims came to state units.
+tables that were made of them, frozen when the table of claims came to state how many values an interval rests on.
 Whoever means to change a number freezes them anew, and says why. Numbers may differ by the rounding of another CPU.
 """
 

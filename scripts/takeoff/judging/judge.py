@@ -22,8 +22,8 @@ from takeoff.study.model import Study
 
 CHANGED = "its criterion, or a number that it rests on, was changed after this study was first planned"
 COLUMNS = (
-    "claim source statement quantity unit estimate ci_low ci_high criterion verdict published experiment figure reason "
-    "look"
+    "claim source statement quantity unit estimate ci_low ci_high n criterion verdict published experiment figure "
+    "reason look"
 ).split()
 PART_COLUMNS = [*criteria.COLUMNS, "family", "veto"]
 
@@ -108,16 +108,19 @@ def judge_study(
 
 
 def claims_table(judged: Sequence[JudgedClaim]) -> pd.DataFrame:
-    """`claims.csv`: a row per claim, with the estimate and interval of the part that is shown, in its `unit`."""
+    """`claims.csv`: a row per claim, with the estimate and interval of the part that is shown, in its `unit`, and the
+    number `n` of values that they rest on, where it is known.
+    """
     rows = []
     for one in judged:
         claim, shown = one.claim, one.shown
-        numbers: tuple = (None, *(np.nan,) * 3)
+        numbers: tuple = (None, *(np.nan,) * 4)
         if shown is not None:
-            numbers = (shown.part.measure.unit, shown.estimate, shown.low, shown.high)
+            measure = shown.part.measure
+            numbers = (measure.unit, shown.estimate, shown.low, shown.high, measure.n)
         found = (*numbers, one.criterion, one.verdict, claim.published, claim.experiment, claim.figure)
         rows.append((claim.name, claim.source, claim.statement, claim.quantity, *found, one.reason, one.look))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=COLUMNS).astype({"n": "Int64"})
 
 
 def parts_table(judged: Sequence[JudgedClaim]) -> pd.DataFrame:

@@ -23,7 +23,7 @@ LEGEND = alt.Legend(orient="bottom", columns=2, symbolOpacity=1, symbolStrokeWid
 FITS = alt.AutoSizeParams(type="fit-x", contains="padding")
 """A chart is as wide as its page, on a telephone too."""
 MEASURES = ("validation_accuracy", "train_accuracy", "validation_loss", "train_loss")
-CLAIMS = "verdict statement estimate ci_low ci_high unit published reason".split()
+CLAIMS = "verdict statement estimate ci_low ci_high n unit published reason".split()
 EFFECTS = "response kind effect estimate ci_low ci_high p_adjusted n_seeds".split()
 STYLE = """
 html { overflow-y: scroll; }

@@ -7,13 +7,15 @@ from math import inf, isfinite, isnan, nan
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from takeoff.figures.words import digits_words, estimate_words, signed, term_words
 from takeoff.study.manifest import check_unchanged
 from takeoff.study.model import Study
 
-VERDICTS = ("supported", "contradicted", "undecided", "not tested")
+TESTED = ("supported", "contradicted", "undecided")
+VERDICTS = (*TESTED, "not tested")
 """In the order in which claims are listed."""
 
 FEW = 4
@@ -96,7 +98,8 @@ def _effects(table: pd.DataFrame, study: Study) -> Iterator[Effect]:
     if table.empty:
         return
     for row in table[(table["kind"] == "main") & (table["response"] == "test_accuracy")].itertuples():
-        estimate, low, high = (100 * float(value) for value in (row.estimate, row.ci_low, row.ci_high))
+        # Percentages differ by 100 points at most; a t interval of two seeds does not know that.
+        estimate, low, high = 100 * np.clip([row.estimate, row.ci_low, row.ci_high], -1, 1)
         yield Effect(row.term, term_words(row.term, levels), estimate, low, high, int(row.n_seeds))
 
 
@@ -120,7 +123,9 @@ def gain_words(gain: Gain | None) -> str:
 
 
 def number_words(row: Any) -> str:
-    """The estimate of a row of `claims.csv`, with unit and interval where it has them; a dash without an estimate."""
+    """The estimate of a row of `claims.csv`, with unit, interval and number of values where it has them; a dash without
+    an estimate.
+    """
     if pd.isna(row.estimate):
         return "–"
     ratio = row.unit == "ratio"
@@ -128,7 +133,14 @@ def number_words(row: Any) -> str:
     if pd.isna(row.ci_low):
         return digits_words(row.estimate, nan, ratio) + unit
     estimate, low, high = estimate_words(row.estimate, row.ci_low, row.ci_high, ratio=ratio)
-    return f"{estimate}{unit} ({low} to {high})"
+    rests_on = "" if pd.isna(row.n) else f", n {row.n:.0f}"
+    return f"{estimate}{unit} ({low} to {high}){rests_on}"
+
+
+def untested_words(found: Found) -> Iterator[tuple[str, list[str]]]:
+    """Why claims were not tested, each reason once, with the statements that it holds of."""
+    for reason, rows in found.judged("not tested").groupby("reason", sort=False):
+        yield str(reason), list(rows["statement"])
 
 
 def effect_table(found: Found) -> list[list[str]]:

@@ -8,9 +8,9 @@ from functools import cached_property
 from pathlib import Path
 
 from takeoff.common.files import load_json
-from takeoff.figures.words import signed
+from takeoff.reporting.captions import results_of
 from takeoff.reporting.card import card_rows
-from takeoff.reporting.found import Found, effect_table, gain_words, interval_words, number_words, read_found
+from takeoff.reporting.found import TESTED, Found, effect_table, number_words, read_found
 from takeoff.study.model import Study
 
 FIRST = ("study", "trained", "images", "how they were read", "splits", "final seeds", "trained on", "code")
@@ -54,37 +54,23 @@ class Pages:
         return "\n".join([*STYLE, *parts])
 
     def caption(self, figure: str) -> str:
-        """What a figure shows, in sentences: its claims with their numbers, or effects; nothing where no table says."""
-        found, words = self._found, list[str]()
-        if figure == "claims":
-            words = [f"Of {len(found.claims)} claims: {found.counts}."] if found.counts else []
-        elif figure == "factorial-effects":
-            words = [
-                f"{one.words}: {signed(one.estimate)} points ({interval_words(one.low, one.high)})."
-                for one in found.effects
-            ]
-        elif figure == "gain-gains":
-            names = {one.factor: one.words for one in found.effects}
-            known = [(names.get(factor, factor), gain) for factor, gain in found.gains.items()]
-            words = [f"{name}: {gain_words(gain)} times less computation." for name, gain in known]
-        elif len(found.claims):
-            own = found.claims[found.claims["figure"] == figure]
-            words = [f"{row.verdict.capitalize()}: {row.statement} {number_words(row)}" for row in own.itertuples()]
+        """What a figure shows, in sentences, read from the study's tables; nothing where no table says."""
+        words = list(results_of(figure, self._found, self.folder))
         return "\n".join(f"**{_escaped(sentence)}**" for sentence in words) + "\n\n" * bool(words)
 
 
 def _verdicts(found: Found) -> Iterator[str]:
     if found.claims.empty:
         return
-    decided = found.judged("supported", "contradicted")
+    tested = found.judged(*TESTED)
     yield from (f"Verdicts on {len(found.claims)} claims: {found.counts}", "")
-    if len(decided):
-        rows = [[row.verdict, row.statement, number_words(row)] for row in decided.itertuples()]
-        yield from (*_table(["verdict", "claim", "estimate (interval)"], rows), "")
-    for verdict in ("undecided", "not tested"):
-        names = found.judged(verdict)["claim"]
-        if len(names):
-            yield from (f"{verdict.capitalize()}: {_escaped(', '.join(names))}.", "")
+    if len(tested):
+        rows = [[row.verdict, row.statement, number_words(row)] for row in tested.itertuples()]
+        yield from (*_table(["verdict", "claim", "estimate (interval), values"], rows), "")
+    untested = found.judged("not tested")
+    if len(untested):
+        experiments = ", ".join(dict.fromkeys(untested["experiment"]))
+        yield from (f"Not tested are {len(untested)} claims of {_escaped(experiments)}; their table says why.", "")
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from takeoff.common.markdown import markdown_table
 from takeoff.reporting.card import card_rows
-from takeoff.reporting.found import Found, effect_table, number_words, read_found
+from takeoff.reporting.found import TESTED, Found, effect_table, number_words, read_found, untested_words
 from takeoff.study.model import Study
 
 NEXT = {
@@ -50,18 +50,18 @@ def _verdicts(found: Found) -> Iterator[str]:
     if found.claims.empty:
         return
     yield "## Verdicts"
-    tested = found.judged("supported", "contradicted", "undecided").fillna({"published": "–"})
+    tested = found.judged(*TESTED).fillna({"published": "–"})
     if len(tested):
         why = tested.reindex(columns=["reason"])["reason"].where(tested["verdict"] == "undecided").fillna("")
         rows = [
             [row.verdict, row.statement, number_words(row), row.published, reason]
             for row, reason in zip(tested.itertuples(), why, strict=True)
         ]
-        yield markdown_table(["verdict", "claim", "estimate (interval)", "published", "why undecided"], rows)
-        yield "Intervals of verdicts are widened for the number of claims."
-    untested = found.judged("not tested")
-    if len(untested):
-        yield f"Not tested: {', '.join(untested['claim'])}. `claims.csv` says why."
+        yield markdown_table(["verdict", "claim", "estimate (interval), values", "published", "why undecided"], rows)
+        yield "Intervals of verdicts are widened for the number of claims; n is how many values one rests on."
+    untested = [["<br>".join(statements), reason] for reason, statements in untested_words(found)]
+    if untested:
+        yield markdown_table(["not tested", "why"], untested)
 
 
 def _next(study: Study) -> Iterator[str]:
