@@ -1,13 +1,15 @@
 """How a command ends: what its user can put right, and what nobody thought of, is one line each."""
 
+import io
 import os
 import re
+import signal
+import sys
 import tomllib
 import traceback
 from collections.abc import Callable
 from importlib import metadata
 
-from takeoff.common import errors
 from takeoff.common.errors import TakeoffError
 from takeoff.common.machine import ROOT
 from takeoff.common.parent import VARIABLE
@@ -23,14 +25,16 @@ def run_command(main: Callable[[], None]) -> None:
     A line that is printed appears at once, in a log too. The traceback of an error that nobody thought of stands above
     its line in the log of a workflow's job; elsewhere the line says how to see it.
     """
-
-    def guarded() -> None:
-        try:
-            main()
-        except Exception as error:
-            raise TakeoffError(in_one_line(error)) from error
-
-    errors.run_command(guarded)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
+    # A scheduler ends jobs with SIGTERM: let what is half-written be removed.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        main()
+    except Exception as error:
+        sys.exit(f"error: {in_one_line(error)}")
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def in_one_line(error: Exception) -> str:

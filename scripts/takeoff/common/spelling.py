@@ -5,8 +5,6 @@ import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-from takeoff.common import errors
-
 LONGEST = 200
 """Characters of a value in a message."""
 MOST_NAMES = 30
@@ -14,6 +12,8 @@ MOST_NAMES = 30
 _UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _JOINERS = "\u200c\u200d"
 """Which some scripts, and emoji, need within words."""
+_MEANT = {"gpu": "cuda"}
+"""Words that look more like another than like what they mean."""
 
 
 def choices(value: object, valid: Iterable[object]) -> str:
@@ -21,13 +21,15 @@ def choices(value: object, valid: Iterable[object]) -> str:
 
     >>> choices("ReLU", ["tanh", "relu"])
     'did you mean relu? Valid: tanh, relu'
+    >>> choices("gpu", ["cpu", "cuda"])
+    'did you mean cuda? Valid: cpu, cuda'
     """
     names = [str(v) for v in valid]
     near = nearest(value, names)
     if len(names) > MOST_NAMES:
         first = [*([near] if near else []), *(name for name in names if name != near)][:MOST_NAMES]
         names = [*first, f"and {len(names) - len(first)} more"]
-    return errors.choices(near or value, names)
+    return (f"did you mean {near}? " if near else "") + "Valid: " + ", ".join(names)
 
 
 def nearest(value: object, valid: Iterable[str]) -> str | None:
@@ -38,8 +40,10 @@ def nearest(value: object, valid: Iterable[str]) -> str | None:
     """
     names, word = [*valid], str(value)[:LONGEST]
     same = [name for name in names if plain(name) == plain(word)]
+    if (meant := _MEANT.get(word.lower())) in names:
+        same.append(meant)
     found = next((near for one in (word, word.lower()) if (near := get_close_matches(one, names, 1))), [])
-    return next(iter([*same[:1], *([] if word.lower() in errors._MEANT else found)]), None)
+    return next(iter([*same, *found]), None)
 
 
 def plain(name: str) -> str:

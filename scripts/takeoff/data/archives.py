@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from takeoff.common.errors import TakeoffError
-from takeoff.data.kinds import HEAD, called_image, is_image, is_litter, shown
+from takeoff.data.kinds import HEAD, called_image, escaped, is_image, is_litter
 
 KINDS = ".tar, .tar.gz, .tgz, .tar.xz, .tar.bz2, .zip or a folder"
 MAX_MEMBER = 1 << 29  # bytes: the largest batch of pickles has 155 MB, the largest photograph far less
@@ -78,7 +78,7 @@ class Archive:
         for member in _members(self.path):
             if member.open is None or member.name not in wanted:
                 continue
-            where, size = f"{self}: {shown(member.name)}", f"{member.size:,} bytes"
+            where, size = f"{self}: {escaped(member.name)}", f"{member.size:,} bytes"
             if member.size > MAX_MEMBER:
                 raise TakeoffError(f"{where} is absurdly large, {size} (at most {MAX_MEMBER:,})")
             data = _read(self.path, member, member.size + 1)
@@ -127,7 +127,7 @@ def files_below(root: Path) -> Iterator[tuple[str, list[tuple[str, Path, os.stat
                 except FileNotFoundError:
                     facts = path.lstat()
                 if not stat.S_ISREG(facts.st_mode):
-                    raise TakeoffError(f"{shown(str(path))}: refused, a device or a link to nothing")
+                    raise TakeoffError(f"{escaped(str(path))}: refused, a device or a link to nothing")
                 files.append((posixpath.join(inner, name), path, facts))
             yield inner, files
 
@@ -178,10 +178,10 @@ def _readable(path: Path, member: str = "") -> Iterator[None]:
     except TakeoffError:
         raise
     except Exception as error:  # what a damaged header raises in tarfile and zipfile is nearly anything
-        where = f"{path}: {shown(member)}" if member else str(path)
-        words = shown(str(error) or type(error).__name__)[:200]
+        where = f"{path}: {escaped(member)}" if member else str(path)
+        words = escaped(str(error) or type(error).__name__)[:200]
         if isinstance(error, OSError) and error.errno is not None:  # gzip's and bz2's own have no number
-            fault = f"{shown(str(error.filename or where))}: cannot be read: {error.strerror}"
+            fault = f"{escaped(str(error.filename or where))}: cannot be read: {error.strerror}"
         elif isinstance(error, RuntimeError | MemoryError):  # also what zipfile does not know
             fault = f"{where}: cannot be read ({words}); {UNPACK}"
         else:
@@ -218,7 +218,7 @@ def _zip(path: Path) -> Iterator[Member]:
             elif info.compress_type not in METHODS:
                 why = f"packed by {OTHER_METHODS.get(info.compress_type, f'method {info.compress_type}')}"
             if why and not is_litter(name):
-                raise TakeoffError(f"{path}: cannot be read, its member {shown(name)} is {why}; {UNPACK}")
+                raise TakeoffError(f"{path}: cannot be read, its member {escaped(name)} is {why}; {UNPACK}")
             yield Member(name, info.file_size, partial(archive.open, info))
 
 

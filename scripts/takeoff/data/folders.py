@@ -12,7 +12,7 @@ from posixpath import basename, dirname
 
 from takeoff.common.errors import TakeoffError
 from takeoff.data.archives import Archive
-from takeoff.data.kinds import shown
+from takeoff.data.kinds import escaped
 from takeoff.data.labels import Labels, find_labels
 from takeoff.data.layouts import Layout, strays_among
 from takeoff.data.split_names import TEST_WORDS, split_name
@@ -77,7 +77,7 @@ def split_folders(archive: Archive) -> Layout | None:
             else:
                 found.append((group, *train))
         if len(found) > 1:
-            names = ", ".join(shown(group.parent) or "the top" for group, *_ in found)
+            names = ", ".join(escaped(group.parent) or "the top" for group, *_ in found)
             raise TakeoffError(f"{archive}: holds several sets of images, in {names}; valid: one of these folders")
         if found:
             return _layout(archive, images, *found[0])
@@ -140,7 +140,7 @@ def _below(archive: Archive, images: Sequence[str], folders: Sequence[str], know
         loose += [name for name in mine if name not in inside]
         named = {basename(f) for f in archive.folders if dirname(f) == root.rstrip("/")}
         if inside and not known and (empty := sorted(named - tops)):
-            raise TakeoffError(f"{archive}: the class folder {shown(root + empty[0])} holds no images")
+            raise TakeoffError(f"{archive}: the class folder {escaped(root + empty[0])} holds no images")
     return _Sorted(dict(sorted(members.items())), sorted(loose), root)
 
 
@@ -150,8 +150,8 @@ def _training(archive: Archive, images: Sequence[str], group: _Group) -> tuple[_
         a, b = ({name[len(folder) :] for name in images if name.startswith(f"{folder}/")} for folder in (one, other))
         if (a <= b or b <= a) and min(len(a), len(b)) > 1:
             raise TakeoffError(
-                f"{archive}: {shown(one)}/ and {shown(other)}/ hold files of the same names; valid: one of them, or, "
-                "where they are parts of one split, files with names of their own"
+                f"{archive}: {escaped(one)}/ and {escaped(other)}/ hold files of the same names; valid: one of them, "
+                "or, where they are parts of one split, files with names of their own"
             )
     train = _below(archive, images, group.train)
     if len(train.classes) > 1:
@@ -176,7 +176,7 @@ def _layout(archive: Archive, images: Sequence[str], group: _Group, train: _Sort
     roots = tuple(f"{folder}/" for folder in group.folders)
     elsewhere = [name for name in images if not name.startswith(roots)]
     if elsewhere:
-        said.append(f"{len(elsewhere):,} images in other folders were left out, as {shown(elsewhere[0])}")
+        said.append(f"{len(elsewhere):,} images in other folders were left out, as {escaped(elsewhere[0])}")
     strays = strays_among(archive.files - archive.images, [*train.members, *test] if labels is None else [])
     name = "labels in a table" if labels else "class folders"
     return Layout(name, members, test, notes=(*notes, *said), strays=strays)
@@ -219,11 +219,11 @@ def _outside(found: _Sorted, folders: Iterable[str]) -> list[str]:
 
 
 def _named(folders: Iterable[str]) -> str:
-    return ", ".join(f"{shown(basename(folder))}/" for folder in folders)
+    return ", ".join(f"{escaped(basename(folder))}/" for folder in folders)
 
 
 def _with(labels: Labels | None) -> str:
-    return f", with the labels of {shown(labels.source)}" if labels else ""
+    return f", with the labels of {escaped(labels.source)}" if labels else ""
 
 
 def flat(archive: Archive) -> Layout | None:
@@ -254,9 +254,9 @@ def class_folders(archive: Archive) -> Layout | None:
     notes = []
     # A train among other vehicles is one; a word for test images never is a class.
     if splits and (len(splits) > 1 or len(below) < 3 or splits[0].lower() != "train"):
-        beside = ", ".join(shown(label) for label in sorted(below) if label not in splits)
+        beside = ", ".join(escaped(label) for label in sorted(below) if label not in splits)
         raise TakeoffError(
-            f"{archive}: {', '.join(map(shown, splits))}: words for splits are no classes"
+            f"{archive}: {', '.join(map(escaped, splits))}: words for splits are no classes"
             + (f", and beside stand {beside[:100]}" if beside else ", and no labelled training images stand beside")
             + "; valid: train/ and test/, each with a folder per class, or class folders alone"
         )
@@ -264,7 +264,7 @@ def class_folders(archive: Archive) -> Layout | None:
         notes.append(f"the folder {splits[0]} was taken for a class, as those beside it")
     first, *others = below.values()
     if len(first) > 1 and "" not in first and all(other == first for other in others):
-        above, same = (", ".join(map(shown, sorted(names)[:4])) for names in (below, first))
+        above, same = (", ".join(map(escaped, sorted(names)[:4])) for names in (below, first))
         raise TakeoffError(
             f"{archive}: {above} hold the same folders, {same}: if those are classes, call the ones above train and "
             "test; else put each class's images in one folder"

@@ -65,10 +65,10 @@ def stem(name: str) -> str:
     return posixpath.splitext(posixpath.basename(name))[0]
 
 
-def shown(name: str) -> str:
+def escaped(name: str) -> str:
     r"""A name as a message may print it: what no terminal should get stands as its code.
 
-    >>> shown("a\x1b[2J.png")
+    >>> escaped("a\x1b[2J.png")
     'a\\x1b[2J.png'
     """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in name)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from takeoff.common.errors import TakeoffError
 from takeoff.common.spelling import choices
-from takeoff.data.kinds import shown
+from takeoff.data.kinds import escaped
 
 SEED = 2012
 
@@ -80,7 +80,7 @@ def select(layout: Layout, wanted: Iterable[str], archive: str) -> Layout:
     classes, wanted = layout.classes, set(wanted)
     for name in sorted(wanted - set(classes)):
         valid = classes if len(classes) <= 20 else [*get_close_matches(name, classes, 5, 0), "…"]
-        raise TakeoffError(f"{archive}: has no class {name!r}; {choices(name, map(shown, valid))}")
+        raise TakeoffError(f"{archive}: has no class {name!r}; {choices(name, map(escaped, valid))}")
     wanted = wanted or set(classes)
     for name in sorted(wanted):
         if not name.isprintable():

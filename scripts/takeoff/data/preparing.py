@@ -17,7 +17,7 @@ from takeoff.data import catalogue
 from takeoff.data.archives import Archive, check_there
 from takeoff.data.card import CARD, Card, save_card
 from takeoff.data.decoding import ColourFoundError, decode, fit_array, map_ahead
-from takeoff.data.kinds import shown
+from takeoff.data.kinds import escaped
 from takeoff.data.layouts import Layout, hold_out, select
 from takeoff.data.pickles import read_cifar
 from takeoff.data.recognising import recognise
@@ -137,7 +137,7 @@ def _published(layout: Layout, entry: catalogue.Entry, archive: str) -> Layout:
         layout = select(layout, entry.subset, archive)
     titled = set(entry.class_titles)
     if titled and (other := sorted(set(layout.classes) - titled)):
-        raise TakeoffError(f"{archive}: {entry.title} has no class {shown(other[0])}; {valid}")
+        raise TakeoffError(f"{archive}: {entry.title} has no class {escaped(other[0])}; {valid}")
     published = (entry.classes, entry.train, entry.test)
     if layout.counts != published:
         words = "{:,} classes, {:,} training and {:,} test images"
@@ -154,7 +154,7 @@ def _refuse(faults: dict[str, str], request: Request) -> None:
     if not faults or request.leave_out_damaged:
         return
     same = groupby(sorted(faults.items())[:NAMED], key=lambda item: item[1])
-    named = "; ".join(f"{', '.join(shown(name) for name, _ in each)}: {fault}" for fault, each in same)
+    named = "; ".join(f"{', '.join(escaped(name) for name, _ in each)}: {fault}" for fault, each in same)
     more = f"; and {len(faults) - NAMED:,} files more" * (len(faults) > NAMED)
     count = f"{len(faults):,} files are damaged or no images: " * (len(faults) > 1)
     raise TakeoffError(f"{_name(request)}: {count}{named}{more}; valid: whole images, or --leave-out-damaged")
@@ -248,7 +248,7 @@ def _facts(
     if entry and not published:
         notes.append(f"another archive than the published {entry.title}")
     if left_out:
-        named = ", ".join(map(shown, left_out[:NAMED])) + (" …" if len(left_out) > NAMED else "")
+        named = ", ".join(map(escaped, left_out[:NAMED])) + (" …" if len(left_out) > NAMED else "")
         notes.append(f"{len(left_out):,} damaged files were left out: {named}")
     return {
         "format": FORMAT,

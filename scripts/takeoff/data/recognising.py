@@ -4,7 +4,7 @@ from takeoff.common.errors import TakeoffError
 from takeoff.data.archives import Archive
 from takeoff.data.folders import class_folders, flat, split_folders
 from takeoff.data.imagenet import ilsvrc2012, tiny_imagenet
-from takeoff.data.kinds import shown
+from takeoff.data.kinds import escaped
 from takeoff.data.layouts import Layout, hold_out
 
 READERS = (tiny_imagenet, ilsvrc2012, split_folders, flat, class_folders)
@@ -23,5 +23,5 @@ def recognise(archive: Archive, test_fraction: float) -> Layout:
         if layout := reader(archive):
             return layout if layout.test else hold_out(layout, test_fraction)
     top = sorted({name.partition("/")[0] for name in archive.files | archive.folders})
-    seen = ", ".join(map(shown, top[:8])) + (f" and {len(top) - 8} more" if len(top) > 8 else "")
+    seen = ", ".join(map(escaped, top[:8])) + (f" and {len(top) - 8} more" if len(top) > 8 else "")
     raise TakeoffError(f"{archive}: unknown layout (at the top: {seen}); read are {READ}")
