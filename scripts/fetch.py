@@ -1,8 +1,10 @@
 """Fetch a dataset's archive, verified: python scripts/fetch.py --dataset cifar10 --out ARCHIVE."""
 
 import argparse
+import os
 from pathlib import Path
 
+from takeoff.common.addresses import OF_ARCHIVE
 from takeoff.common.arguments import above_zero, positive
 from takeoff.common.commands import run_command
 from takeoff.common.errors import TakeoffError
@@ -15,7 +17,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dataset", help="a name in the catalogue: gives addresses and checksum")
     parser.add_argument("--out", type=Path, required=True, help="where the archive goes")
-    parser.add_argument("--url", nargs="+", default=[], help="addresses or paths to try instead, in turn")
+    words = f"addresses or paths to try instead, in turn (default: the one in {OF_ARCHIVE} of the environment)"
+    parser.add_argument("--url", nargs="+", default=[*filter(None, [os.environ.get(OF_ARCHIVE)])], help=words)
     parser.add_argument("--sha256", help="the checksum, instead of the catalogue's")
     parser.add_argument("--md5", help="the checksum, instead of the catalogue's")
     parser.add_argument("--stall", type=above_zero, default=Patience.stall, help="seconds of silence to give up at")

@@ -16,7 +16,10 @@ import yaml
 from conftest import REPOSITORY, small_study
 from gpu_driver import Shown, make_driver
 from snakemake_command import BIN, clone, jobs, run_snakemake, said
+from takeoff.study.loading import load_study
 from takeoff.workflow.wiring import TRY
+from unit import image_archives as make
+from unit.data_server import serve
 from webdriver import chromium
 
 Snakemake = Callable[..., subprocess.CompletedProcess[str]]
@@ -276,6 +279,23 @@ def test_no_command_line_shows_the_tracking_servers_password(tmp_path: Path, wri
     shown = done.stdout + done.stderr
     assert "track.py" in shown
     assert "s3cret" not in shown
+
+
+def test_the_password_of_an_archives_address_is_written_nowhere(
+    tmp_path: Path, write_study: Callable[..., Path]
+) -> None:
+    """The archive is fetched from it, while Snakemake's log and the study's files hold no more than the host."""
+    archive = make.write_tar(tmp_path / "own.tgz", make.folders(classes="abcd", train=20))
+    with serve(archive.read_bytes()) as site:
+        address = f"{site.address.replace('//', '//me:s3cret@')}/{archive.name}?key=s3cret"
+        study = write_study(dataset={"name": "own", "resolution": 8, "archive": address})
+        folder = tmp_path / "here"
+        done = run_snakemake(folder, "--cores", "1", "-p", "--until", "prepare", config=(f"study={study}",))
+    assert site.requests
+    assert "s3cret" not in done.stdout + done.stderr
+    written = [path for path in folder.rglob("*") if path.is_file() and "s3cret" in path.read_text(errors="ignore")]
+    assert written == []
+    assert load_study(study).model_dump()["dataset"]["archive"] == f"{site.address}/{archive.name}"
 
 
 def test_a_plan_beyond_the_budget_trains_nothing(snakemake: Snakemake, tmp_path: Path) -> None:

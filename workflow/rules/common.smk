@@ -15,6 +15,7 @@ from takeoff.workflow.wiring import (
     asked,
     classes_option,
     command,
+    fetch_from,
     folder_of,
     log_to,
     memory,

@@ -22,12 +22,10 @@ if FETCHED:
         params:
             verb=verb("fetch"),
             dataset=option("dataset", IMAGE_SOURCE.entry and IMAGE_SOURCE.entry.name),
-            url=option("url", IMAGE_SOURCE.given),
+            url=fetch_from(IMAGE_SOURCE.given),
             sha256=option("sha256", DATASET.sha256),
         shell:
-            command(
-                "{params.dataset} {params.url} {params.sha256} --out {output.archive:q}"
-            )
+            command("{params.dataset} {params.sha256} --out {output.archive:q}")
 
 
 rule prepare:

@@ -12,6 +12,8 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from takeoff.common.spelling import one_line, unprintable
 
+OF_ARCHIVE = "TAKEOFF_ARCHIVE_ADDRESS"
+"""The environment variable with the address of an archive to fetch, with its password: command lines are shown."""
 LONGEST_PATH, LONGEST_NAME = 4000, 255
 """Bytes, of a path and of a name in it."""
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")

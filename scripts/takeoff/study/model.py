@@ -3,8 +3,9 @@
 from math import ceil
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_serializer, field_validator, model_validator
 
+from takeoff.common.addresses import SCHEME, without_secrets
 from takeoff.study.settings import Count, LearningRate, Network, Recipe, Resolution, Settings, WeightDecay, ascending
 
 Level = str | int | float
@@ -35,6 +36,11 @@ class Dataset(Settings):
     """How many test images are read, once, at the end of a run."""
     validation_fraction: Annotated[float, Field(gt=0, le=0.2)] = 0.2
     """The share of `train_samples` held out: rates are chosen on it, no run ever trains on it."""
+
+    @field_serializer("archive")
+    def _without_secrets(self, archive: str | None) -> str | None:
+        """What is written down of a study, such as `study.json`, has no password."""
+        return without_secrets(archive) if archive and SCHEME.match(archive) else archive
 
 
 class Tuning(Settings):

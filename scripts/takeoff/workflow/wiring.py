@@ -10,6 +10,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Any, NamedTuple
 
+from takeoff.common.addresses import OF_ARCHIVE, without_secrets
 from takeoff.common.documents import read_yaml
 from takeoff.common.errors import TakeoffError
 from takeoff.common.places import CLONED, SCRIPTS, configured
@@ -155,3 +156,9 @@ def read_configuration(workflow: Any) -> None:
 def log_to(uri: str) -> None:
     """Say where MLflow is to jobs here; their command lines, which logs and reports show, hold no password."""
     os.environ["MLFLOW_TRACKING_URI"] = uri
+
+
+def fetch_from(address: str | None) -> str | None:
+    """Say the same of an archive's address, if there is one; what of it may be shown."""
+    os.environ[OF_ARCHIVE] = address or ""
+    return address and without_secrets(address)
