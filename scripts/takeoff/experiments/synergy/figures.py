@@ -55,7 +55,8 @@ def _cube(title: str, cells: pd.DataFrame, rates: str) -> Drawing:
         axes.axhline(chance, color=MUTED, lw=1, ls=DOTTED, zorder=1, label="chance")
         flops = " to ".join(dict.fromkeys(map(power_words, (own["flops"].min(), own["flops"].max()))))
         modern = own[own["algorithms"] == "modern"].set_index("data")["dropout"]
-        words = ", ".join(f"{level_words('dropout', modern[name])} on {name} data" for name in AMOUNTS)
+        little, much = (level_words("dropout", modern[name]) for name in AMOUNTS)
+        words = little if little == much else f"{little} on little data, {much} on much"
         axes.set(title=f"{computation} computation, {flops} FLOPs\nchosen: {words}", xlim=(-0.35, 1.35))
         axes.set_xticks([0, 1], [f"{name} data\n{int(images[name]):,} images" for name in AMOUNTS])
         axes.label_outer()
