@@ -30,15 +30,15 @@ def test_the_answer_has_every_factor(table: dict[str, list[str]]) -> None:
 
 
 def test_points_on_all_images_are_those_of_the_committed_results(table: dict[str, list[str]]) -> None:
-    effects = pd.read_csv(WHOLE / "factorial-effects.csv").query("response == 'test_accuracy' and kind == 'main'")
-    found = {name: numbers(cells[0]) for name, cells in table.items() if numbers(cells[0])}
-    expected = {
-        name: [round(100 * row[key], 1) for key in ("estimate", "ci_low", "ci_high")]
-        for name, factor in ROWS.items()
-        for _, row in effects[effects["term"] == factor].iterrows()
+    effects = {
+        (row.kind, row.term): [round(100 * value, 1) for value in (row.estimate, row.ci_low, row.ci_high)]
+        for name in ("factorial", "synergy")
+        for row in pd.read_csv(WHOLE / f"{name}-effects.csv").query("response == 'test_accuracy'").itertuples()
     }
-    assert found == expected
+    found = {name: numbers(cells[0]) for name, cells in table.items()}
+    expected = {name: effects["main", factor] for name, factor in ROWS.items() if ("main", factor) in effects}
     assert len(expected) == 3
+    assert found == expected | {name: effects["shapley", name.lower()] for name in ("Data", "Computation")}
 
 
 @pytest.mark.parametrize("name", ROWS)
