@@ -32,11 +32,15 @@ def _of_crossings(race: Design, tables: Tables) -> list[Measure]:
     bound = (inf if lost_relu else 0.0, inf if lost_tanh else 0.0)
     reasons = [f"to {error}", *tanh_words, *relu_words]
     reasons += ["nothing bounds the ratio"] * (lost_tanh and lost_relu)
-    untuned = set(choices.loc[choices["untuned"].astype(bool), "arm"])
-    if never := [word for name, word in NAMES.items() if race.networks[name].name in untuned]:
-        # Its learning rate is then no better than any other, and its crossings are those of an untuned network.
-        words = "reached it at no rate of the grid while tuning, so nothing is decided"
-        reasons.append(f"{' and '.join(never)} {words}")
+    never = []
+    for name, word in NAMES.items():
+        own = choices.loc[choices["arm"] == race.networks[name].name, "untuned"].astype(bool)
+        if own.any():
+            # A learning rate is then no better than any other, and crossings are those of an untuned network.
+            never.append(f"{word} in {own.sum()} of {len(own)} blocks")
+    if never:
+        words = "at no rate of the grid was it reached while tuning, so nothing is decided"
+        reasons.append(f"{' and '.join(never)}: {words}")
     return [
         Measure.of(
             claim,
