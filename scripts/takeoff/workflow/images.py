@@ -1,7 +1,6 @@
 """Where a study's images come from and how many there are, checked before a job starts."""
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -166,8 +165,7 @@ def _check_local(path: Path, results: Path, key: str, otherwise: str) -> None:
     """Raise TakeoffError where no images can be read from a path, or others than images: `key` names it."""
     try:
         if not path.exists():
-            shown = re.sub(r":[^:/@]*@", ":…@", str(path))  # perhaps an address that lost a slash
-            raise TakeoffError(f"{key}: {shown}: there is no such archive or folder{otherwise}")
+            raise TakeoffError(f"{key}: {path}: there is no such archive or folder{otherwise}")
         if path.is_dir() and any(place.resolve().is_relative_to(path.resolve()) for place in (Path(), results)):
             raise TakeoffError(f"{key}: {path}: holds the folder that you run in, or results; valid: images alone")
         if not path.is_dir() and (not path.is_file() or not path.stat().st_size):
