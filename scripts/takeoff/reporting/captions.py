@@ -23,7 +23,7 @@ def _counts(found: Found, folder: Path) -> Iterator[str]:
 
 def _effects(found: Found, folder: Path) -> Iterator[str]:
     for one in found.effects:
-        yield f"{one.words}: {signed(one.estimate)} points ({interval_words(one.low, one.high)})."
+        yield f"{one.words}: {_points(one.estimate, one.low, one.high)}."
 
 
 def _log_odds(found: Found, folder: Path) -> Iterator[str]:
@@ -53,7 +53,7 @@ def _gains(found: Found, folder: Path) -> Iterator[str]:
 
 def _effects_by_budget(found: Found, folder: Path) -> Iterator[str]:
     for row in table_at(folder / "gain" / "summary.csv").itertuples():
-        effect = f"{signed(row.points)} points ({interval_words(row.points_low, row.points_high)})"
+        effect = _points(row.points, row.points_low, row.points_high)
         yield f"{_name(found, row.factor)}: {effect} at {row.epochs} epochs."
 
 
@@ -76,6 +76,12 @@ def _claims(figure: str, found: Found) -> Iterator[str]:
     for row in found.claims[own].itertuples():
         number = "" if pd.isna(row.estimate) else f" {number_words(row)}"
         yield f"{row.verdict.capitalize()}: {row.statement}{number}"
+
+
+def _points(estimate: float, low: float, high: float) -> str:
+    """An effect with its interval; without one where there is a single seed."""
+    between = interval_words(low, high)
+    return f"{signed(estimate)} points" + f" ({between})" * bool(between)
 
 
 def _name(found: Found, factor: str) -> str:
