@@ -11,14 +11,18 @@ from typing import TYPE_CHECKING
 
 from takeoff.common.arguments import above_zero, positive
 from takeoff.common.commands import run_command
+from takeoff.common.digests import ENGINE, code_digest
 from takeoff.common.files import write_rows
-from takeoff.common.machine import cores_at_hand
+from takeoff.common.machine import cores_at_hand, cpu_name
 from takeoff.jobs.command import add_device, add_image_memory, arms_parser, load
 from takeoff.study.loading import load_study, study_path
 from takeoff.study.planned import PlannedArm, arms_at, images_of
 
 if TYPE_CHECKING:
     from takeoff.speed.timing import Timing
+
+TIMED = {"name", "network", "recipe", "train_samples", "seeds"}
+"""What of an arm its timings depend on."""
 
 
 def main() -> None:
@@ -40,14 +44,29 @@ def main() -> None:
 
     import torch
     from takeoff.jobs.hardware import hardware_of
+    from takeoff.speed.kept import timed_once
     from takeoff.speed.rates import measured_rates
     from takeoff.speed.steps import time_steps
 
     hardware = hardware_of(given.device, given.precision, given.step_threads, study.dataset.resolution)
     data = load(given.data, images_of(study), hardware.device, given.image_memory_mb)
-    rows = time_steps(arms, data, hardware, given.seconds, given.out.absolute().parents[1] / "benchmark" / "ways")
     cuda = given.device != "cpu" and torch.cuda.is_available()
-    rows += measured_rates(study, data, cuda, given.threads, given.seconds)
+    benchmark = given.out.absolute().parents[1] / "benchmark"
+
+    def measure() -> "list[Timing]":
+        rows = time_steps(arms, data, hardware, given.seconds, benchmark / "ways")
+        return rows + measured_rates(study, data, cuda, given.threads, given.seconds)
+
+    subject = {
+        "code": [code_digest(ENGINE, "speed"), torch.__version__],
+        "machine": [cpu_name(), torch.cuda.get_device_name() if cuda else None, hardware.precision],
+        "threads": [given.step_threads, given.threads],
+        "seconds": given.seconds,
+        "images": data.shape,
+        "study": study.model_dump(mode="json", include={"network", "recipe"}),
+        "arms": [arm.model_dump(mode="json", include=TIMED) for arm in arms],
+    }
+    rows = timed_once(benchmark / "timings", subject, measure)
     write_rows(given.out, rows)
     for _, blocks in groupby(rows, key=lambda row: (row.kind, row.name, row.device, row.threads, row.precision)):
         print(_summary(list(blocks)))

@@ -204,9 +204,11 @@ def test_the_command_measures_this_machine(command, write_study, plan_arms, digi
     path = write_study()
     plan_arms(path, tmp_path)
     given = ["--study", path, "--data", digits, "--device", "cpu", "--precision", "float32"]
-    given += ["--seconds", 0.02, "--threads", 2, "--out", tmp_path / "speed.csv"]
-    done = command.done("probe", *given, tmp_path / "arms" / "relu", tmp_path / "arms" / "relu+batch")
-    with (tmp_path / "speed.csv").open() as file:
+    speed = tmp_path / "results" / "small" / "speed.csv"
+    given += ["--seconds", 0.02, "--threads", 2, "--out", speed, tmp_path / "arms" / "relu"]
+    given += [tmp_path / "arms" / "relu+batch"]
+    done = command.done("probe", *given)
+    with speed.open() as file:
         rows = list(csv.DictReader(file))
     wanted = "kind name device threads precision batch block seconds flops".split()
     assert list(rows[0])[:9] == wanted
@@ -214,3 +216,11 @@ def test_the_command_measures_this_machine(command, write_study, plan_arms, digi
     assert found.pop(("step", "1")) == 2 * 6
     assert found == {(kind, n): 6 for kind in ("training", "matrix") for n in ("1", "2")}
     assert "GFLOP/s" in done.stdout
+    # Another occasion would give other seconds, and be another look at the claims that rest on them.
+    first = speed.read_bytes()
+    command.done("probe", *given)
+    assert speed.read_bytes() == first
+    (kept,) = (tmp_path / "results" / "benchmark" / "timings").glob("*.json")
+    kept.write_text(kept.read_text()[:-20])  # damaged
+    command.done("probe", *given)
+    assert speed.read_bytes() != first
