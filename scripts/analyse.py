@@ -9,6 +9,7 @@ python scripts/analyse.py crossings --curves CURVES --arm a --value train_accura
 python scripts/analyse.py verdicts --values VALUES --criteria CRITERIA --out FILE
 python scripts/analyse.py coverage --seeds 6 --factors 3
 python scripts/analyse.py spreads results/digits --out config/spreads.csv
+python scripts/analyse.py fits results/digits --out config/fits.csv
 python scripts/analyse.py pool --results results/A results/B --out results/pool/claims.csv
 python scripts/analyse.py compare --results results/A --against results/reference/A --out results/A/compare
 python scripts/analyse.py experiment factorial --study STUDY --data DATA --results RESULTS --out FOLDER
@@ -49,6 +50,11 @@ def main() -> None:
     spreads.add_argument("results", type=Path, nargs="+", help=words)
     spreads.add_argument("--claims", type=Path, default=claims_file(), help="the claims (default: %(default)s)")
     spreads.add_argument("--out", type=Path, required=True, help="the CSV file to write")
+    fits = commands.add_parser("fits", help="how long fits of older methods took, to plan by")
+    fits.set_defaults(do=_fits)
+    words = "results of studies, with arms/ in them: of a method and size that two have, the first one's time counts"
+    fits.add_argument("results", type=Path, nargs="+", help=words)
+    fits.add_argument("--out", type=Path, required=True, help="the CSV file to write")
     pool = commands.add_parser("pool", help="one verdict over several studies, with its figure")
     pool.set_defaults(do=_pool)
     words = "folders of studies that were judged: results/STUDY, results/reference/STUDY"
@@ -71,6 +77,15 @@ def _spreads(arguments: argparse.Namespace) -> None:
     found = [one for folder in arguments.results for one in spreads_of(folder, claims)]
     if not found:
         raise TakeoffError(f"{arguments.results[0]}: no claim has a spread; valid: results of two seeds or more")
+    write_rows(arguments.out, found)
+
+
+def _fits(arguments: argparse.Namespace) -> None:
+    from takeoff.workflow.fits import fit_times, merged
+
+    found = merged(time for folder in arguments.results for time in fit_times(folder))
+    if not found:
+        raise TakeoffError(f"{arguments.results[0]}: no fit of an older method in it; valid: results with some")
     write_rows(arguments.out, found)
 
 

@@ -21,7 +21,7 @@ from takeoff.study.loading import load_study, study_path
 from takeoff.study.model import Study
 from takeoff.study.planned import ARM, AnyPlannedArm, PlannedArm, planned_arms, write_arm
 from takeoff.workflow.images import ImageSource, Shape, check_counts
-from takeoff.workflow.planning import PlannedRun, core_hours, over_budget, plan_runs, trainings, write_plan
+from takeoff.workflow.planning import PlannedRun, core_hours, fit_hours, over_budget, plan_runs, trainings, write_plan
 from takeoff.workflow.speeds import known, measure
 from takeoff.workflow.watching import finished_runs
 
@@ -137,21 +137,21 @@ def _show(study: Study, runs: list[PlannedRun], measured: bool) -> None:
     print(f"{study.title}: {len(arms)} arms, {trained} runs{fits}\n")
     print(f"{'arm':{width}}  {'tuning':>6} {'final':>5} {'parameters':>11} {'images':>12} {'GFLOP':>10} {'minutes':>8}")
     for name, mine in list(arms.items())[:SHOWN]:
-        tuning = sum(run.purpose == "tune" for run in mine)
+        tuning, minutes = sum(run.purpose == "tune" for run in mine), sum(run.expected_seconds for run in mine) / 60
         if mine[0].purpose == "fit":
-            print(f"{name:{width}}  {'own':>6} {len(mine):5}")
+            print(f"{name:{width}}  {'own':>6} {len(mine):5} {'':35} {minutes:8,.1f}")
             continue
         print(
             f"{name:{width}}  {tuning:6} {len(mine) - tuning:5} {mine[0].parameters:11,} "
             f"{sum(run.images or 0 for run in mine):12,} {sum(run.flops or 0 for run in mine) / 1e9:10,.0f} "
-            f"{sum(run.expected_seconds or 0 for run in mine) / 60:8,.1f}"
+            f"{minutes:8,.1f}"
         )
     if len(arms) > SHOWN:
         print(f"and {len(arms) - SHOWN} arms more, all of them in plan.csv")
     print(
         f"\nabout {core_hours(runs):.2f} core-hours of training on this CPU{', by steps timed here' * measured} "
         f"({study.budget.core_hours:g} allowed); {trained} runs ({study.budget.runs} allowed)"
-        + f"; the {fitted} fits are not timed beforehand"
+        + f"; besides about {fit_hours(runs):.2f} core-hours of older methods, by their times on the reference machine"
         * (fitted > 0)
     )
 

@@ -9,7 +9,7 @@ another setting in one experiment leaves the jobs of the others as they are.
 from collections.abc import Callable, Iterable, Sequence
 from math import ceil, inf
 
-from takeoff.study.planned import AnyPlannedArm, PlannedArm
+from takeoff.study.planned import AnyPlannedArm
 from takeoff.workflow.images import Shape
 from takeoff.workflow.planning import expected_seconds
 from takeoff.workflow.speeds import estimated
@@ -25,8 +25,6 @@ its start, the measurement of ways and what is captured or compiled take half a 
 FLOPS_PER_SECOND = {"cpu": 5e10, "auto": 5e10, "cuda": 5e13}
 """Of that estimate, by the configured device: of one thread, so that its seconds are one or two on most CPUs, and of a
 GPU. Whether `auto` finds one may differ between the machine that plans and those that train."""
-FIT_SECONDS = 1.5e-5
-"""An older method's time per image and pixel on its side squared, tuning included: that of the default study."""
 
 
 def packs_of(
@@ -70,9 +68,6 @@ def estimate(shape: Shape | None, device: str) -> Seconds:
     def seconds(arm: AnyPlannedArm) -> float:
         if shape is None:
             return WORTH[device] / ARMS
-        if isinstance(arm, PlannedArm):
-            return expected_seconds(arm, shape, estimated(FLOPS_PER_SECOND[device]))
-        images = (arm.train_samples or shape.train) * len(arm.seeds)
-        return FIT_SECONDS * images * arm.images.resolution**2
+        return expected_seconds(arm, shape, estimated(FLOPS_PER_SECOND[device]))
 
     return seconds

@@ -11,6 +11,7 @@ from takeoff.data.splits import sizes
 from takeoff.engine import architecture
 from takeoff.study.model import Budget
 from takeoff.study.planned import AnyPlannedArm, PlannedArm
+from takeoff.workflow.fits import fit_seconds
 from takeoff.workflow.images import Shape
 from takeoff.workflow.speeds import Speeds
 
@@ -32,7 +33,8 @@ class PlannedRun:
     steps: int | None
     images: int | None
     flops: int | None
-    expected_seconds: float | None
+    expected_seconds: float
+    """Of a fit, a share of its arm's tuning as well."""
 
 
 def plan_runs(arms: Iterable[AnyPlannedArm], shape: Shape, speeds: Speeds) -> list[PlannedRun]:
@@ -44,15 +46,16 @@ def plan_runs(arms: Iterable[AnyPlannedArm], shape: Shape, speeds: Speeds) -> li
 
 
 def expected_seconds(arm: AnyPlannedArm, shape: Shape, speeds: Speeds) -> float:
-    """About what all runs of an arm of networks take on one thread."""
-    return sum(run.expected_seconds or 0 for run in _runs_of(arm, shape, speeds))
+    """About what all runs of an arm take on one thread."""
+    return sum(run.expected_seconds for run in _runs_of(arm, shape, speeds))
 
 
 def _runs_of(arm: AnyPlannedArm, shape: Shape, speeds: Speeds) -> Iterator[PlannedRun]:
     samples, held_out = sizes(shape.train, arm.train_samples, arm.images.validation_fraction)
     experiments = "+".join(arm.experiments)
     if not isinstance(arm, PlannedArm):
-        of = [None, None, None, samples, *[None] * 5]
+        expected = round(fit_seconds(arm, shape.train) / len(arm.seeds), 3)
+        of = [None, None, None, samples, *[None] * 4, expected]
         yield from (PlannedRun(arm.name, experiments, "fit", seed, *of) for seed in arm.seeds)  # type: ignore[arg-type]
         return
     layers = architecture.layers(arm.network, arm.images.resolution, shape.channels, shape.classes)
@@ -100,8 +103,13 @@ def over_budget(source: str, runs: list[PlannedRun], budget: Budget) -> str | No
 
 
 def core_hours(runs: list[PlannedRun]) -> float:
-    """The processor time that training is expected to take."""
-    return sum(run.expected_seconds or 0 for run in runs) / 3600
+    """The processor time that training networks is expected to take."""
+    return sum(run.expected_seconds for run in runs if run.purpose != "fit") / 3600
+
+
+def fit_hours(runs: list[PlannedRun]) -> float:
+    """The processor time that fits of older methods are expected to take."""
+    return sum(run.expected_seconds for run in runs if run.purpose == "fit") / 3600
 
 
 def trainings(runs: list[PlannedRun]) -> int:

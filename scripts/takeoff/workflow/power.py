@@ -126,7 +126,7 @@ def planned_parts(
         # More seeds are more blocks, with tuning of their own, where each seed has its own.
         purposes = {experiment.seeded, *["tune"] * (study.tuning.blocks >= len(study.seed_list))}
         own = [r for r in runs if claim.experiment in r.experiments.split("+") and r.purpose in purposes]
-        hours = sum(run.expected_seconds or 0 for run in own) / 3600
+        hours = sum(run.expected_seconds for run in own) / 3600
         known = _known(claim, study, name, spreads)
         levels = (ALPHA / tested.count(claim.family), ALPHA)
         found += _rows(claim, known, experiment.values(claim.name), levels, hours)
