@@ -15,7 +15,7 @@ SNAKEMAKE := $(RUN) snakemake --cores $(CORES) --config $(CONFIG)
 # The folder of the study's results, in the shell variable `folder`; made where it is not there.
 FOLDER := folder=$$($(RUN) python scripts/folder.py $(CONFIG)) && mkdir -p "$$folder"
 
-.PHONY: help study unlock plan report track ui benchmark test test-quick test-faults lint lock clean
+.PHONY: help study unlock plan report track ui benchmark test test-quick coverage test-faults lint lock clean
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -43,10 +43,13 @@ ui: $(VENV)/ready ## compare runs in MLflow's UI: make ui STUDY=digits PORT=5001
 
 test: $(VENV)/ready ## every test and check
 	$(MAKE) lint
-	$(RUN) pytest $(PARALLEL) --cov --cov-report=term --cov-report=html:.cache/coverage
+	$(RUN) pytest $(PARALLEL)
 
 test-quick: $(VENV)/ready ## the tests without whole studies and benchmarks, about 5 minutes
 	$(RUN) pytest $(PARALLEL) -m "not slow"
+
+coverage: $(VENV)/ready ## how much of the code those tests run, of commands too; a page of it in .cache/coverage
+	$(RUN) pytest $(PARALLEL) -m "not slow" --cov --cov-report=term --cov-report=html:.cache/coverage
 
 test-faults: $(VENV)/ready ## every fault: kills, hostile input, damaged files, stores, full disks; about an hour
 	TAKEOFF_FAULTS=whole $(RUN) pytest $(PARALLEL) tests/faults

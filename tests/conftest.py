@@ -6,7 +6,7 @@ import runpy
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,24 +49,6 @@ class Command:
         assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
         assert done.stderr.startswith("error: ")
         return done.stderr
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Slow tests count for no coverage: tracing makes them half as slow again, and a whole study would hide what no
-    test of a part covers. Nor does what they set up first for all tests of a process.
-    """
-    coverage = getattr(item.config.pluginmanager.getplugin("_cov"), "cov_controller", None)
-    if coverage is None or item.get_closest_marker("slow") is None:
-        return (yield)
-    of_processes = os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
-    coverage.pause()
-    try:
-        return (yield)
-    finally:
-        coverage.resume()
-        if of_processes is not None:
-            os.environ["COVERAGE_PROCESS_CONFIG"] = of_processes
 
 
 @pytest.fixture(scope="session")
