@@ -1,14 +1,16 @@
-"""A disk that is full at any stage, or may not be written to, and two workflows on one study: a line, nothing corrupt,
-and once that is mended the work goes on.
+"""A disk that is full at any stage, or may not be written to, two workflows on one study, and a clock that goes back: a
+line, nothing corrupt, and once that is mended the work goes on.
 """
 
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 import yaml
@@ -175,10 +177,10 @@ def test_logging(dice: Random, disk: Disk, blank_database: Path, monkeypatch: py
     settle(folder.uri)  # a disk with open files cannot be made read-only
 
 
-def snakemake(folder: Path, *arguments: str) -> subprocess.Popen:
+def snakemake(folder: Path, *arguments: str, **changes: Any) -> subprocess.Popen:
     """A small study, in a folder, with nothing logged."""
     folder.mkdir(exist_ok=True, parents=True)
-    (folder / "small.yaml").write_text(yaml.safe_dump(small_study(), sort_keys=False))
+    (folder / "small.yaml").write_text(yaml.safe_dump(small_study(**changes), sort_keys=False))
     line = [str(BIN / "snakemake"), "-s", str(REPOSITORY / "Snakefile"), "--directory", str(folder), "--cores", "1"]
     line += [*arguments, "--config", "study=small.yaml", "tracking_uri=off"]
     return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ)
@@ -200,6 +202,32 @@ def test_two_workflows_on_one_study(dice: Random, tmp_path: Path) -> None:
     assert first.returncode == 0, said
     again = snakemake(tmp_path / "here")
     assert "Nothing to be done" in again.communicate(timeout=1800)[0]
+
+
+@pytest.mark.slow
+@pytest.mark.tries(quick=0, whole=2)
+def test_a_clock_that_goes_back(dice: Random, tmp_path: Path) -> None:
+    """Finished files have dates that are still to come."""
+    home = tmp_path / "here"
+    said, _ = snakemake(home).communicate(timeout=1800)
+    files = [path for path in (home / "results").rglob("*") if path.is_file()]
+    ahead = time.time() + dice.uniform(3600, 1e6)
+    for path in files:
+        os.utime(path, (ahead, ahead))
+    runs = {path: path.read_bytes() for path in files if path.parent.name == "runs"}
+    assert runs, said
+    more = snakemake(home, seeds=3)
+    said, _ = more.communicate(timeout=1800)
+    assert more.returncode == 1
+    assert "clock" in said
+    assert "Traceback" not in said
+    for path in (home / "results").rglob("*"):
+        os.utime(path)
+    again = snakemake(home, seeds=3)
+    said, _ = again.communicate(timeout=1800)
+    assert again.returncode == 0, said
+    assert {path: path.read_bytes() for path in runs} == runs
+    assert temporary(home / "results") == []
 
 
 @pytest.mark.slow
