@@ -183,7 +183,7 @@ def test_percentages_only_of_shares_between_none_and_all(study):
         alone = tables["alone"].query("plain == 'tanh'")
         return whole_words(alone.set_index("alone"), effects.set_index("term"))
 
-    assert words(CELLS) == "whole gain +50.0, of which 26% + 42% + 33%"
+    assert words(CELLS) == "whole gain +50.0\ncomputation 42%, algorithms 33%, data 26%"
     # Algorithms cost: the others' shares would be more than all.
     cost = {cell: 0.3 + 0.1 * cell[0] + 0.3 * cell[1] - 0.08 * cell[2] for cell in CELLS}
     assert words(cost) == "whole gain +32.0"
@@ -220,7 +220,7 @@ def test_rates_taken_from_others_and_shared_images_are_reported(study, tmp_path)
     for options, taken in ((small, True), (Options(), False)):
         for _, figure, _ in Design(study, options).draw(tables, {}):
             texts = [text.get_text() for text in figure.texts]
-            assert any("rates: tuned with much of both alone" in text for text in texts) == taken
+            assert any("take the rates of those with much" in text for text in texts) == taken
     much = tables["runs"]["algorithms"].eq("older") & tables["runs"]["data"].eq("much")
     tables["runs"].loc[much, "test_accuracy"] = 0.6
     (reason,) = {one.reason for one in measure(study, tables, small)["no-factor-alone-was-enough"]}

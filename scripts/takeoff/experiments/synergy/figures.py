@@ -17,6 +17,8 @@ NAMES = {"tanh": "plain tanh", "sigmoid": "plain sigmoid", "modern": "ReLU, batc
 COLOUR = {"none": MUTED, "data": COLOURS[2], "computation": COLOURS[4], "algorithms": COLOURS[0], "all": INK}
 WORDS = {name: name for name in COLOUR} | {"none": "little of all", "all": "much of all"}
 PERCENT = "test_accuracy_percent"
+NEAR = 20.0
+"""Points above chance within which an accuracy is shown beside it."""
 UNITS = {"test_accuracy": "percent", "gain": "points", "lead": "points", "older": "percent"}
 CELLS = ["arm", *Place._fields, *"method n_seeds n_diverged n_collapsed chosen flops train_samples".split()]
 
@@ -24,7 +26,7 @@ CELLS = ["arm", *Place._fields, *"method n_seeds n_diverged n_collapsed chosen f
 @styled
 def draw(synergy: Design, tables: Tables, criteria: Mapping[str, FixedCriterion]) -> list[Drawing]:
     """The cells, and the shares beside each factor alone; both say where networks take the rates of others."""
-    rates = "" if synergy.options.tuned else " · rates: tuned with much of both alone"
+    rates = "" if synergy.options.tuned else " · networks with little take the rates of those with much"
     title = synergy.study.title
     return [_cube(title, tables["cells"], rates), _shares(title, tables["alone"], tables["effects"], rates)]
 
@@ -45,14 +47,16 @@ def _cube(title: str, cells: pd.DataFrame, rates: str) -> Drawing:
     title = f"{title}: do data, computation and algorithms need each other?"
     figure = new_figure(8.6, 4.7, title, subtitle + rates)
     grid = figure.subplots(1, 2, sharey=True)
+    chance = numbers["chance_percent"].iloc[0]
+    near = numbers[PERCENT].min() < chance + NEAR  # elsewhere it would take the room that differences need
     for axes, computation in zip(grid, AMOUNTS, strict=True):
         own = nets[nets["computation"] == computation]
         draw_curves(axes, own, "x", PERCENT, "algorithms", LOOKS, NAMES, markers=True, bars=True)
         for line in axes.lines:
             line.set_clip_on(False)
         axes.plot(best["x"], best[PERCENT], color=INK, lw=1.3, ls=DASHED, label="best older method", zorder=2)
-        chance = numbers["chance_percent"].iloc[0]
-        axes.axhline(chance, color=MUTED, lw=1, ls=DOTTED, zorder=1, label="chance")
+        if near:
+            axes.axhline(chance, color=MUTED, lw=1, ls=DOTTED, zorder=1, label="chance")
         flops = " to ".join(dict.fromkeys(map(power_words, (own["flops"].min(), own["flops"].max()))))
         modern = own[own["algorithms"] == "modern"].set_index("data")["dropout"]
         little, much = (level_words("dropout", modern[name]) for name in AMOUNTS)
@@ -80,7 +84,7 @@ def _shares(title: str, alone: pd.DataFrame, effects: pd.DataFrame, rates: str) 
     subtitle = seeds_words(int(alone["n_seeds"].max()))
     subtitle += f" · short lines: the best older method on the same data{rates}"
     title = f"{title}: was any one of data, computation and algorithms enough?"
-    figure = new_figure(9.6, 2.6 * len(plains) + 0.9, title, subtitle)
+    figure = new_figure(9.6, 2.7 * len(plains) + 1.0, title, subtitle)
     grid = figure.subplots(len(plains), 2, sharey="row", squeeze=False)
     for (left, right), plain in zip(grid, plains, strict=True):
         share = shares[shares["plain"] == plain].set_index("term")
@@ -92,26 +96,32 @@ def _shares(title: str, alone: pd.DataFrame, effects: pd.DataFrame, rates: str) 
 
 def _draw_shares(left: Axes, right: Axes, own: pd.DataFrame) -> None:
     """Left the Shapley shares and the whole gain; right each alone, with the criteria: half the gain, older methods."""
-    recipe = (",\n" + own["recipe"]).where(own["alone"].isin(["algorithms", "all"]), "")
-    rows = own.assign(label=own["alone"].map(WORDS) + recipe, colour=own["alone"].map(COLOUR))
+    rows = own.assign(label=own["alone"].map(WORDS), colour=own["alone"].map(COLOUR))
     for name, end in zip(ESTIMATE, ENDS, strict=True):
         rows[name] = own[f"shapley_points{end}"].where(own["alone"] != "all", own[f"gain_points{end}"])
-    draw_rows(left, rows.assign(bar=True), xlabel="Shapley shares of the whole gain, points", lines=[ZERO])
+    draw_rows(left, rows.assign(bar=True), xlabel="Shapley shares, and the whole gain, points", lines=[ZERO])
     rows[ESTIMATE] = own[[f"test_accuracy_percent{end}" for end in ENDS]]
-    rows["text"] = rows["estimate"].map("{:.1f}".format)
+    recipe = ("  " + own["recipe"]).where(own["alone"].isin(["algorithms", "all"]), "")
+    rows["text"] = rows["estimate"].map("{:.1f}".format) + recipe
     first, gain = rows["estimate"].iloc[0], own["gain_points"].iloc[-1]
     lines = [Line(first + gain / 2, "criterion: half the whole gain", COLOURS[3], DOTTED)]
-    draw_rows(right, rows, xlabel="test accuracy, %, of one alone", lines=lines, include=own["older_percent"].dropna())
+    draw_rows(
+        right,
+        rows,
+        xlabel="test accuracy with much of one alone, %",
+        lines=lines,
+        include=own["older_percent"].dropna(),
+    )
     right.vlines(own["older_percent"], own.index - 0.3, own.index + 0.3, color=INK, lw=1.6)
     right.set_xlim(right=min(right.get_xlim()[1], 100.5))
 
 
 def whole_words(own: pd.DataFrame, share: pd.DataFrame) -> str:
-    """The whole gain in points, and the shares of it in percent, where its interval lies above 0 and each of them is
-    a part of it: between nothing and all.
+    """The whole gain in points, and the shares of it in percent, the greatest first, where its interval lies above 0 and
+    each of them is a part of it: between nothing and all.
     """
     words = f"whole gain {signed(100 * float(own.loc['all', 'gain']))}"
-    parts = share["estimate"] / share["estimate"].sum()
+    parts = (share["estimate"] / share["estimate"].sum()).sort_values(ascending=False)
     if not own.loc["all", "gain_low"] > 0 or not parts.between(0, 1).all():
         return words
-    return f"{words}, of which {' + '.join(f'{part:.0%}' for part in parts)}"
+    return f"{words}\n{', '.join(f'{name} {part:.0%}' for name, part in parts.items())}"
