@@ -105,20 +105,15 @@ def _draw_shares(left: Axes, right: Axes, own: pd.DataFrame) -> None:
     rows["text"] = rows["estimate"].map("{:.1f}".format) + recipe
     first, gain = rows["estimate"].iloc[0], own["gain_points"].iloc[-1]
     lines = [Line(first + gain / 2, "criterion: half the whole gain", COLOURS[3], DOTTED)]
-    draw_rows(
-        right,
-        rows,
-        xlabel="test accuracy with much of one alone, %",
-        lines=lines,
-        include=own["older_percent"].dropna(),
-    )
+    words, older = "test accuracy with much of one alone, %", own["older_percent"].dropna()
+    draw_rows(right, rows, xlabel=words, lines=lines, include=older)
     right.vlines(own["older_percent"], own.index - 0.3, own.index + 0.3, color=INK, lw=1.6)
     right.set_xlim(right=min(right.get_xlim()[1], 100.5))
 
 
 def whole_words(own: pd.DataFrame, share: pd.DataFrame) -> str:
-    """The whole gain in points, and the shares of it in percent, the greatest first, where its interval lies above 0 and
-    each of them is a part of it: between nothing and all.
+    """The whole gain in points, and the shares of it in percent, the greatest first, where its interval lies above 0
+    and each of them is a part of it: between nothing and all.
     """
     words = f"whole gain {signed(100 * float(own.loc['all', 'gain']))}"
     parts = (share["estimate"] / share["estimate"].sum()).sort_values(ascending=False)
