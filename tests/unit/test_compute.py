@@ -55,9 +55,9 @@ def results_of(study, table, accuracies=None):
     """Three final runs (1e9 operations each) and four tuning runs of every arm."""
     names = [arm.name for arm in Design(study, Options()).arms()]
     assert len(names) == ARMS
-    runs = pd.DataFrame([{"arm": name, "seed": seed, "flops": 1e9} for name in names for seed in range(3)])
+    runs = pd.DataFrame([{"arm": name, "seed": seed, "flops": 1e9, "epochs": 2} for name in names for seed in range(3)])
     runs["run_key"] = runs["arm"] + runs["seed"].map(str)
-    tuning = pd.DataFrame([{"arm": name, "diverged": False} for name in names for _ in range(4)])
+    tuning = pd.DataFrame([{"arm": name, "diverged": False, "epochs": 2} for name in names for _ in range(4)])
     values = np.linspace(0.2, 0.9, len(runs) + len(tuning)) if accuracies is None else accuracies
     runs["validation_accuracy"], tuning["validation_accuracy"] = values[: len(runs)], values[len(runs) :]
     return results(runs=runs, tuning=tuning, speed=table)
@@ -109,11 +109,13 @@ def test_times_count_final_and_tuning_runs(study, tmp_path: Path) -> None:
 
 
 def test_a_tuning_run_computes_what_its_arm_does() -> None:
-    runs = pd.DataFrame({"arm": ["a", "a", "b"], "flops": [10.0, 10.0, 100.0], "validation_accuracy": 0.5})
+    """What its epochs are of it."""
+    runs = pd.DataFrame({"arm": ["a", "a", "b"], "flops": [10.0, 10.0, 100.0], "validation_accuracy": 0.5, "epochs": 4})
     runs["run_key"] = ["1", "2", "3"]
     tuning = pd.DataFrame({"arm": ["a", "b", "b"], "validation_accuracy": [0.3, 0.9, np.nan], "diverged": [0, 1, 0]})
+    tuning["epochs"] = [1, 2, 4]
     made = trainings(runs, tuning, chance=0.1)
-    assert made.flops == 10 + 10 + 100 + 10 + 100 + 100
+    assert made.flops == 10 + 10 + 100 + 10 / 4 + 100 / 2 + 100
     assert made.final == 3
     assert made.accuracies.tolist() == [0.5, 0.5, 0.5, 0.3, 0.1, 0.1]
     assert trainings(runs, pd.DataFrame(), chance=0.1).flops == 120

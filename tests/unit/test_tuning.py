@@ -13,6 +13,9 @@ from takeoff.jobs.runs import remark
 from takeoff.study.arms import make_arm
 from takeoff.study.loading import load_study
 from takeoff.study.planned import planned_arms
+from takeoff.workflow.images import Shape
+from takeoff.workflow.planning import plan_runs
+from takeoff.workflow.speeds import estimated
 
 
 def row(rate: float, seed: int, epochs: float | None, accuracy: float) -> dict:
@@ -68,6 +71,30 @@ def test_a_rate_that_crosses_once_goes_before_one_that_never_does() -> None:
     assert (choice.learning_rate, choice.untuned) == (0.3, False)
     never = choose_soonest([row(0.1, 1, None, 0.7), row(0.3, 1, None, 0.1)], horizon=10)
     assert (never.learning_rate, never.untuned) == (0.1, True)
+
+
+def test_a_weight_decay_may_be_chosen_by_longer_runs(images, hardware, write_study, tmp_path) -> None:
+    tuning = {"learning_rates": [0.01, 0.05], "weight_decays": [0.0005, 0.02], "search": "line", "seeds": 1}
+    tuning |= {"share": 0.25, "decay_share": 1.0}
+    study = load_study(write_study(tuning=tuning, seeds=1, recipe={"epochs": 4, "warmup_epochs": 0}))
+    (arm,) = planned_arms(study, {"factorial": [make_arm(study, {})]})
+    (choice,) = ArmJob(arm, images, hardware, tmp_path / "arms" / arm.name, report=lambda _: None).tune()
+    rate = choice.learning_rate
+    tried = [(run["learning_rate"], run["weight_decay"], run["epochs"]) for run in choice.runs]
+    assert tried == [(0.01, 0.0005, 1), (0.05, 0.0005, 1), (rate, 0.0005, 4), (rate, 0.02, 4)]
+    held_out = len(images.split(arm.train_samples, 0)[1])
+    assert rate == choose_rate(choice.runs[:2], held_out).learning_rate
+    assert choice.weight_decay == choose_rate(choice.runs[2:], held_out).weight_decay
+    runs = plan_runs([arm], Shape(1000, 200, 10, 1), estimated(1e9))
+    planned = [(run.learning_rate, run.weight_decay, run.epochs) for run in runs if run.purpose == "tune"]
+    assert planned == [(0.01, 0.0005, 1), (0.05, 0.0005, 1), (None, 0.0005, 4), (None, 0.02, 4)]
+
+
+@pytest.mark.parametrize("changes", [{"search": "grid"}, {"share": 1.0}])
+def test_longer_runs_for_weight_decays_are_a_lines(changes, write_study) -> None:
+    tuning = {"learning_rates": [0.01, 0.05], "weight_decays": [0.0005, 0.02], "search": "line"}
+    with pytest.raises(TakeoffError, match="decay_share"):
+        load_study(write_study(tuning=tuning | {"share": 0.5, "decay_share": 0.75} | changes))
 
 
 def test_each_final_seed_chooses_for_itself_and_what_it_takes_goes_with_its_seed(

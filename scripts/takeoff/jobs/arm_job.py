@@ -27,6 +27,7 @@ from takeoff.study.planned import Block, PlannedArm
 from takeoff.study.progress import FILE as PROGRESS
 from takeoff.study.progress import Progress, TrainingRun
 from takeoff.study.records import CURVES, PROBE, RUNS, write_table
+from takeoff.study.settings import Recipe
 from takeoff.study.weights import FILE as WEIGHTS
 
 FILE = "learning_rate.json"
@@ -50,9 +51,9 @@ class ArmJob:
     def tune(self) -> list[RateChoice]:
         """Choose the arm's learning rate and weight decay, for each block of its final seeds, and write that down.
 
-        Every setting that is tried is trained on every tuning seed of a block, for the arm's `tuning_epochs`; no test
-        image is read. An arm with a fixed rate, or one that takes another arm's choice, trains nothing for it:
-        `TakeoffError` where the other has made none.
+        Every setting that is tried is trained on every tuning seed of a block, for the arm's `tuning_epochs`, or its
+        `decay_epochs`; no test image is read. An arm with a fixed rate, or one that takes another arm's choice, trains
+        nothing for it: `TakeoffError` where the other has made none.
         """
         choices = self._choices()
         save_choices(self.folder / FILE, choices)
@@ -72,23 +73,32 @@ class ArmJob:
             only = only_setting(Setting(arm.learning_rate or arm.learning_rates[0], arm.weight_decays[0]))
             return [replace(only, block=block.number) for block in arm.blocks]
         # All blocks' side by side, and each block's taken from them again.
-        points = [(block, point) for block in arm.blocks for point in arm.grid]
-        choices = self._tried(points)
-        if arm.later_decays:
-            best = [(block, choice.learning_rate) for block, choice in zip(arm.blocks, choices, strict=True)]
-            points += [(block, (rate, decay)) for block, rate in best for decay in arm.later_decays]
-            choices = self._tried(points)
-        return choices
+        points = [(block, Setting(*point)) for block in arm.blocks for point in arm.grid]
+        choices = self._tried(points, arm.tuning_epochs)
+        if not arm.later_decays:
+            return choices
+        best = [(block, choice.learning_rate) for block, choice in zip(arm.blocks, choices, strict=True)]
+        later = [(block, Setting(rate, decay)) for block, rate in best for decay in arm.later_decays]
+        if arm.decay_epochs == arm.tuning_epochs:
+            return self._tried(points + later, arm.tuning_epochs)
+        decays = self._tried(later, arm.decay_epochs)
+        return [
+            replace(one, weight_decay=its.weight_decay, grid=one.grid + its.grid, runs=one.runs + its.runs)
+            for one, its in zip(choices, decays, strict=True)
+        ]
 
-    def _tried(self, points: Sequence[tuple[Block, tuple[float, float]]]) -> list[RateChoice]:
-        """What each block chooses from its learning rates and weight decays."""
+    def _tried(self, points: Sequence[tuple[Block, Setting]], epochs: int) -> list[RateChoice]:
+        """What each block chooses from its learning rates and weight decays, by runs of so many epochs."""
         tried = [(seed, block, point) for block, point in points for seed in block.tuning_seeds]
-        records = self._finished([(Run(seed, rate, final=False), decay) for seed, _, (rate, decay) in tried])
+        recipes = [self._recipe(point.weight_decay, epochs) for _, _, point in tried]
+        runs = [Run(seed, point.learning_rate, final=False) for seed, _, point in tried]
+        records = self._finished([*zip(runs, recipes, strict=True)])
         sizes, found = [*map(len, self.data.split(self.arm.train_samples, tried[0][0]))], []
         for block in self.arm.blocks:
             own = [one for one, (_, its, _) in zip(records, tried, strict=True) if its == block]
             choice = choose_setting(self.arm, [(record["run"], record["curve"]) for record in own], *sizes)
-            found.append(replace(choice, block=block.number))
+            lengths = [run | {"epochs": epochs} for run in choice.runs]
+            found.append(replace(choice, block=block.number, runs=lengths))
         return found
 
     def train(self, choices: Sequence[RateChoice]) -> None:
@@ -97,20 +107,22 @@ class ArmJob:
         """
         made, seeds = {choice.block: choice for choice in choices}, self.arm.seeds
         chosen = [made[block.number] for seed in seeds for block in self.arm.blocks if seed in block.seeds]
-        wanted = [(Run(seed, own.learning_rate), own.weight_decay) for seed, own in zip(seeds, chosen, strict=True)]
-        forget_others(self.folder / WEIGHTS, {self.key(run, decay) for run, decay in wanted})
+        recipes = [self._recipe(own.weight_decay, self.arm.recipe.epochs) for own in chosen]
+        runs = [Run(seed, own.learning_rate) for seed, own in zip(seeds, chosen, strict=True)]
+        wanted = [*zip(runs, recipes, strict=True)]
+        forget_others(self.folder / WEIGHTS, {self.key(*one) for one in wanted})
         finished = self._finished(wanted)
-        runs = [{"arm": self.arm.name} | record["run"] for record in finished]
+        ended = [{"arm": self.arm.name} | record["run"] for record in finished]
 
         def rows(part: str) -> list[Row]:
-            labels = [{key: run[key] for key in ("arm", "seed", "run_key")} for run in runs]
+            labels = [{key: run[key] for key in ("arm", "seed", "run_key")} for run in ended]
             both = zip(labels, finished, strict=True)
             return [label | row for label, record in both for row in record[part]]
 
         write_table(self.folder / "curves.parquet", rows("curve"), CURVES)
         if self.arm.probed:
             write_table(self.folder / "probe.parquet", rows("probe"), PROBE)
-        write_table(self.folder / "runs.parquet", runs, RUNS)
+        write_table(self.folder / "runs.parquet", ended, RUNS)
         write_manifest(self.folder, [FILE, "runs.parquet", "curves.parquet", *["probe.parquet"] * self.arm.probed])
         self.progress.ends()
 
@@ -119,28 +131,28 @@ class ArmJob:
         """What is written down of how far this job is."""
         return Progress(self.folder / PROGRESS)
 
-    def _finished(self, wanted: Sequence[tuple[Run, float]]) -> list[Row]:
-        """The records of runs, each with its weight decay, in order; only those that no file has, here or with the arm
-        whose choice is taken, are trained.
+    def _finished(self, wanted: Sequence[tuple[Run, Recipe]]) -> list[Row]:
+        """The records of runs, each with its recipe, in order; only those that no file has, here or with the arm whose
+        choice is taken, are trained.
         """
-        for decay in dict.fromkeys(decay for _, decay in wanted):
-            runs = [run for run, own in wanted if own == decay]
-            paths = {run: self._path(run, decay) for run in runs}
+        for recipe in dict.fromkeys(recipe for _, recipe in wanted):
+            runs = [run for run, own in wanted if own == recipe]
+            paths = {run: self._path(run, recipe) for run in runs}
             missing = [run for run in runs if load_record(paths[run], *RECORD, report=self.report) is None]
-            self.progress.finished(self.key(run, decay) for run in runs if run not in missing)
-            self._train(decay, missing)
-        finished = [load_record(self._path(run, decay), *RECORD) for run, decay in wanted]
+            self.progress.finished(self.key(run, recipe) for run in runs if run not in missing)
+            self._train(recipe, missing)
+        finished = [load_record(self._path(*one), *RECORD) for one in wanted]
         if None in finished:
             raise OSError(f"{self.folder / 'runs'}: a run was written, but cannot be read back")
         return [record for record in finished if record is not None]
 
-    def _path(self, run: Run, decay: float) -> Path:
-        file = Path("runs") / f"{self.key(run, decay)}.json"
+    def _path(self, run: Run, recipe: Recipe) -> Path:
+        file = Path("runs") / f"{self.key(run, recipe)}.json"
         shared = self.folder.parent / self.arm.choice_from / file if self.arm.choice_from else None
         return shared if shared and shared.exists() else self.folder / file
 
-    def _train(self, decay: float, runs: list[Run]) -> None:
-        arm, key = self._with(decay, all(run.final for run in runs)), partial(self.key, decay=decay)
+    def _train(self, recipe: Recipe, runs: list[Run]) -> None:
+        arm, key = self._with(recipe), partial(self.key, recipe=recipe)
         checkpoints = Checkpoints(self.folder / "runs", self.checkpoint_seconds, key, self.report)
         curves: dict[Run, list[Row]] = defaultdict(list)
         started: dict[Run, str] = {}
@@ -148,15 +160,15 @@ class ArmJob:
         # Beside all studies: a device is as fast for the next one.
         ways = self.folder.absolute().parents[2] / "benchmark" / "ways"
         way = choose_way(self.data, arm, runs, self.hardware, ways, self.report)
-        ended = partial(self._ended, decay=decay)
+        ended = partial(self._ended, recipe=recipe)
         for record in train(self.data, arm, runs, self.hardware, checkpoints, way, self.report, self._watch, ended):
             run = record.run
             started.setdefault(run, last)
             if isinstance(record, Epoch):
                 curves[run].append(record.values)
             else:
-                row = self._row(run, decay, record.values) | {"started_at": started.pop(run)}
-                save_record(self._path(run, decay), {"run": row, "curve": curves.pop(run), "probe": record.probe})
+                row = self._row(run, recipe, record.values) | {"started_at": started.pop(run)}
+                save_record(self._path(run, recipe), {"run": row, "curve": curves.pop(run), "probe": record.probe})
                 self.progress.finished([key(run)])
                 self._say(row)
                 last = now()
@@ -165,28 +177,29 @@ class ArmJob:
         own = [(one.run, one.epoch, one.arm.recipe.epochs) for one in trainings]
         self.progress.trains(TrainingRun(run.seed, run.final, epoch, epochs) for run, epoch, epochs in own)
 
-    def _ended(self, training: Training, record: Finished, decay: float) -> None:
+    def _ended(self, training: Training, record: Finished, recipe: Recipe) -> None:
         run, values = record.run, record.values
         if run.final and values["parameters"] <= self.keep_weights and not values["diverged"]:
             try:
-                keep_if_best(self.folder / WEIGHTS, training, self.key(run, decay), values["validation_accuracy"])
+                keep_if_best(self.folder / WEIGHTS, training, self.key(run, recipe), values["validation_accuracy"])
             except (OSError, SafetensorError) as error:  # a full disk: the run's numbers are what counts
                 self.report(f"{self.arm.name}: weights are not kept: {error}")
 
-    def _with(self, weight_decay: float, final: bool) -> PlannedArm:
-        """The arm, trained with a weight decay of its grid, for as long as final runs or those that tune."""
-        epochs = self.arm.recipe.epochs if final else self.arm.tuning_epochs
-        recipe = self.arm.recipe.model_copy(update={"weight_decay": weight_decay, "epochs": epochs})
+    def _recipe(self, weight_decay: float, epochs: int) -> Recipe:
+        """The arm's, with a weight decay of its grid, for so many epochs."""
+        return self.arm.recipe.model_copy(update={"weight_decay": weight_decay, "epochs": epochs})
+
+    def _with(self, recipe: Recipe) -> PlannedArm:
         return self.arm.model_copy(update={"recipe": recipe})
 
-    def key(self, run: Run, decay: float) -> str:
+    def key(self, run: Run, recipe: Recipe) -> str:
         """Sixteen hexadecimal digits of all that a run's numbers depend on, but for which runs it is fused with.
 
         The engine's code and torch's version, the arm (not its name, which is a label, nor how its rate is chosen),
         the data, the run, and the kind of device with its precision and threads. Fused runs differ from single ones
         by rounding alone.
         """
-        arm = self._with(decay, run.final)
+        arm = self._with(recipe)
         return digest_of(
             {
                 "engine": [code_digest(ENGINE), torch.__version__],
@@ -197,7 +210,7 @@ class ArmJob:
             }
         )
 
-    def _row(self, run: Run, decay: float, values: Row) -> Row:
+    def _row(self, run: Run, recipe: Recipe, values: Row) -> Row:
         return {
             "seed": run.seed,
             "method": "network",
@@ -205,13 +218,13 @@ class ArmJob:
             "family": self.arm.network.family,
             "depth": self.arm.network.depth,
             "train_samples": self.arm.train_samples or len(self.data.labels),
-            "epochs": self.arm.recipe.epochs if run.final else self.arm.tuning_epochs,
+            "epochs": recipe.epochs,
             "learning_rate": run.learning_rate,
-            "weight_decay": decay,
+            "weight_decay": recipe.weight_decay,
             **values,
             "device": self.hardware.name,
             "precision": self.hardware.precision,
-            "run_key": self.key(run, decay),
+            "run_key": self.key(run, recipe),
         }
 
     def _say(self, row: Row) -> None:

@@ -57,6 +57,8 @@ def _search(study: Study) -> Iterator[Row]:
     yield "search", f"learning rates {rates}; weight decays {decays}; chosen on validation images, for every arm alike"
     blocks = f"{tuning.blocks} block{'s' * (tuning.blocks > 1)} of final seeds, each with {tuning.seeds} tuning seed"
     length = "as long as final runs" if tuning.share == 1 else f"{tuning.share:.0%} as long as final runs"
+    if tuning.decay_share not in {None, tuning.share}:
+        length += f", those that choose weight decays {tuning.decay_share:.0%}"
     yield "tuning runs", f"{blocks}{'s' * (tuning.seeds > 1)} of its own, {length}"
     seeds = study.seed_list
     yield "final seeds", f"{len(seeds)}: {', '.join(map(str, seeds))}"

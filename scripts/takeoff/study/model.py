@@ -57,6 +57,9 @@ class Tuning(Settings):
     share: Annotated[float, Field(gt=0, le=1)] = 1.0
     """How long tuning runs are, as a share of the epochs of final ones, to the nearest epoch. Arms with a grid of their
     own are tuned in full."""
+    decay_share: Annotated[float, Field(gt=0, le=1)] | None = None
+    """How long the runs are that choose the weight decay of a `line`, likewise; left out, as long as the others. Short
+    runs may prefer another decay than long ones: where this is more, all decays are tried anew with the best rate."""
     first_seed: Annotated[int, Field(ge=TUNING_SEED, strict=True)] = TUNING_SEED
     """The first of these seeds, a million or above. Another one gives a second run of the study with choices of its
     own, to show how far these carry."""
@@ -65,6 +68,8 @@ class Tuning(Settings):
     def _line_has_start(self) -> "Tuning":
         if self.search == "line" and len(self.weight_decays or ()) < 2:
             raise ValueError("tuning.search: line is for two weight_decays or more")
+        if self.decay_share is not None and (self.search != "line" or self.decay_share < self.share):
+            raise ValueError("tuning.decay_share: only a line has it, and it is share or more")
         return self
 
 
@@ -150,4 +155,13 @@ class Study(Settings):
 
     def tuning_epochs(self, recipe: Recipe) -> int:
         """How many epochs a tuning run with this recipe trains: those of its warm-up at least."""
-        return max(ceil(recipe.warmup_epochs), round(self.tuning.share * recipe.epochs), 1)
+        return _epochs(recipe, self.tuning.share)
+
+    def decay_epochs(self, recipe: Recipe) -> int:
+        """And one that chooses its weight decay."""
+        return _epochs(recipe, self.tuning.decay_share or self.tuning.share)
+
+
+def _epochs(recipe: Recipe, share: float) -> int:
+    """That share of the recipe's epochs, to the nearest, and its warm-up at least."""
+    return max(ceil(recipe.warmup_epochs), round(share * recipe.epochs), 1)

@@ -58,7 +58,9 @@ class PlannedArm(Arm):
     search: Literal["grid", "line"]
     """or these with the best rate alone."""
     tuning_epochs: Count
-    """Of the runs that this is chosen by."""
+    """Of the runs that this is chosen by,"""
+    decay_epochs: Count
+    """and of those that compare all weight decays of a line; as many where there the other decays are tried alone."""
     blocks: tuple[Block, ...]
     """Its final seeds, in the blocks that choose."""
     experiments: tuple[str, ...]
@@ -74,9 +76,9 @@ class PlannedArm(Arm):
 
     @property
     def later_decays(self) -> tuple[float, ...]:
-        """The weight decays that are tried with the best of those rates alone."""
-        first = {decay for _, decay in self.grid}
-        return tuple(decay for decay in self.weight_decays if decay not in first)
+        """The weight decays that are tried with the best of those rates alone: for longer all of them."""
+        first = {decay for _, decay in self.grid} if self.decay_epochs == self.tuning_epochs else set()
+        return tuple(decay for decay in self.weight_decays if decay not in first) if self.search == "line" else ()
 
 
 class PlannedClassicalArm(ClassicalArm):
@@ -146,7 +148,9 @@ def _whole(study: Study, arm: AnyArm, experiments: tuple[str, ...], taken: set[i
     common |= {"learning_rates": arm.learning_rates or tuple(tuning.learning_rates), "tuning_seeds": runs}
     common |= {"weight_decays": (decay,) if alone else tuple(tuning.weight_decays or ()), "blocks": tuple(blocks)}
     common["search"] = "grid" if alone else tuning.search
-    common["tuning_epochs"] = arm.recipe.epochs if own or arm.target else study.tuning_epochs(arm.recipe)
+    whole = own or arm.target
+    common["tuning_epochs"] = arm.recipe.epochs if whole else study.tuning_epochs(arm.recipe)
+    common["decay_epochs"] = arm.recipe.epochs if whole else study.decay_epochs(arm.recipe)
     return PlannedArm(**common)
 
 

@@ -174,12 +174,14 @@ def _tuning_entries(
             own = dict(run.get("setting") or {key: run.get(key) for key in ("learning_rate", "weight_decay")})
             words = " ".join(f"{key.replace('_', ' ')} {_text(value)}" for key, value in own.items())
             block = {"block": choice["block"]} if "block" in choice else {}
+            length = {"epochs": run["epochs"]} if "epochs" in run else {}
+            ended = f", {run['epochs']} epochs" if length else ""
             yield Entry(
-                name=f"{called} tuning seed {run['seed']}, {words}",
+                name=f"{called} tuning seed {run['seed']}, {words}{ended}",
                 start=start,
                 end=start,
                 tags=tags | _tags(role="tuning", seed=run["seed"], setting=words, diverged=bool(run.get("diverged"))),
-                params=settings | _texts(own | {"seed": run["seed"]} | block, (*own, "seed", *block)),
+                params=settings | _texts(own | {"seed": run["seed"]} | block | length, (*own, "seed", *block, *length)),
                 points=_points(run, None, start, bool(run.get("diverged"))),
             )
 

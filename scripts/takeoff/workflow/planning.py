@@ -72,8 +72,7 @@ def _runs_of(arm: AnyPlannedArm, shape: Shape, flops_per_second: float) -> Itera
     parameters = architecture.parameters(layers)
     training, forward = architecture.training_flops(layers), architecture.forward_flops(layers)
 
-    def run(purpose: str, seed: int, rate: float | None, decay: float | None) -> PlannedRun:
-        epochs = arm.tuning_epochs if purpose == "tune" else arm.recipe.epochs
+    def run(purpose: str, epochs: int, seed: int, rate: float | None, decay: float | None) -> PlannedRun:
         steps = max(1, per_epoch) * epochs
         # A run whose end alone chooses a learning rate is scored at both its ends alone.
         watched = purpose == "final" or arm.target is not None or arm.recipe.keep == "best"
@@ -84,12 +83,13 @@ def _runs_of(arm: AnyPlannedArm, shape: Shape, flops_per_second: float) -> Itera
         return PlannedRun(arm.name, experiments, purpose, seed, rate, decay, *counts, flops, expected)
 
     if arm.tuned and len(arm.grid) > 1:
-        later: list[tuple[float | None, float]] = [(None, decay) for decay in arm.later_decays]
-        tried = product(arm.blocks, [*arm.grid, *later])
-        yield from (run("tune", seed, *point) for block, point in tried for seed in block.tuning_seeds)
+        first: list[tuple[int, float | None, float]] = [(arm.tuning_epochs, *point) for point in arm.grid]
+        later = [(arm.decay_epochs, None, decay) for decay in arm.later_decays]
+        tried = product(arm.blocks, [*first, *later])
+        yield from (run("tune", n, seed, rate, wd) for block, (n, rate, wd) in tried for seed in block.tuning_seeds)
     open_choice = (None, None) if arm.choice_from or len(arm.grid) > 1 else arm.grid[0]
     fixed = (arm.learning_rate, arm.recipe.weight_decay) if arm.learning_rate else open_choice
-    yield from (run("final", seed, *fixed) for seed in arm.seeds)
+    yield from (run("final", arm.recipe.epochs, seed, *fixed) for seed in arm.seeds)
 
 
 def matrix_rate(side: int = 768, seconds: float = 0.3) -> float:

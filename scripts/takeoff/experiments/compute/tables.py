@@ -66,8 +66,7 @@ def analyse(compute: Design, results: Results) -> dict[str, pd.DataFrame]:
     if results.speed is None or not (results.speed["kind"] == "training").any():
         raise TakeoffError("speed.csv: no rate of this machine; scripts/probe.py measures it")
     rates, blocks = measured(results.speed)
-    share = compute.study.tuning_epochs(compute.study.recipe) / compute.study.recipe.epochs
-    made = trainings(results.runs, results.tuning, chance_of(results.card, compute.study)[0], share)
+    made = trainings(results.runs, results.tuning, chance_of(results.card, compute.study)[0])
     times, search = times_table(rates, made), _search(rates, made)
     return {"rates": rates, "blocks": blocks, "times": times, "search": search}
 
@@ -103,14 +102,15 @@ def machine_words(device: str, threads: float, precision: str) -> str:
     return f"CPU, {int(threads)} thread{'s' * (threads > 1)}, {precision}"
 
 
-def trainings(runs: pd.DataFrame, tuning: pd.DataFrame, chance: float, share: float = 1.0) -> Trainings:
-    """What was trained, final runs and those for tuning; each of these computes a share of what its arm's final runs
-    do. A run that two arms share counts once. Where a run diverged, and has no accuracy, that is `chance`.
+def trainings(runs: pd.DataFrame, tuning: pd.DataFrame, chance: float) -> Trainings:
+    """What was trained, final runs and those for tuning; each of these computes what its epochs are of its arm's final
+    runs. A run that two arms share counts once. Where a run diverged, and has no accuracy, that is `chance`.
     """
     runs = runs.drop_duplicates("run_key")
     flops, accuracies = runs["flops"].sum(), [runs["validation_accuracy"]]
     if len(tuning):
-        flops += share * tuning["arm"].map(runs.groupby("arm")["flops"].mean()).sum()
+        each = runs["flops"] / runs["epochs"]
+        flops += (tuning["epochs"] * tuning["arm"].map(each.groupby(runs["arm"]).mean())).sum()
         accuracies.append(tuning["validation_accuracy"].mask(tuning["diverged"].astype(bool)))
     found = pd.concat(accuracies).astype(float)
     return Trainings(len(runs), float(flops), found.where(np.isfinite(found), chance).to_numpy())
