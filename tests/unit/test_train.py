@@ -225,7 +225,8 @@ def test_an_arm_that_takes_anothers_choice_comes_after_it_whatever_is_named_firs
 
 def test_a_runs_key_follows_the_engine_its_arm_and_nothing_around_it(images, hardware, arm, monkeypatch) -> None:
     def key(own: Arm, seed: int = 0, rate: float = 0.05, decay: float = 0.0) -> str:
-        return ArmJob(own, images, hardware, Path()).key(Run(seed, rate), decay)  # type: ignore[arg-type]
+        job = ArmJob(own, images, hardware, Path())  # type: ignore[arg-type]
+        return job.key(Run(seed, rate), own.recipe.model_copy(update={"weight_decay": decay}))
 
     assert key(arm()) == key(arm().model_copy(update={"name": "other", "learning_rates": (0.1, 0.2)}))
     others = [arm({"momentum": 0.8}), arm(norm="batch"), arm(probed=True), arm(train_samples=500)]

@@ -15,7 +15,6 @@ from takeoff.study.loading import load_study
 from takeoff.study.planned import planned_arms
 from takeoff.workflow.images import Shape
 from takeoff.workflow.planning import plan_runs
-from takeoff.workflow.speeds import estimated
 
 
 def row(rate: float, seed: int, epochs: float | None, accuracy: float) -> dict:
@@ -85,7 +84,7 @@ def test_a_weight_decay_may_be_chosen_by_longer_runs(images, hardware, write_stu
     held_out = len(images.split(arm.train_samples, 0)[1])
     assert rate == choose_rate(choice.runs[:2], held_out).learning_rate
     assert choice.weight_decay == choose_rate(choice.runs[2:], held_out).weight_decay
-    runs = plan_runs([arm], Shape(1000, 200, 10, 1), estimated(1e9))
+    runs = plan_runs([arm], Shape(1000, 200, 10, 1), 1e9)
     planned = [(run.learning_rate, run.weight_decay, run.epochs) for run in runs if run.purpose == "tune"]
     assert planned == [(0.01, 0.0005, 1), (0.05, 0.0005, 1), (None, 0.0005, 4), (None, 0.02, 4)]
 
