@@ -9,7 +9,7 @@ python scripts/analyse.py crossings --curves CURVES --arm a --value train_accura
 python scripts/analyse.py verdicts --values VALUES --criteria CRITERIA --out FILE
 python scripts/analyse.py coverage --seeds 6 --factors 3
 python scripts/analyse.py spreads results/digits --out config/spreads.csv
-python scripts/analyse.py fits results/digits --out config/fits.csv
+python scripts/analyse.py fit_times results/digits --out config/fit_times.csv
 python scripts/analyse.py pool --results results/A results/B --out results/pool/claims.csv
 python scripts/analyse.py compare --results results/A --against results/reference/A --out results/A/compare
 python scripts/analyse.py experiment factorial --study STUDY --data DATA --results RESULTS --out FOLDER
@@ -50,7 +50,7 @@ def main() -> None:
     spreads.add_argument("results", type=Path, nargs="+", help=words)
     spreads.add_argument("--claims", type=Path, default=claims_file(), help="the claims (default: %(default)s)")
     spreads.add_argument("--out", type=Path, required=True, help="the CSV file to write")
-    fits = commands.add_parser("fits", help="how long fits of older methods took, to plan by")
+    fits = commands.add_parser("fit_times", help="how long fits of older methods took, to plan by")
     fits.set_defaults(do=_fits)
     words = "results of studies, with arms/ in them: of a method and size that two have, the first one's time counts"
     fits.add_argument("results", type=Path, nargs="+", help=words)
@@ -81,7 +81,7 @@ def _spreads(arguments: argparse.Namespace) -> None:
 
 
 def _fits(arguments: argparse.Namespace) -> None:
-    from takeoff.workflow.fits import fit_times, merged
+    from takeoff.workflow.fit_times import fit_times, merged
 
     found = merged(time for folder in arguments.results for time in fit_times(folder))
     if not found:

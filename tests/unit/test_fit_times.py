@@ -9,8 +9,8 @@ from conftest import REPOSITORY
 from takeoff.study.configuration import Configuration
 from takeoff.study.loading import load_study
 from takeoff.study.planned import PlannedClassicalArm
-from takeoff.workflow import fits
-from takeoff.workflow.fits import FitTime, fit_seconds
+from takeoff.workflow import fit_times
+from takeoff.workflow.fit_times import FitTime, fit_seconds
 from takeoff.workflow.project import Project
 
 
@@ -34,7 +34,7 @@ def times(*rows: tuple[int, int, float, float]) -> tuple[FitTime, ...]:
 
 
 def test_between_two_sizes_time_is_a_power_of_the_size(arm, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fits, "_times", lambda: times((32, 100, 1, 10), (32, 10_000, 100, 10)))
+    monkeypatch.setattr(fit_times, "_times", lambda: times((32, 100, 1, 10), (32, 10_000, 100, 10)))
     assert fit_seconds(arm.model_copy(update={"train_samples": 1000}), 50_000) == pytest.approx(3 * 10 + 10)
     assert fit_seconds(arm.model_copy(update={"train_samples": None}), 100_000) == pytest.approx(3 * 1000 + 10)
     assert fit_seconds(arm.model_copy(update={"train_samples": 100}), 50_000) == pytest.approx(3 * 1 + 10)
@@ -43,7 +43,7 @@ def test_between_two_sizes_time_is_a_power_of_the_size(arm, monkeypatch: pytest.
 
 
 def test_images_nearest_in_size_count_by_their_pixels(arm, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fits, "_times", lambda: times((8, 100, 5, 5), (64, 100, 4, 4)))
+    monkeypatch.setattr(fit_times, "_times", lambda: times((8, 100, 5, 5), (64, 100, 4, 4)))
     small = arm.model_copy(update={"train_samples": 200})
     assert fit_seconds(small, 50_000) == pytest.approx((3 + 1) * 4 * 2 / 4)
     mirrored = small.model_copy(update={"mirrored": True})
@@ -66,14 +66,14 @@ def test_times_of_a_results_folder_are_medians(arm, command, tmp_path: Path) -> 
         record = {"run": {"train_samples": 50_000, "seconds": seconds}}
         (folder / "runs" / f"{seed}.json").write_text(json.dumps(record))
     (folder / "runs" / "tuning.json").write_text(json.dumps({"runs": [{"seconds": 1.5}, {"seconds": 2.5}]}))
-    command.done("analyse", "fits", tmp_path / "results", "--out", tmp_path / "fits.csv")
+    command.done("analyse", "fit_times", tmp_path / "results", "--out", tmp_path / "fits.csv")
     (row,) = csv.DictReader((tmp_path / "fits.csv").open())
     assert (row["features"], row["learner"], row["side"], row["train_samples"]) == ("hog", "linear-svm", "32", "50000")
     assert (float(row["seconds"]), float(row["tuning_seconds"])) == (3, 3 + 4)
 
 
 def test_a_folder_without_fits_is_refused(command, tmp_path: Path) -> None:
-    assert "arms" in command.refused("analyse", "fits", tmp_path, "--out", tmp_path / "fits.csv")
+    assert "arms" in command.refused("analyse", "fit_times", tmp_path, "--out", tmp_path / "fits.csv")
     (tmp_path / "arms").mkdir()
-    assert "older" in command.refused("analyse", "fits", tmp_path, "--out", tmp_path / "fits.csv")
+    assert "older" in command.refused("analyse", "fit_times", tmp_path, "--out", tmp_path / "fits.csv")
     assert not (tmp_path / "fits.csv").exists()

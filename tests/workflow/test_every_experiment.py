@@ -52,7 +52,7 @@ def test_shuffled_labels_support_no_claim_about_test_accuracy(
     dataset = {"name": "nothing", "archive": str(shuffled), "resolution": 8, "train_samples": 1300}
     budget = {"runs": 400, "core_hours": 1}
     path = write_study(experiments=SMALL, factors=FACTORS, seeds=3, dataset=dataset, budget=budget)
-    config = (f"study={path}", "arms_per_job=16", "tracking_uri=off")
+    config = (f"study={path}", "arms_per_job=16")
     run_snakemake(tmp_path / "here", "--cores", "all", config=config)
     results, study = tmp_path / "here" / "results" / "small", load_study(path)
     experiments = enabled(study, str(path))
@@ -85,3 +85,6 @@ def test_shuffled_labels_support_no_claim_about_test_accuracy(
     assert sum(verdicts[claim] != "not tested" for claim in about_test) >= 8
     # Gradients know nothing of labels, and are what they are.
     assert claims.loc["sigmoid-gradients-shrink", "verdict"] == "supported"
+
+    again = run_snakemake(tmp_path / "here", "--cores", "all", config=config)
+    assert "Nothing to be done" in again.stderr + again.stdout

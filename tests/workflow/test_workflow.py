@@ -345,7 +345,7 @@ def test_a_stopped_workflow_leaves_no_job_that_trains(
     wait_for(trains)
     if number == signal.SIGINT:
         os.killpg(running.pid, signal.SIGINT)  # as a terminal does
-        assert running.wait(120) == 1
+        assert running.wait(60) == 1
         assert (tmp_path / "shown").read_text().splitlines()[-1].startswith("stopped: 0 of 12 runs")
     else:
         running.kill()

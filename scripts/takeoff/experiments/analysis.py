@@ -92,10 +92,7 @@ def _gathered(study: Study, arms: Sequence[AnyArm], results: Path, card: dict[st
         runs.append(found.assign(block=blocks, **flags))
         if isinstance(arm, Arm):
             curves.append(_of_seeds(folder / "curves.parquet", seeds))
-            # Runs of before `decay_share` do not say their epochs: all had the arm's.
-            short = {"epochs": study.tuning_epochs(arm.recipe)}
-            tried = [[short | run for run in one["runs"]] for one in made]
-            tuning += [pd.DataFrame(t).assign(arm=arm.name, block=o["block"]) for t, o in zip(tried, made, strict=True)]
+            tuning += [pd.DataFrame(one["runs"]).assign(arm=arm.name, block=one["block"]) for one in made]
             if arm.probed:
                 probes.append(_of_seeds(folder / "probe.parquet", seeds))
     speed = results / "speed.csv"

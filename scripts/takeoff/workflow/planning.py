@@ -11,7 +11,7 @@ from takeoff.data.splits import sizes
 from takeoff.engine import architecture
 from takeoff.study.model import Budget
 from takeoff.study.planned import AnyPlannedArm, PlannedArm
-from takeoff.workflow.fits import fit_seconds
+from takeoff.workflow.fit_times import fit_seconds
 from takeoff.workflow.images import Shape
 from takeoff.workflow.speeds import Speeds
 

@@ -66,7 +66,10 @@ def analyse(compute: Design, results: Results) -> dict[str, pd.DataFrame]:
     if results.speed is None or not (results.speed["kind"] == "training").any():
         raise TakeoffError("speed.csv: no rate of this machine; scripts/probe.py measures it")
     rates, blocks = measured(results.speed)
-    made = trainings(results.runs, results.tuning, chance_of(results.card, compute.study)[0])
+    # Choices of before `tuning.decay_share` do not say how long their runs were: all were equally long.
+    epochs = results.tuning.reindex(columns=["epochs"])["epochs"]
+    tuning = results.tuning.assign(epochs=epochs.fillna(compute.study.tuning_epochs(compute.study.recipe)))
+    made = trainings(results.runs, tuning, chance_of(results.card, compute.study)[0])
     times, search = times_table(rates, made), _search(rates, made)
     return {"rates": rates, "blocks": blocks, "times": times, "search": search}
 

@@ -1,6 +1,6 @@
 """How long fits of older methods take, as plans count: as long as those of the reference studies, by images and pixels.
 
-`config/fits.csv` holds their times; `scripts/analyse.py fits` makes such a file of any results folders.
+`config/fit_times.csv` holds their times; `scripts/analyse.py fit_times` makes such a file of any results folders.
 """
 
 import csv
@@ -52,6 +52,14 @@ def fit_times(results: Path) -> Iterator[FitTime]:
             yield FitTime(*of, finals[0]["train_samples"], round(seconds, 3), round(whole, 3))
 
 
+def merged(times: Iterable[FitTime]) -> list[FitTime]:
+    """One row of each method and size: the first."""
+    found: dict[tuple[object, ...], FitTime] = {}
+    for time in times:
+        found.setdefault((time.features, time.learner, time.side, time.mirrored, time.large, time.train_samples), time)
+    return [found[key] for key in sorted(found)]
+
+
 def fit_seconds(arm: PlannedClassicalArm, images: int) -> float:
     """About what all fits of an arm take, tuning included, with so many `images` for training; 0 where no time of its
     method is known.
@@ -90,7 +98,7 @@ def _power(seconds: dict[int, float], samples: int) -> float:
 
 @cache
 def _times() -> tuple[FitTime, ...]:
-    path = configured("fits.csv")
+    path = configured("fit_times.csv")
     with path.open(newline="", encoding="utf-8") as file:
         return tuple(_time(row) for row in csv.DictReader(file))
 
@@ -98,11 +106,3 @@ def _times() -> tuple[FitTime, ...]:
 def _time(row: dict[str, str]) -> FitTime:
     of = (row["features"], row["learner"], int(row["side"]), row["mirrored"] == "True", row["large"] == "True")
     return FitTime(*of, int(row["train_samples"]), float(row["seconds"]), float(row["tuning_seconds"]))
-
-
-def merged(times: Iterable[FitTime]) -> list[FitTime]:
-    """One row of each method and size: the first."""
-    found: dict[tuple[object, ...], FitTime] = {}
-    for time in times:
-        found.setdefault((time.features, time.learner, time.side, time.mirrored, time.large, time.train_samples), time)
-    return [found[key] for key in sorted(found)]
