@@ -143,7 +143,11 @@ def test_a_network_that_no_rate_brought_there_decides_nothing(study):
     tables = analyse(study, make_results(study, FAST))
     names = [arm.name for arm in Design(study, OFTEN).arms()]
     tuned = measure(study, tables)["relu-trains-faster"][0]
-    for lost, words in (("relu", "ReLU in 1 of 1 blocks: at no"), ("tanh", "tanh in 1 of 1 blocks: at no"), ("sigmoid", None)):
+    for lost, words in (
+        ("relu", "ReLU in 1 of 1 blocks: at no"),
+        ("tanh", "tanh in 1 of 1 blocks: at no"),
+        ("sigmoid", None),
+    ):
         (one,) = measure(study, tables, untuned=[lost])["relu-trains-faster"]
         assert one.arms == (names[1], names[0])
         # The interval stays; the verdict does not.
