@@ -66,7 +66,8 @@ def _resolved(name: str) -> Iterator[Path]:
 @cache
 def _syntax(path: Path) -> tuple[str, tuple[str, ...]]:
     """A module's syntax tree as text, and the dotted names of this package that it imports."""
-    tree = _WithoutText().visit(ast.parse(path.read_text(encoding="utf-8")))
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    _drop_text(tree)
     return ast.dump(tree), tuple(_imports(tree))
 
 
@@ -78,13 +79,26 @@ def _imports(node: ast.AST) -> Iterator[str]:
             yield from (alias.name for alias in names if alias.name.startswith("takeoff."))
         case ast.ImportFrom(module=str(module), names=names) if module.split(".")[0] == "takeoff":
             yield from (f"{module}.{alias.name}" for alias in names)
-    for child in ast.iter_child_nodes(node):
-        yield from _imports(child)
+    for block in _blocks(node):
+        for child in block:
+            yield from _imports(child)
 
 
-class _WithoutText(ast.NodeTransformer):
-    """Drops docstrings, and the strings that explain a constant below it."""
+def _drop_text(node: ast.AST) -> None:
+    """Drop docstrings, and the strings that explain a constant below it: such a statement does nothing."""
+    for block in _blocks(node):
+        block[:] = [child for child in block if not _is_text(child)]
+        for child in block:
+            _drop_text(child)
 
-    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
-        """A statement that is nothing but a string does nothing."""
-        return None if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str) else node
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def _blocks(node: ast.AST) -> Iterator[list[ast.AST]]:
+    """The lists of statements in a node; no expression holds any, and walking those took twice as long in all."""
+    for name in ("body", "handlers", "cases", "orelse", "finalbody"):
+        block = getattr(node, name, None)
+        if isinstance(block, list):
+            yield block
