@@ -50,6 +50,11 @@ class PooledPart:
         return JudgedClaim(claim, "", verdict, own, reason="; ".join(f"{k}: {v}" for k, v in self.left_out.items()))
 
     @property
+    def tested(self) -> bool:
+        """Whether some study tests the claim, though perhaps not so that its number can be pooled."""
+        return any(verdict != "not tested" for verdict in self.verdicts.values())
+
+    @property
     def disagree(self) -> bool | None:
         """Whether studies differ by more than their errors (Q at 5%); None for fewer than two."""
         return None if self.pooled is None or self.pooled.k < 2 else self.pooled.q_p_value < 0.05

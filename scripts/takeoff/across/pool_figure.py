@@ -12,6 +12,8 @@ from takeoff.figures.style import COLOURS, MUTED, new_figure, styled
 from takeoff.judging.figure import BELOW, LINE, ROW, SYMBOLS, WIDTH, draw_judged, row_of, scale_of
 
 AGREEMENT = {True: "✗ disagree", False: "✓ agree"}
+WITHOUT = {True: "tested, but in no study may a verdict rest on it", False: "tested by no study"}
+"""Why a part has no row."""
 
 
 @styled
@@ -28,8 +30,11 @@ def draw_pool(parts: Sequence[PooledPart], studies: Sequence[str]) -> tuple[Figu
         for share in [scale_of(one.judgement, one.judged.claim.published_value)]
         for study, measure in one.own.items()
     ]
-    without = [f"{one.claim.name} ({one.part})" for one in ordered if not one.pooled]
-    notes = [fill(f"– no study: {', '.join(without)}", BELOW)] * bool(without)
+    without = {
+        why: [f"{one.claim.name} ({one.part})" for one in ordered if not one.pooled and one.tested == tested]
+        for tested, why in WITHOUT.items()
+    }
+    notes = [fill(f"– {why}: {', '.join(names)}", BELOW) for why, names in without.items() if names]
     words = "each row on its own axis · small: studies · ◇ published · ✗ disagree: Cochran's Q at 5%"
     below = "\n".join([words, *notes])
     count = sum(one.disagree is True for one in shown)
