@@ -93,9 +93,9 @@ class Snakemake:
         made = console(self.logger)
         assert isinstance(made, Console)
         self.console = made
-        made.follows(
-            SimpleNamespace(title="Birds", factors={}), folder, 1, {"a": "race: a"}, Commands("make report", "make ui")
-        )  # type: ignore[arg-type]
+        study, commands = SimpleNamespace(title="Birds", factors={}), Commands("make report", "make ui")
+        packs = {"train_0": ["a"], "train_1": ["b"], "fit_classical_0": ["c"]}
+        made.follows(study, folder, 1, {"a": "race: a"}, packs, commands)  # type: ignore[arg-type]
 
     def says(self, message: str | None, event: str | None = None, **more: object) -> None:
         self.logger.info(message, extra={"event": event, **more} if event else more)
@@ -119,6 +119,20 @@ def test_a_failed_jobs_error_comes_last_and_once(study: Path) -> None:
     assert str(log) in said[0]
     assert [line.strip() for line in said[1:-1]] == ["error: no space left"]
     assert "0 of 9 runs" in said[-1]
+
+
+def test_runs_that_nobody_asked_for_do_not_count_unless_they_are_finished(study: Path) -> None:
+    snakemake = Snakemake(study)
+    for rules, runs in ((["train_0", "judge", "total"], 4), (["mine_train_1", "fit_classical_0"], 5), (["judge"], 0)):
+        snakemake.says("Job stats:", "run_info", stats=dict.fromkeys(rules, 1))
+        now = snakemake.console.watch.now()
+        assert now is not None
+        assert now.runs == runs
+    (study / "arms" / "b").mkdir(parents=True)
+    (study / "arms" / "b" / "runs.parquet").touch()
+    now = snakemake.console.watch.now()
+    assert now is not None
+    assert (now.finished, now.runs, now.share) == (2, 2, 1.0)
 
 
 def test_other_errors_and_what_is_not_known_are_shown(study: Path) -> None:

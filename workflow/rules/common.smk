@@ -91,7 +91,12 @@ if CONSOLE:
     if {"--report", "--report-after-run"} <= set(sys.argv):  # it is made right after
         commands = commands._replace(report=sys.argv[sys.argv.index("--report") + 1])
     CONSOLE.follows(
-        PROJECT.study, PROJECT.folder, at_once // CONFIG.threads, called, commands
+        PROJECT.study,
+        PROJECT.folder,
+        at_once // CONFIG.threads,
+        called,
+        PROJECT.trained_by,
+        commands,
     )
     CONSOLE.imports = imports_of(PROJECT)
     CONSOLE.looks = workflow.output_settings.dryrun or only_looks(sys.argv)

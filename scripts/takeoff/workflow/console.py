@@ -8,7 +8,7 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,7 @@ LAST = 20
 PRINTS = {"plan", "compare"}
 """Rules whose output is for the terminal."""
 TRAINS = re.compile(r"(train|fit_classical)_\d+$")
+"""How the name of a rule ends that trains a pack of arms; as a module's it may begin otherwise."""
 RUN = re.compile(r"\d\d:\d\d:\d\d  ")
 """How a line of a job's log begins that says how a run ended."""
 
@@ -74,7 +75,7 @@ class Job:
     @property
     def stage(self) -> str | None:
         """What it is doing; None of training, which says so itself."""
-        if TRAINS.match(self.rule):
+        if TRAINS.search(self.rule):
             return None
         verb, _, rest = self.rule.partition("_")
         if verb in {"analyse", "draw"} and rest:
@@ -83,7 +84,7 @@ class Job:
 
     def lines(self) -> Iterator[str]:
         """What its log says of runs that ended since the last call."""
-        if self.log is None or not TRAINS.match(self.rule):
+        if self.log is None or not TRAINS.search(self.rule):
             return
         try:
             with self.log.open("rb") as file:
@@ -128,12 +129,20 @@ class Console(logging.Handler):
         self._thread: threading.Thread | None = None
         self._live: Live | None = None
 
-    def follows(self, study: Study, folder: Path, at_once: int, called: Mapping[str, str], commands: Commands) -> None:
+    def follows(
+        self,
+        study: Study,
+        folder: Path,
+        at_once: int,
+        called: Mapping[str, str],
+        packs: Mapping[str, Sequence[str]],
+        commands: Commands,
+    ) -> None:
         """Of which study, in which folder, with how many runs beside each other, there is progress to show; what arms
-        are called there, and what its user may call next.
+        are called there, which of them each rule trains, and what its user may call next.
         """
         self.study, self.folder, self.watch = study, folder, Watch(folder, max(1, at_once))
-        self.called, self.commands = called, commands
+        self.called, self.packs, self.commands = called, packs, commands
 
     __hash__ = logging.Handler.__hash__
 
@@ -164,6 +173,9 @@ class Console(logging.Handler):
         elif event == "job_error":
             if job := self.running.pop(own["jobid"], None):
                 self.failed[own["jobid"]] = job
+        elif event == "run_info":
+            trained = [found[0] for rule in own["stats"] if (found := TRAINS.search(rule))]
+            self.watch.asked = frozenset(arm for rule in trained for arm in self.packs[rule])
         elif event == "error":
             # Of a job that failed more is said at the end; an error of the workflow's own is shown.
             of_job = own.get("exception") in {"RuleException", "CalledProcessError"}

@@ -122,6 +122,13 @@ class Project:
         arms.sort(key=lambda arm: arm.method)
         return self._packs(arms, ARMS)
 
+    @property
+    def trained_by(self) -> dict[str, list[str]]:
+        """The arms of each rule that trains or fits some."""
+        packs = {"train": self.packs, "fit_classical": self.classical_packs}
+        numbered = [(f"{verb}_{n}", pack) for verb, all_ in packs.items() for n, pack in enumerate(all_)]
+        return {rule: [arm.name for arm in pack] for rule, pack in numbered}
+
     def _packs(self, arms: Sequence[AnyPlannedArm], least: int = 1) -> list[list[AnyPlannedArm]]:
         if self.configuration.partial:
             return []

@@ -36,6 +36,8 @@ class Watch:
     at_once: int
     """Runs that train beside each other, about."""
     began: float = field(default_factory=time.time)
+    asked: frozenset[str] | None = None
+    """The arms that this run of the workflow trains, where that is known: others count where they are finished."""
     _plan: dict[str, list[float]] = field(default_factory=dict)
     _planned: float = 0.0
     _first: tuple[float, float] | None = None
@@ -49,16 +51,19 @@ class Watch:
                 self._plan, self._planned, self._first = _expected(path), changed, None
         except (OSError, KeyError, ValueError):
             return None
-        finished, done, training = 0, 0.0, {}
+        finished, runs, done, total, training = 0, 0, 0.0, 0.0, {}
         for arm, seconds in self._plan.items():
             count, running, written = _arm(self.folder / "arms" / arm, len(seconds))
+            if self.asked is not None and arm not in self.asked and count < len(seconds):
+                continue
+            runs += len(seconds)
+            total += sum(seconds)
             running = running if written >= self.began else []
             finished += count
             fractions = [run.epoch / run.epochs for run in running]
             done += sum(seconds[:count]) + sum(map(float.__mul__, fractions, seconds[count:]))
             if running:
                 training[arm] = running
-        runs, total = sum(map(len, self._plan.values())), sum(map(sum, self._plan.values()))
         left = self._left(done, total) if finished < runs else None
         return Now(finished, runs, done / total if total else 1.0, left, training)
 
