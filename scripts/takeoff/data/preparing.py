@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Container, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,11 @@ from takeoff.common.files import room_for, sha256_of_file
 from takeoff.common.machine import cores_at_hand
 from takeoff.data import catalogue
 from takeoff.data.archives import Archive, check_there
+from takeoff.data.bundled import bundled
 from takeoff.data.card import CARD, Card, save_card
 from takeoff.data.decoding import ColourFoundError, decode, fit_array, map_ahead
 from takeoff.data.kinds import escaped
-from takeoff.data.layouts import Layout, hold_out, select
+from takeoff.data.layouts import Layout, select
 from takeoff.data.pickles import read_cifar
 from takeoff.data.recognising import recognise
 from takeoff.data.store import split_writer, summarise
@@ -83,11 +84,11 @@ def _origin(request: Request) -> dict[str, Any]:
     """Name, checksum and size of the archive, checked against the one required; a folder has neither."""
     path = request.archive
     if path is None:
-        if request.dataset != "digits":
-            entry = catalogue.entry(request.dataset) if request.dataset else None
+        entry = catalogue.entry(request.dataset) if request.dataset else None
+        if entry is None or not entry.package:
             how = entry.how_to_obtain() if entry and entry.obtain else "scripts/fetch.py gets one"
             raise TakeoffError(f"no archive: give --archive PATH; {how}")
-        return {"name": "scikit-learn", "sha256": None, "bytes": None}
+        return {"name": entry.package, "sha256": None, "bytes": None}
     check_there(path)
     if path.is_dir():
         if request.sha256:
@@ -191,20 +192,10 @@ def _write(layout: Layout, resolution: int, channels: int, images: Images, work:
 def _recognised(request: Request, entry: catalogue.Entry | None) -> tuple[Layout, Source]:
     """The layout of all there is, and what holds its members."""
     if request.archive is None:
-        return _digits()
+        return bundled(str(request.dataset))
     archive = Archive(request.archive)
     pickled = entry.name if entry and entry.layout == "CIFAR pickles" else None
     return read_cifar(archive, pickled) or (recognise(archive, request.test_fraction), archive)
-
-
-def _digits() -> tuple[Layout, NDArray[np.uint8]]:
-    """Scikit-learn's 1,797 digits, N×8×8×1, their 17 shades stretched to 0…255; about 500 are held out."""
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    shades = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[..., None]
-    whole = Layout("scikit-learn", {str(i): str(label) for i, label in enumerate(bunch.target)})
-    return replace(hold_out(whole, 500 / len(shades)), notes=()), shades
 
 
 def _decoded(archive: Archive, wanted: Container[str], side: int, channels: int, threads: int) -> Images:

@@ -157,7 +157,7 @@ class ImageSource:
                 f"{study}: dataset.name: {name} is not in the catalogue; {choices(name, entries())}; for your own "
                 "images say where they are: dataset.archive"
             )
-        if not entry.addresses and entry.layout != "scikit-learn":
+        if not entry.addresses and not entry.package:
             raise TakeoffError(f"dataset {name} is never downloaded: {entry.how_to_obtain()}")
 
 

@@ -198,7 +198,7 @@ def _default(value: Any) -> str:
 def _origin(entry: Entry) -> str:
     if entry.addresses:
         return "by download" + (f", {entry.size / 1e6:,.0f} MB" if entry.size else "")
-    return "with scikit-learn" if entry.layout == "scikit-learn" else "as your own copy"
+    return f"with {entry.package}" if entry.package else "as your own copy"
 
 
 def _valid(schema: Schema) -> str:
