@@ -51,7 +51,7 @@ test-quick: $(VENV)/ready ## the tests without whole studies and benchmarks, abo
 coverage: $(VENV)/ready ## how much of the code those tests run, of commands too; a page of it in .cache/coverage
 	$(RUN) pytest $(PARALLEL) -m "not slow" --cov --cov-report=term --cov-report=html:.cache/coverage
 
-test-faults: $(VENV)/ready ## every fault: kills, hostile input, damaged files, stores, full disks; about an hour
+test-faults: $(VENV)/ready ## every fault: kills, hostile input, damaged files, stores, full disks, a cluster's; about an hour
 	TAKEOFF_FAULTS=whole $(RUN) pytest $(PARALLEL) tests/faults
 
 lint: $(VENV)/ready ## style, types and workflow checks

@@ -2,29 +2,47 @@
 
 import os
 import shutil
+import signal
 import socket
 import stat
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
 
+import psutil
+from cluster.accounting import PACKAGES, PROGRAMS, mariadb, write_accounting
 from gpu_driver import make_driver
 
 NODES = ("n1", "n2")
 DAEMONS = ("munged", "slurmctld", "slurmd")
 INSTALL = "apt-get install --no-install-recommends munge slurmctld slurmd slurm-client slurm-wlm-basic-plugins"
 SBIN = os.pathsep + "/usr/sbin"
+PARTITIONS = "PartitionName=cpu Nodes=ALL Default=YES\nPartitionName=gpu Nodes=ALL"
 
 
-def why_not() -> str | None:
+@dataclass(frozen=True)
+class Layout:
+    """What a cluster is made of."""
+
+    nodes: tuple[str, ...] = NODES
+    with_gpu: tuple[str, ...] = NODES
+    partitions: str = PARTITIONS
+    settings: str = ""
+    """Lines for slurm.conf."""
+    accounting: bool = False
+    """Whether slurmdbd runs, so that `sacct` answers and limits hold."""
+
+
+def why_not(layout: Layout = Layout()) -> str | None:
     """Why no cluster can start here, if so."""
-    missing = [name for name in DAEMONS if not shutil.which(name, path=os.environ["PATH"] + SBIN)]
+    daemons = DAEMONS + (PROGRAMS if layout.accounting else ())
+    missing = [name for name in daemons if not shutil.which(name, path=os.environ["PATH"] + SBIN)]
     if missing:
-        return f"needs {', '.join(missing)} ({INSTALL})"
+        return f"needs {', '.join(missing)} ({INSTALL}{f' {PACKAGES}' if layout.accounting else ''})"
     return None if os.geteuid() == 0 else "Slurm's daemons and its device files need root"
 
 
@@ -46,6 +64,9 @@ class Slurm:
     """A cluster that runs."""
 
     state: Path
+    lines: dict[str, list[str]]
+    """Daemon → the line that starts it, in order; a node's has its name."""
+    running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -75,32 +96,83 @@ class Slurm:
         self("scancel", "--user=root")
         wait_for(lambda: not self("squeue", "--noheader"), "jobs to end")
 
+    def start(self, name: str) -> None:
+        """Start a daemon, and wait until it answers."""
+        first, *rest = self.lines[name]
+        program = str(shutil.which(first, path=self.environment["PATH"]))
+        # A session of its own, or an interrupt at the terminal would stop it before the jobs are cancelled.
+        self.running[name] = subprocess.Popen(
+            [program, *rest], env=self.environment, start_new_session=True, cwd=self.state,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        wait_for(lambda: self._answers(name), name)
+
+    def kill(self, name: str) -> None:
+        """Kill a daemon; of a node, its jobs with it."""
+        self._stop(name, signal.SIGKILL)
+        for process in [*_of_node(self.state, name)]:
+            process.kill()
+
+    def stop(self) -> None:
+        """Stop what runs, the last that was started first."""
+        for name in reversed(self.running.copy()):
+            self._stop(name, signal.SIGTERM)
+
+    def _stop(self, name: str, number: int) -> None:
+        process = self.running.pop(name)
+        process.send_signal(number)
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def _answers(self, name: str) -> bool:
+        """Whether a daemon does what the next one needs."""
+        if name == "munged":
+            return (self.state / "munge.socket").exists()
+        if name == "mariadbd":
+            return (self.state / "mysql.socket").exists()
+        if name == "slurmdbd":
+            return bool(
+                self._try("sacctmgr", "--noheader", "list", "cluster", "format=cluster")
+                or self._try("sacctmgr", "--immediate", "add", "cluster", "takeoff")
+            )
+        if name == "slurmctld":
+            return " UP" in self._try("scontrol", "ping")
+        states = self._try("sinfo", "--noheader", "--Node", f"--nodes={name}", "--format=%t").split()
+        return bool(states) and set(states) <= {"idle", "mix", "alloc"}
+
+    def _try(self, *command: str) -> str:
+        try:
+            return self(*command)
+        except subprocess.CalledProcessError:
+            return ""
+
 
 @contextmanager
-def slurm(state: Path) -> Iterator[Slurm]:
+def slurm(state: Path, layout: Layout = Layout()) -> Iterator[Slurm]:
     """Start a cluster, and stop it whatever happens."""
-    cluster = Slurm(state)
-    _write_configuration(state)
-    with ExitStack() as running:
+    cluster = Slurm(state, _written(state, layout))
+    try:
+        for name in cluster.lines:
+            cluster.start(name)
+        yield cluster
+        cluster.cancel_all()
+    finally:
+        cluster.stop()
 
-        def start(*line: str) -> None:
-            running.enter_context(_daemon(line, cluster.environment))
 
-        munge = state / "munge.socket"
-        start(
-            "munged", "--foreground", "--force", f"--socket={munge}", f"--key-file={state / 'munge.key'}",
-            f"--seed-file={state / 'munge.seed'}", f"--pid-file={state / 'munge.pid'}",
-        )  # fmt: skip
-        wait_for(munge.exists, "munged")
-        start("slurmctld", "-D", "-c")
-        wait_for(lambda: " UP" in _try(cluster, "scontrol", "ping"), "slurmctld")
-        for node in NODES:
-            start("slurmd", "-D", "-N", node)
-        wait_for(lambda: _try(cluster, "sinfo", "-h", "-N", "-p", "cpu", "-o", "%t") == "idle\nidle", "nodes")
-        try:
-            yield cluster
-        finally:
-            cluster.cancel_all()
+def _of_node(state: Path, name: str) -> Iterator[psutil.Process]:
+    """What runs for the jobs of a node: their processes, and those of Slurm that watch them."""
+    spool = str(state / f"spool-{name}")
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            environment = process.environ()
+            own = environment.get("SLURMD_NODENAME") == name and str(state) in environment["PATH"]
+            sockets = process.net_connections("unix") if process.name() == "slurmstepd" else []
+            if own or any(str(one.laddr).startswith(spool) for one in sockets):
+                yield process
 
 
 def wait_for(true: Callable[[], object], what: str, seconds: float = 60) -> None:
@@ -112,34 +184,9 @@ def wait_for(true: Callable[[], object], what: str, seconds: float = 60) -> None
         time.sleep(0.1)
 
 
-def _try(cluster: Slurm, *command: str) -> str:
-    try:
-        return cluster(*command)
-    except subprocess.CalledProcessError:
-        return ""
-
-
-@contextmanager
-def _daemon(line: tuple[str, ...], environment: dict[str, str]) -> Iterator[None]:
-    program = str(shutil.which(line[0], path=environment["PATH"]))
-    # A session of its own, or an interrupt at the terminal would stop it before the jobs are cancelled.
-    process = subprocess.Popen(
-        [program, *line[1:]], env=environment, start_new_session=True,
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _write_configuration(state: Path) -> None:
-    for folder in ("bin", "controller", *(f"spool-{node}" for node in NODES)):
+def _written(state: Path, layout: Layout) -> dict[str, list[str]]:
+    """Write the configuration of a cluster; the lines that start its daemons."""
+    for folder in ("bin", "controller", *(f"spool-{node}" for node in layout.nodes)):
         (state / folder).mkdir(parents=True)
     key = state / "munge.key"
     key.touch(mode=0o600)
@@ -148,17 +195,27 @@ def _write_configuration(state: Path) -> None:
     # Slurm counts device files as GPUs; any character device will do, and this one is /dev/null.
     gpu = state / "gpu0"
     os.mknod(gpu, stat.S_IFCHR | 0o600, os.makedev(1, 3))
-    (state / "gres.conf").write_text(f"AutoDetect=off\nNodeName={','.join(NODES)} Name=gpu File={gpu}\n")
+    (state / "gres.conf").write_text(f"AutoDetect=off\nNodeName={','.join(layout.with_gpu)} Name=gpu File={gpu}\n")
 
     host = socket.gethostname().split(".")[0]
-    port, *ports = _free_ports(1 + len(NODES))
+    port, accounting, database, *ports = _free_ports(3 + len(layout.nodes))
     template = Template(Path(__file__).with_name("slurm.conf.in").read_text(encoding="utf-8"))
-    configuration = template.substitute(state=state, host=host, port=port)
-    for node, node_port in zip(NODES, ports, strict=True):
+    configuration = template.substitute(state=state, host=host, port=port) + layout.settings
+    for node, node_port in zip(layout.nodes, ports, strict=True):
         configuration += (
-            f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={node_port} "
-            "CPUs=8 RealMemory=16000 Gres=gpu:1 State=UNKNOWN\n"
+            f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={node_port} CPUs=8 RealMemory=16000 "
+            f"{'Gres=gpu:1' * (node in layout.with_gpu)} State=UNKNOWN\n"
         )
+    configuration += layout.partitions
+    munged = [
+        "munged", "--foreground", "--force", f"--socket={state / 'munge.socket'}", f"--key-file={state / 'munge.key'}",
+        f"--seed-file={state / 'munge.seed'}", f"--pid-file={state / 'munge.pid'}",
+    ]  # fmt: skip
+    lines = {"munged": munged}
+    if layout.accounting:
+        configuration += write_accounting(state, host, accounting, database)
+        lines |= {"mariadbd": mariadb(state, database), "slurmdbd": ["slurmdbd", "-D"]}
+    lines |= {"slurmctld": ["slurmctld", "-D"]} | {node: ["slurmd", "-D", "-N", node] for node in layout.nodes}
     (state / "slurm.conf").write_text(configuration)
 
     # A job calls srun without SLURM_CONF: the plugin drops every such variable.
@@ -166,6 +223,7 @@ def _write_configuration(state: Path) -> None:
     # Nodes show a GPU, and where jobs are submitted there is none.
     make_driver(state / "node-driver")
     _write_command(state / "prolog", f'echo "export LD_LIBRARY_PATH={state / "node-driver"}"')
+    return lines
 
 
 def _write_command(path: Path, line: str) -> None:

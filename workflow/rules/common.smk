@@ -10,6 +10,7 @@ from takeoff.study.names import short_names
 from takeoff.workflow import digests
 from takeoff.workflow.following import imports_of
 from takeoff.workflow.leftovers import remove_temporary
+from takeoff.workflow.patience import be_patient
 from takeoff.workflow.project import load_project
 from takeoff.workflow.wiring import (
     asked,
@@ -30,6 +31,7 @@ from takeoff.workflow.wiring import (
 
 run_in_this_python()
 is_the_workflow()
+be_patient()
 
 PROJECT = load_project(config)
 READING = digests.preparing(PROJECT.images)  # looks at every file of a folder
