@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -57,26 +58,26 @@ def results(trained: Path, tmp_path: Path, blank_database: Path) -> Path:
     return folder
 
 
-def track(command: Command, results: Path, digits: Path, *options: str) -> MlflowClient:
+def track(run_here: Callable[..., None], results: Path, digits: Path, *options: str) -> MlflowClient:
     """Log the runs."""
     uri = f"sqlite:///{results.parent / 'mlflow.db'}"
     line = ("--study", results / "study.json", "--results", results, "--card", digits / "card.json")
-    command.done("track", *line, "--only", "runs", "--tracking-uri", uri, *options)
+    run_here("track", *line, "--only", "runs", "--tracking-uri", uri, *options)
     return MlflowClient(uri)
 
 
-def test_models_may_be_left_out_and_come_later(command: Command, results: Path, digits: Path) -> None:
+def test_models_may_be_left_out_and_come_later(run_here: Callable[..., None], results: Path, digits: Path) -> None:
     for options, expected in ((("--no-models",), 0), ((), 1), (("--no-models",), 0)):
-        client = track(command, results, digits, *options)
+        client = track(run_here, results, digits, *options)
         experiment = client.get_experiment_by_name("takeoff/small").experiment_id
         assert len(client.search_logged_models([experiment])) == expected
 
 
 def test_the_best_network_loads_and_predicts_as_it_did(
-    command: Command, results: Path, digits: Path, tmp_path: Path
+    run_here: Callable[..., None], results: Path, digits: Path, tmp_path: Path
 ) -> None:
     runs = pd.read_parquet(results / "arms" / ARM / "runs.parquet").set_index("seed")
-    client = track(command, results, digits)
+    client = track(run_here, results, digits)
     experiment = client.get_experiment_by_name("takeoff/small").experiment_id
     (model,) = client.search_logged_models([experiment])
     arm = client.get_run(model.source_run_id)
@@ -101,15 +102,17 @@ def test_the_best_network_loads_and_predicts_as_it_did(
     assert right == pytest.approx(runs["test_accuracy"][best], abs=0.0021)  # an image of 500
 
 
-def test_a_model_goes_with_its_run_and_stays_with_it(command: Command, results: Path, digits: Path) -> None:
-    client = track(command, results, digits)
+def test_a_model_goes_with_its_run_and_stays_with_it(
+    command: Command, run_here: Callable[..., None], results: Path, digits: Path
+) -> None:
+    client = track(run_here, results, digits)
     experiment = client.get_experiment_by_name("takeoff/small").experiment_id
 
     def models() -> list[str]:
         return [one.model_id for one in client.search_logged_models([experiment])]
 
     first = models()
-    track(command, results, digits)
+    track(run_here, results, digits)
     assert models() == first
     # Without the best seed its weights are of none of the runs. Those of the others were not kept.
     arm = results / "arms" / ARM
@@ -123,14 +126,16 @@ def test_a_model_goes_with_its_run_and_stays_with_it(command: Command, results: 
     (arm / "arm.json").write_text(json.dumps(planned))
     command.done("train", "--data", digits, "--device", "cpu", "--keep-weights", 10**6, arm)
     assert not path.exists()
-    track(command, results, digits)
+    track(run_here, results, digits)
     assert models() == []
 
 
-def test_damaged_weights_are_no_model(command: Command, results: Path, digits: Path) -> None:
+def test_damaged_weights_are_no_model(
+    command: Command, run_here: Callable[..., None], results: Path, digits: Path
+) -> None:
     path = results / "arms" / ARM / "weights.safetensors"
     path.write_bytes(path.read_bytes()[:100])
-    client = track(command, results, digits)
+    client = track(run_here, results, digits)
     assert client.search_logged_models([client.get_experiment_by_name("takeoff/small").experiment_id]) == []
     shutil.rmtree(results / "arms" / ARM / "runs")
     command.done("train", "--data", digits, "--device", "cpu", "--keep-weights", 10**6, path.parent)
@@ -145,14 +150,16 @@ def test_which_weights_are_kept() -> None:
     assert Configuration(tracking_uri="off").weights_kept == Configuration(tracking_uri="").weights_kept == 0
 
 
-def test_weights_of_another_run_than_the_best_are_no_model(command: Command, results: Path, digits: Path) -> None:
+def test_weights_of_another_run_than_the_best_are_no_model(
+    run_here: Callable[..., None], results: Path, digits: Path
+) -> None:
     """As where the best run was trained elsewhere, and brought here without its weights."""
     path = results / "arms" / ARM / "runs.parquet"
     runs = pd.read_parquet(path)
     best = runs["validation_accuracy"].idxmax()
     runs.loc[[seed for seed in runs.index if seed != best][:1], "validation_accuracy"] = 1.0
     runs.to_parquet(path)
-    client = track(command, results, digits)
+    client = track(run_here, results, digits)
     assert client.search_logged_models([client.get_experiment_by_name("takeoff/small").experiment_id]) == []
 
 
