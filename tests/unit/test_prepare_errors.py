@@ -87,6 +87,7 @@ def test_a_gzip_whose_checksum_is_wrong_is_named(tmp_path):
 def test_a_class_that_digits_lacks_is_named(tmp_path, command):
     prepare = ("prepare", "--dataset", "digits", "--resolution", "8", "--out", tmp_path / "out")
     assert "digits: has no class '99'" in command.refused(*prepare, "--classes", "0,99")
+    assert "scikit-learn: no archive" in command.refused(*prepare, "--sha256", "0" * 64)
     command.done(*prepare, "--classes", "0,7")
     assert json.loads((tmp_path / "out" / "card.json").read_text())["classes"] == ["0", "7"]
 

@@ -176,6 +176,7 @@ def test_every_command_takes_a_study_by_name(command: Command, line: str, tmp_pa
         ({"archives": {"cifar10": "/nowhere.tgz"}, "study": "cifar10"}, "no such archive"),
         ({"archives": {"CIFAR-10": "/mine.tgz"}, "study": "cifar10"}, "this study's dataset is called cifar10"),
         ({"archives": {"cifar-10": "/mine.tgz"}, "study": "cifar10"}, "this study's dataset is called cifar10"),
+        ({"archives": {"mnist": "/mine.tgz"}, "study": "mnist"}, "this study's dataset is called mnist-5000"),
     ],
 )
 def test_the_configuration_is_checked_before_a_job_starts(config: dict[str, Any], words: str) -> None:

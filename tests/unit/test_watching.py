@@ -123,16 +123,21 @@ def test_a_failed_jobs_error_comes_last_and_once(study: Path) -> None:
 
 def test_runs_that_nobody_asked_for_do_not_count_unless_they_are_finished(study: Path) -> None:
     snakemake = Snakemake(study)
-    for rules, runs in ((["train_0", "judge", "total"], 4), (["mine_train_1", "fit_classical_0"], 5), (["judge"], 0)):
-        snakemake.says("Job stats:", "run_info", stats=dict.fromkeys(rules, 1))
+    asked = {"train_0 judge total": 4, "mine_train_1 fit_classical_0": 5, "judge pretrain_0 train_99": 0}
+    for rules, runs in asked.items():
+        snakemake.says("Job stats:", "run_info", stats=dict.fromkeys(rules.split(), 1))
         now = snakemake.console.watch.now()
         assert now is not None
         assert now.runs == runs
-    (study / "arms" / "b").mkdir(parents=True)
-    (study / "arms" / "b" / "runs.parquet").touch()
+    snakemake.console.stopped()
+    assert not any("0 of 0" in line for line in snakemake.lines())
+    for arm, name in (("b", "runs.parquet"), ("c", "runs/key.json")):
+        path = study / "arms" / arm / name
+        path.parent.mkdir(parents=True)
+        path.touch()
     now = snakemake.console.watch.now()
     assert now is not None
-    assert (now.finished, now.runs, now.share) == (2, 2, 1.0)
+    assert (now.finished, now.runs, now.share) == (3, 3, 1.0)
 
 
 def test_other_errors_and_what_is_not_known_are_shown(study: Path) -> None:

@@ -117,12 +117,13 @@ def test_from_images_to_a_report_and_nothing_again(finished: Finished) -> None:
 
 @pytest.mark.slow
 def test_a_figure_is_found_by_its_question_and_comes_with_its_caption(
-    once: Finished, tmp_path_factory: pytest.TempPathFactory
+    finished: Finished, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """In the report, in a browser."""
+    """In the report, as `make report` makes it, in a browser."""
     found = "[...document.querySelectorAll('*')].find(e => !e.children.length && e.innerText?.trim() === arguments[0])"
     with chromium(tmp_path_factory.mktemp("browser")) as browser:
-        browser.open((once.study / "report.html").as_uri())
+        finished.snakemake("--report", str(finished.study / "report.html"))
+        browser.open((finished.study / "report.html").as_uri())
         browser.wait_for(f"return Boolean({found})", "A. All claims, judged")
         # The answer comes first, and can be seen, though the page is longer than the window.
         top = browser.wait_for(f"return {found}?.getBoundingClientRect().top", "What each factor does")

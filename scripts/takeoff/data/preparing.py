@@ -88,6 +88,8 @@ def _origin(request: Request) -> dict[str, Any]:
         if entry is None or not entry.package:
             how = entry.how_to_obtain() if entry and entry.obtain else "scripts/fetch.py gets one"
             raise TakeoffError(f"no archive: give --archive PATH; {how}")
+        if request.sha256:
+            raise TakeoffError(f"{entry.name} comes with {entry.package}: no archive has that sha256; leave it out")
         return {"name": entry.package, "sha256": None, "bytes": None}
     check_there(path)
     if path.is_dir():

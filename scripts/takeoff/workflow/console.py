@@ -53,7 +53,7 @@ LAST = 20
 """Lines of a job's log, at most, that say why it failed."""
 PRINTS = {"plan", "compare"}
 """Rules whose output is for the terminal."""
-TRAINS = re.compile(r"(train|fit_classical)_\d+$")
+TRAINS = re.compile(r"(?:^|_)((?:train|fit_classical)_\d+)$")
 """How the name of a rule ends that trains a pack of arms; as a module's it may begin otherwise."""
 RUN = re.compile(r"\d\d:\d\d:\d\d  ")
 """How a line of a job's log begins that says how a run ended."""
@@ -152,6 +152,7 @@ class Console(logging.Handler):
             if not self._took(record) and self.before.filter(record):
                 self._say(_last_of_traceback(self.before.format(record)))
             if str(record.msg).startswith("Nothing to be done"):  # after which Snakemake calls nothing
+                self.watch.asked = frozenset()
                 self.succeeded()
         except Exception:  # as `logging` has it: what is said stops nothing
             self.handleError(record)
@@ -174,8 +175,8 @@ class Console(logging.Handler):
             if job := self.running.pop(own["jobid"], None):
                 self.failed[own["jobid"]] = job
         elif event == "run_info":
-            trained = [found[0] for rule in own["stats"] if (found := TRAINS.search(rule))]
-            self.watch.asked = frozenset(arm for rule in trained for arm in self.packs[rule])
+            trained = [found[1] for rule in own["stats"] if (found := TRAINS.search(rule))]
+            self.watch.asked = frozenset(arm for rule in trained for arm in self.packs.get(rule, ()))
         elif event == "error":
             # Of a job that failed more is said at the end; an error of the workflow's own is shown.
             of_job = own.get("exception") in {"RuleException", "CalledProcessError"}
@@ -193,13 +194,14 @@ class Console(logging.Handler):
         from takeoff.reporting.found import found_lines, read_found  # takes pandas, which only the end needs
 
         now = self.watch.now()
-        runs = f"{now.runs} runs, " if now else ""
+        runs = f"{now.runs} runs, " if now and now.runs else ""
         how = f"done in {duration(time.monotonic() - self.began)}" if self.made else "all there, nothing to do"
         self._say(f"{self.study.title}: {runs}{how}")
         for line in found_lines(read_found(self.folder, self.study)):
             self._say(f"  {line}")
-        self._say(f"  in a page: {self.folder.as_posix()}/summary.md, with tables and figures beside it")
-        self._say(f"  one page to keep or send: {self.commands.report}")
+        if (self.folder / "summary.md").exists():
+            self._say(f"  in a page: {self.folder.as_posix()}/summary.md, with tables and figures beside it")
+            self._say(f"  one page to keep or send: {self.commands.report}")
         self._say(f"  every run in MLflow's UI: {self.commands.ui}")
 
     def stopped(self) -> None:
@@ -210,7 +212,9 @@ class Console(logging.Handler):
             for line in job.reason():
                 self._say(f"  {line}")
         now = self.watch.now()
-        kept = f"{now.finished} of {now.runs} runs are finished, and kept" if now else "what is finished is kept"
+        kept = "what is finished is kept"
+        if now and now.runs:
+            kept = f"{now.finished} of {now.runs} runs are finished, and kept"
         first, when = ("stopped: ", "to go on") if self.interrupted else ("", "once that is put right, to go on")
         self._say(f"{first}{kept}; {when}, run the same command again")
 
@@ -261,7 +265,7 @@ class Console(logging.Handler):
         return "; ".join([*training, *dict.fromkeys(stages)])
 
     def _line(self, now: Now | None) -> str:
-        if now is None:
+        if now is None or not now.runs:
             return self._doing(now) or "planning"
         left = f", {duration(now.seconds_left)} of training left" if now.seconds_left is not None else ""
         doing = self._doing(now)
@@ -270,7 +274,7 @@ class Console(logging.Handler):
     def _picture(self, now: Now | None) -> Table:
         """A bar of the expected computation, and below it what runs."""
         left = "" if now is None or now.seconds_left is None else f"{duration(now.seconds_left)} of training left"
-        runs = f"{now.finished} of {now.runs} runs" if now else ""
+        runs = f"{now.finished} of {now.runs} runs" if now and now.runs else ""
         bar = ProgressBar(total=1.0, completed=now.share if now else 0.0, width=30)
         first, grid = Table.grid(padding=(0, 2)), Table.grid()
         first.add_row(self.study.title, bar, runs, left)

@@ -146,9 +146,10 @@ class ImageSource:
             raise TakeoffError(f"{study}: dataset.sha256: {what} to have it; valid: null")
         if given is not None:
             return
-        # Spelt otherwise; a longer name is taken for a dataset of the user's own.
+        # Spelt otherwise, or the study's own name; a longer name is taken for a dataset of the user's own.
         for other in self.archives.keys() - entries().keys():
-            if plain(other) == plain(name) or (not other.startswith(name) and get_close_matches(other, [name], 1, 0.8)):
+            close = not other.startswith(name) and get_close_matches(other, [name], 1, 0.8)
+            if close or plain(other) == plain(name) or other == Path(study).stem:
                 raise TakeoffError(
                     f"archives: {other}: this study's dataset is called {name}; valid: that name, or no archive"
                 )

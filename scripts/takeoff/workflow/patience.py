@@ -54,7 +54,7 @@ def _submit_patiently(executor: Any) -> None:
 
     def report_job_error(self: Any, info: Any, message: str) -> None:
         """Called by the executor's threads that submit jobs: while one waits, it submits no other."""
-        if stops.is_set() or not PASSING.search(message):
+        if stops.is_set() or not PASSING.search(message.partition("sbatch call:")[0]):
             return report(self, info, message)
         refusals[info.job.jobid] += 1
         seconds = min(LONGEST, 2.0 ** min(refusals[info.job.jobid], 6))

@@ -37,7 +37,7 @@ class Watch:
     """Runs that train beside each other, about."""
     began: float = field(default_factory=time.time)
     asked: frozenset[str] | None = None
-    """The arms that this run of the workflow trains, where that is known: others count where they are finished."""
+    """The arms that this run of the workflow trains, where that is known: of others the finished runs count."""
     _plan: dict[str, list[float]] = field(default_factory=dict)
     _planned: float = 0.0
     _first: tuple[float, float] | None = None
@@ -52,10 +52,9 @@ class Watch:
         except (OSError, KeyError, ValueError):
             return None
         finished, runs, done, total, training = 0, 0, 0.0, 0.0, {}
-        for arm, seconds in self._plan.items():
-            count, running, written = _arm(self.folder / "arms" / arm, len(seconds))
-            if self.asked is not None and arm not in self.asked and count < len(seconds):
-                continue
+        for arm, planned in self._plan.items():
+            count, running, written = _arm(self.folder / "arms" / arm, len(planned))
+            seconds = planned if self.asked is None or arm in self.asked else planned[:count]
             runs += len(seconds)
             total += sum(seconds)
             running = running if written >= self.began else []
