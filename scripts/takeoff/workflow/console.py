@@ -194,7 +194,7 @@ class Console(logging.Handler):
         from takeoff.reporting.found import found_lines, read_found  # takes pandas, which only the end needs
 
         now = self.watch.now()
-        runs = f"{now.runs} runs, " if now and now.runs else ""
+        runs = f"{now.runs} runs, " if now else ""
         how = f"done in {duration(time.monotonic() - self.began)}" if self.made else "all there, nothing to do"
         self._say(f"{self.study.title}: {runs}{how}")
         for line in found_lines(read_found(self.folder, self.study)):
@@ -212,9 +212,7 @@ class Console(logging.Handler):
             for line in job.reason():
                 self._say(f"  {line}")
         now = self.watch.now()
-        kept = "what is finished is kept"
-        if now and now.runs:
-            kept = f"{now.finished} of {now.runs} runs are finished, and kept"
+        kept = f"{now.finished} of {now.runs} runs are finished, and kept" if now else "what is finished is kept"
         first, when = ("stopped: ", "to go on") if self.interrupted else ("", "once that is put right, to go on")
         self._say(f"{first}{kept}; {when}, run the same command again")
 
@@ -265,7 +263,7 @@ class Console(logging.Handler):
         return "; ".join([*training, *dict.fromkeys(stages)])
 
     def _line(self, now: Now | None) -> str:
-        if now is None or not now.runs:
+        if now is None:
             return self._doing(now) or "planning"
         left = f", {duration(now.seconds_left)} of training left" if now.seconds_left is not None else ""
         doing = self._doing(now)
@@ -274,7 +272,7 @@ class Console(logging.Handler):
     def _picture(self, now: Now | None) -> Table:
         """A bar of the expected computation, and below it what runs."""
         left = "" if now is None or now.seconds_left is None else f"{duration(now.seconds_left)} of training left"
-        runs = f"{now.finished} of {now.runs} runs" if now and now.runs else ""
+        runs = f"{now.finished} of {now.runs} runs" if now else ""
         bar = ProgressBar(total=1.0, completed=now.share if now else 0.0, width=30)
         first, grid = Table.grid(padding=(0, 2)), Table.grid()
         first.add_row(self.study.title, bar, runs, left)

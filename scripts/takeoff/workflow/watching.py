@@ -43,7 +43,7 @@ class Watch:
     _first: tuple[float, float] | None = None
 
     def now(self) -> Now | None:
-        """How far the study is; None as long as it has no plan."""
+        """How far the study is; None as long as it has no plan, and where no run was asked for."""
         path = self.folder / "plan.csv"
         try:
             changed = path.stat().st_mtime
@@ -63,6 +63,8 @@ class Watch:
             done += sum(seconds[:count]) + sum(map(float.__mul__, fractions, seconds[count:]))
             if running:
                 training[arm] = running
+        if not runs:
+            return None
         left = self._left(done, total) if finished < runs else None
         return Now(finished, runs, done / total if total else 1.0, left, training)
 
