@@ -24,7 +24,7 @@ from takeoff.workflow.schemas import STUDY
 STUDIES = REPOSITORY / "config" / "studies"
 PUBLISHED = (
     "digits cifar10 cifar10-cpu cifar10-extended cifar10-quick cifar100 imagenette imagenette-cpu imagenette-quick "
-    "imagewoof tiny-imagenet imagenet100 imagenet1k mnist"
+    "imagewoof tiny-imagenet imagenet100 imagenet1k mnist cifar10-16px"
 ).split()
 
 
