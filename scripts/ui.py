@@ -2,9 +2,11 @@
 
 import argparse
 import os
+import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from takeoff.common.addresses import without_secrets
@@ -46,7 +48,27 @@ def main() -> None:
     print(f"This study's runs: {address_of(f'http://127.0.0.1:{port}', experiment)}", flush=True)
     line = ["mlflow", "ui", "--backend-store-uri", uri, "--port", str(port), "--uvicorn-opts", "--log-level warning"]
     quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_LOGGING_LEVEL": "ERROR", "PYTHONWARNINGS": "ignore"}
-    sys.exit(subprocess.run(line, env=os.environ | quiet, check=False).returncode)
+    sys.exit(serve(line, os.environ | quiet))
+
+
+def serve(line: list[str], environment: dict[str, str]) -> int:
+    """The status of a server; where a signal ended it, 128 and the signal's number, as a shell says.
+
+    The server has a process group of its own: a terminal's Ctrl-C reaches this process alone, so that no server prints
+    tracebacks of what it was importing. What ends this process ends the group; a second signal kills it.
+    """
+    ended: list[int] = []
+    with subprocess.Popen(line, env=environment, process_group=0) as server:
+
+        def stop(number: int, _: object) -> None:
+            ended.append(number)
+            with suppress(ProcessLookupError):
+                os.killpg(server.pid, signal.SIGTERM if len(ended) == 1 else signal.SIGKILL)
+
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, stop)
+        status = server.wait()
+    return 128 + ended[0] if ended else status
 
 
 def free_port(wanted: int | None) -> int:

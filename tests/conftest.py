@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import pytest
 import yaml
@@ -56,13 +57,13 @@ def command() -> Command:
     return Command()
 
 
-@pytest.fixture
-def run_here(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+@pytest.fixture(scope="session")
+def run_here() -> Callable[..., None]:
     """Run a command's `main` in this process, which has imported already what that takes long to import."""
 
     def run(name: str, *arguments: object) -> None:
-        monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
-        runpy.run_path(str(SCRIPTS / f"{name}.py"))["main"]()
+        with patch.object(sys, "argv", [name, *map(str, arguments)]):
+            runpy.run_path(str(SCRIPTS / f"{name}.py"))["main"]()
 
     return run
 

@@ -41,7 +41,9 @@ def test_the_experiment_and_the_factor_in_contributing_run(tmp_path: Path, write
         factors={factor: {"baseline": 0, "treatment": 0.9}},
         seeds=3,
     )
-    run_snakemake(tmp_path / "here", "--cores", "all", config=(f"study={study}",), snakefile=home / "Snakefile")
+    run_snakemake(
+        tmp_path / "here", "--cores", "all", config=(f"study={study}", "tracking_uri=off"), snakefile=home / "Snakefile"
+    )
     results = tmp_path / "here" / "results" / "small"
     assert (results / "figures" / f"{experiment}-gains.svg").stat().st_size > 2000
     gains = pd.read_csv(results / experiment / "gains.csv")

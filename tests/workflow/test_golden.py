@@ -6,12 +6,12 @@ Whoever means to change a number freezes them anew, and says why. Numbers may di
 """
 
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Command
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 RELATIVE = 1e-6
@@ -19,7 +19,7 @@ RELATIVE = 1e-6
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, command: Command) -> tuple[Path, Path]:
+def made(tmp_path_factory: pytest.TempPathFactory, run_here: Callable[..., None]) -> tuple[Path, Path]:
     """The results that the commands make of the frozen runs, and the expected tables."""
     place = tmp_path_factory.mktemp("golden")
     for name in ("runs", "tables"):
@@ -28,15 +28,15 @@ def made(tmp_path_factory: pytest.TempPathFactory, command: Command) -> tuple[Pa
     results, data = place / "runs" / "digits", place / "runs" / "data"
 
     study = ("--study", results / "study.json")
-    command.done(
+    run_here(
         "plan", *study, "--card", data / "card.json", "--out", results / "plan.csv", "--criteria-out",
         results / "criteria.json", "--arms-out", results / "arms",
     )  # fmt: skip
     for name in pd.read_json(results / "study.json", typ="series")["experiments"]:
         given = ("--data", data, "--results", results)
-        command.done("analyse", "experiment", name, *study, *given, "--out", results / name)
-        command.done("draw", name, *study, "--results", results, "--out", results / "figures")
-    command.done("judge", *study, "--data", data, "--results", results, "--out", results)
+        run_here("analyse", "experiment", name, *study, *given, "--out", results / name)
+        run_here("draw", name, *study, "--results", results, "--out", results / "figures")
+    run_here("judge", *study, "--data", data, "--results", results, "--out", results)
     return results, place / "tables"
 
 

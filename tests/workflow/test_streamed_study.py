@@ -2,6 +2,7 @@
 they train, to the numbers of images in memory.
 """
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def trained(folder: Path, images: Path, *config: str) -> pd.DataFrame:
-    """The runs of a small study of ImageNet's settings."""
+    """The runs of a small study of ImageNet's settings, trained anew of images that are prepared once."""
     study = yaml.safe_load((REPOSITORY / "config" / "studies" / "imagenet1k.yaml").read_text())
     study["dataset"] |= {"name": "made", "archive": str(images), "resolution": SIDE, "validation_fraction": 0.2}
     study["network"]["width"] = 0.03125
@@ -42,7 +43,8 @@ def trained(folder: Path, images: Path, *config: str) -> pd.DataFrame:
     study["tuning"] |= {"learning_rates": [0.01], "weight_decays": None, "search": "grid", "blocks": 1}
     study |= {"seeds": 2, "experiments": {"factorial": {"threshold": 0.3}}, "budget": {"runs": 20, "core_hours": 2}}
     study["factors"] = {"norm": study["factors"]["norm"]}
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
+    shutil.rmtree(folder / "results" / "made", ignore_errors=True)
     (folder / "made.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
     own = (f"study={folder / 'made.yaml'}", "device=cpu", "precision=float32", "tracking_uri=off", *config)
     run_snakemake(folder, "results/made/arms/relu/runs.parquet", "--cores", "2", config=own)
@@ -50,12 +52,13 @@ def trained(folder: Path, images: Path, *config: str) -> pd.DataFrame:
 
 
 def test_images_that_do_not_fit_train_to_the_same_numbers(tmp_path: Path, made: Path) -> None:
-    streamed = trained(tmp_path / "streamed", made, "image_memory_mb=20")
-    prepared = tmp_path / "streamed" / "results" / "data"
+    folder = tmp_path / "here"
+    streamed = trained(folder, made, "image_memory_mb=20")
+    prepared = folder / "results" / "data"
     (file,) = prepared.glob("**/train.safetensors")
     assert file.stat().st_size > 8 * 20e6
     assert len(load_card(file.parent / "card.json").classes) == CLASSES
-    resident = trained(tmp_path / "resident", made)
+    resident = trained(folder, made)
     pd.testing.assert_frame_equal(streamed, resident, check_exact=True)
     assert streamed["test_top5_accuracy"].between(0, 1).all()
     assert streamed["train_loss"].between(6, 8).all()  # about ln(1000)

@@ -28,7 +28,7 @@ Snakemake = Callable[..., subprocess.CompletedProcess[str]]
 RESULTS = "it's my results"
 
 
-LARGER = small_study()["dataset"] | {"resolution": 16}
+LARGER = small_study()["dataset"] | {"resolution": 16, "train_samples": 200, "test_samples": 100}
 """Images that train on a GPU, where there is one."""
 
 

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -122,15 +123,20 @@ def _read(file: Path) -> dict[str, Any]:
     return {}
 
 
+@cache
+def _torch() -> str:
+    """Its version, which takes milliseconds to read; empty where it is not installed."""
+    try:
+        return version("torch")
+    except PackageNotFoundError:
+        return ""
+
+
 def _key(arm: PlannedArm, shape: Shape, machine: Configuration) -> str:
     """What the speed of a step depends on."""
-    try:
-        torch = version("torch")
-    except PackageNotFoundError:
-        torch = ""
     return digest_of(
         {
-            "engine": [code_digest(ENGINE), torch],
+            "engine": [code_digest(ENGINE), _torch()],
             "cpu": [cpu_name(), machine.precision, machine.threads],
             "network": arm.network.model_dump(exclude={"initialisation"}),
             "step": [arm.recipe.batch_size, arm.recipe.augmentation],
