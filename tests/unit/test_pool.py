@@ -8,7 +8,10 @@ import pandas as pd
 import pytest
 import yaml
 from scipy import optimize, stats
+from takeoff.across.pool import labelled, pool_studies
+from takeoff.across.pool_figure import draw_pool
 from takeoff.common.tables import write_csv
+from takeoff.judging.claims import load_claims
 from takeoff.statistics.measures import Measure, measures_table
 from takeoff.statistics.pooling import pooled
 from unit.made_up_claims import stated
@@ -107,6 +110,23 @@ def pool(tmp_path, command):
 
 def of(estimate, error, claim="small", **changes):
     return measure(estimate, error, claim=claim, **changes)
+
+
+def test_the_figure_has_the_parts_of_a_claim_under_its_verdict(pool, tmp_path):
+    write, _ = pool
+    parts = {"gain": SIDES, "loss": SIDES | {"quantity": "the loss"}}
+    claims = {"claims": {"large": stated("large", parts=parts), "small": stated("small", parts={"gain": SIDES})}}
+    (tmp_path / "claims.yaml").write_text(yaml.safe_dump(claims, sort_keys=False))
+    own = [of(3.0, 0.2), of(3.0, 0.2, "large"), of(0.1, 2.0, "large", part="loss")]
+    folder = write("a", own, small="supported")
+    parts = pool_studies(labelled([folder]), load_claims(tmp_path / "claims.yaml"))
+    figure, table = draw_pool(parts, ["a"])
+    assert [tick.get_text().split("\n") for tick in figure.axes[0].get_yticklabels()] == [
+        ["✓ small holds", "the gain above 0 points"],
+        ["? large holds", "the gain above 0 points"],
+        ["", "the loss above 0 points"],
+    ]
+    assert table["verdict"].tolist() == ["supported", "supported", "undecided"]
 
 
 def test_studies_that_disagree_decide_nothing_and_say_so(pool):

@@ -205,6 +205,8 @@ def _finish(axes: Axes, table: pd.DataFrame, limits: tuple[float, float], xlabel
         weight = "bold" if row.heading or row.bold else "normal"
         tick.label1.set(fontweight=weight, color=row.colour if row.heading else INK)
     axes.tick_params(axis="y", length=0)
+    if (table["open"] < 0).any():  # an arrow's head stands half outside
+        axes.tick_params(axis="y", pad=8)
     axes.grid(axis="y", visible=False)
     axes.spines["left"].set_visible(False)
     axes.set(xlabel=xlabel, ylabel="")

@@ -71,7 +71,7 @@ def _errors(moment: Design, methods: pd.DataFrame) -> Drawing:
         guess = float(own["guess"].iloc[0])
         near = guess <= 2 * own[["estimate", "ci_high"]].max(axis=None)
         lines = [Line(guess, "guessing", MUTED, DOTTED)] * bool(near)
-        draw_rows(above, own, xlabel="" if below else "error, %", lines=lines, include=[0])
+        draw_rows(above, own, xlabel="error, %", lines=lines, include=[0])
         above.set_title(f"this study, {response.words}", pad=14 if near else None)
         text = known.map("{:.1f}".format, na_action="ignore")
         note = np.where(known.isna(), "none for test images", "")

@@ -105,8 +105,7 @@ def _draw_shares(left: Axes, right: Axes, own: pd.DataFrame) -> None:
     rows["text"] = rows["estimate"].map("{:.1f}".format) + recipe
     first, gain = rows["estimate"].iloc[0], own["gain_points"].iloc[-1]
     lines = [Line(first + gain / 2, "criterion: half the whole gain", COLOURS[3], DOTTED)]
-    words, older = "test accuracy with much of one alone, %", own["older_percent"].dropna()
-    draw_rows(right, rows, xlabel=words, lines=lines, include=older)
+    draw_rows(right, rows, xlabel="test accuracy, %", lines=lines, include=own["older_percent"].dropna())
     right.vlines(own["older_percent"], own.index - 0.3, own.index + 0.3, color=INK, lw=1.6)
     right.set_xlim(right=min(right.get_xlim()[1], 100.5))
 
