@@ -30,23 +30,30 @@ def draw(dropout: Design, tables: Tables, criteria: Mapping[str, FixedCriterion]
     if lost := int(numbers["n_collapsed"].sum()):
         subtitle += f" · {lost} of {int(numbers['n_seeds'].sum())} runs collapsed to chance, without a gap"
     figure = new_figure(10.2, 8.0, f"{dropout.study.title}: does dropout reduce overfitting?", subtitle)
-    grid = figure.add_gridspec(3, 3, width_ratios=(1.5, 1.1, 1.1))
+    titles = {"time": f"by steps, {numbers['images'].max():,} images"}
+    if numbers["images"].nunique() > 1:
+        titles = {"size": "by size of the training set"} | titles
+    grid = figure.add_gridspec(3, len(titles) + 1, width_ratios=(1.5, *[1.1] * len(titles)))
     for place, response in enumerate(RESPONSES):
-        left = figure.add_subplot(grid[place, 0])
-        _draw_response(left, figure.add_subplot(grid[place, 1], sharey=left), numbers, response)
-    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=6)
-    figure.axes[0].set_title("by size of the training set")
-    figure.axes[1].set_title(f"by steps, {numbers['images'].max():,} images")
+        axes: dict[str, Axes] = {}
+        for column, x in enumerate(titles):
+            axes[x] = figure.add_subplot(grid[place, column], sharey=next(iter(axes.values()), None))
+        _draw_response(axes, numbers, response)
+        for x, title in titles.items() if not place else ():
+            axes[x].set_title(title)
+    figure.legend(*axes["time"].get_legend_handles_labels(), loc="outside lower center", ncols=6)
     claim = criteria.get("dropout-reduces-overfitting")
     lines = criterion_lines(claim.parts["gap-1x"]) if claim else [Line(0, "no change", MUTED)]
     rates = sorted(numbers["dropout"].unique())
-    _draw_dropout(figure.add_subplot(grid[:2, 2]), tables, rates, lines)
-    _draw_steps(figure.add_subplot(grid[2, 2]), tables["longer"], rates)
+    _draw_dropout(figure.add_subplot(grid[:2, -1]), tables, rates, lines)
+    _draw_steps(figure.add_subplot(grid[2, -1]), tables["longer"], rates)
     return [Drawing("sizes", figure, numbers)]
 
 
-def _draw_response(left: Axes, right: Axes, numbers: pd.DataFrame, response: str) -> None:
-    """A line per rate of dropout: over the size of the training set, and over the steps at the greatest size."""
+def _draw_response(panels: Mapping[str, Axes], numbers: pd.DataFrame, response: str) -> None:
+    """A line per rate of dropout: over the `size` of the training set, where there are several, and over the `time`,
+    the steps at the greatest size.
+    """
     rates, sizes, steps = (sorted(numbers[name].unique()) for name in ("dropout", "images", "steps"))
     apart = numbers["dropout"].map(rates.index) - (len(rates) - 1) / 2
     percent, size = f"{response}_percent", numbers["images"] * 1.02**apart
@@ -54,14 +61,17 @@ def _draw_response(left: Axes, right: Axes, numbers: pd.DataFrame, response: str
     table = numbers.assign(size=size, time=time).sort_values(["images", "steps"])
     looks = {rate: look(number) for number, rate in enumerate(rates)}
     words = {rate: level_words("dropout", rate) for rate in rates}
-    panels = {"size": (left, table["steps"] == 1), "time": (right, table["images"] == sizes[-1])}
-    for x, (axes, own) in panels.items():
-        draw_curves(axes, table[own], x, percent, "dropout", looks, words, markers=True, bars=True)
-    value_ticks(left, sizes)
-    right.set(xticks=range(len(steps)), xticklabels=[f"{times}× steps" for times in steps])
-    right.set_xlim(-0.4, len(steps) - 0.6)
-    left.set(xlabel="training images, equal steps", ylabel=RESPONSES[response])
-    left.set_xlim(sizes[0] / 1.2, sizes[-1] * 1.2)
+    shown = {"size": table["steps"] == 1, "time": table["images"] == sizes[-1]}
+    for x, axes in panels.items():
+        draw_curves(axes, table[shown[x]], x, percent, "dropout", looks, words, markers=True, bars=True)
+    if "size" in panels:
+        value_ticks(panels["size"], sizes)
+        panels["size"].set_xlabel("training images, equal steps")
+        panels["size"].set_xlim(sizes[0] / 1.2, sizes[-1] * 1.2)
+    panels["time"].set(xticks=range(len(steps)), xticklabels=[f"{times}× steps" for times in steps])
+    panels["time"].set_xlim(-0.4, len(steps) - 0.6)
+    left = next(iter(panels.values()))
+    left.set_ylabel(RESPONSES[response])
     # An interval may reach below 0, an error cannot.
     limit_values(left, -inf if response == "gap" else -0.03 * left.get_ylim()[1], inf, least=4)
 

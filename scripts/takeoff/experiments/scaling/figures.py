@@ -72,7 +72,7 @@ def _curves(scaling: Design, tables: Tables) -> Drawn:
     chance, worst = 100 * (1 - fits["chance"].iloc[0]), numbers[PERCENT].max()
     highest = max(worst, chance) if worst > chance / 1.5 else worst
     limits = 0.75 * numbers[PERCENT].min(), min(1.35 * highest, 100)
-    lines = "lines: err = α·m^−β + γ where it can be fitted, else straight between sizes"
+    lines = "lines: err = α·m^−β + γ where it can be fitted, else straight between sizes · grey: the other panel"
     title = f"{scaling.study.title}: does error go on falling with data?"
     figure = new_figure(11.2, 6, title, f"{_draws_words(runs)} · {lines}")
     rising = [f"{size:,}" for size in tables["plateau"].loc[tables["plateau"]["rising"].eq(True), SIZE]]
