@@ -145,7 +145,8 @@ def _spread(values: pd.Series, found: Interval, time: int) -> Iterator[Point]:
     """How the seeds of an arm differ: n, standard deviation and the ends of the mean's 95% t interval."""
     numbers = {"sd": float(values.std(ddof=1)), "ci_low": found.low, "ci_high": found.high}
     yield Point("n_seeds", float(len(values)), time, 0)
-    yield from (Point(f"{MEAN}_{name}", value, time, 0) for name, value in numbers.items() if math.isfinite(value))
+    finite = {name: _rounded(value) for name, value in numbers.items() if math.isfinite(value)}
+    yield from (Point(f"{MEAN}_{name}", value, time, 0) for name, value in finite.items())
 
 
 def _described(arm: AnyPlannedArm, found: Interval, choices: Sequence[Mapping[str, Any]]) -> str:
@@ -222,7 +223,12 @@ def _points(row: Mapping[Any, Any], curve: pd.DataFrame | None, start: int, dive
 def _means(runs: pd.DataFrame) -> dict[str, float]:
     """The mean of each metric over the seeds; a seed without a number leaves the arm without one."""
     keys = [key for key in (*FINAL, *CURVES) if key in runs and key not in PARAMS]
-    return {key: float(runs[key].astype("float64").mean(skipna=False)) for key in keys}
+    return {key: _rounded(runs[key].astype("float64").mean(skipna=False)) for key in keys}
+
+
+def _rounded(value: float) -> float:
+    """To the six digits that MLflow's tables have room for; a mean has no more that say anything."""
+    return float(f"{value:.6g}")
 
 
 def _mean_curve(curves: pd.DataFrame) -> pd.DataFrame:
