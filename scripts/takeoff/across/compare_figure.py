@@ -1,5 +1,6 @@
 """Two results of one study: each second estimate on an axis whose unit is half the first's interval."""
 
+from collections.abc import Mapping
 from textwrap import shorten
 
 import numpy as np
@@ -9,6 +10,7 @@ from matplotlib.figure import Figure
 from takeoff.across.results import StudyResults
 from takeoff.figures.rows import AGAINST, ZERO, draw_rows, headed
 from takeoff.figures.style import COLOURS, INK, new_figure, styled
+from takeoff.figures.words import term_words
 from takeoff.statistics.criterion import Criterion
 
 LABEL = 75
@@ -27,7 +29,8 @@ def draw_compared(table: pd.DataFrame, first: StudyResults, second: StudyResults
         "other effects outside both intervals": known[effect & ~accuracy & known["outside_both"].astype(bool)],
         "parts of claims": known[~effect],
     }
-    rows = headed({heading: _rows(own) for heading, own in blocks.items()})
+    levels = {name: (own["baseline"], own["treatment"]) for name, own in first.study.get("factors", {}).items()}
+    rows = headed({heading: _rows(own, levels) for heading, own in blocks.items()})
     inside = f"{int(known[effect]['inside'].sum())} of {int(effect.sum())} effects of the second inside"
     outside = int(table["outside_both"].astype(bool).sum())
     subtitle = f"{second.folder} against {first.folder} · {inside} · {outside} rows outside both intervals (✗)"
@@ -38,7 +41,7 @@ def draw_compared(table: pd.DataFrame, first: StudyResults, second: StudyResults
     return figure, table
 
 
-def _rows(own: pd.DataFrame) -> pd.DataFrame:
+def _rows(own: pd.DataFrame, levels: Mapping[str, tuple[object, object]]) -> pd.DataFrame:
     """As `draw_rows` takes them."""
     ratio, numbers = own["unit"] == "ratio", own[["estimate", "ci_low", "ci_high"]]
     its = own[["estimate_against", "ci_low_against", "ci_high_against"]].set_axis(list(numbers), axis="columns")
@@ -49,8 +52,9 @@ def _rows(own: pd.DataFrame) -> pd.DataFrame:
     shown = places.clip(-FARTHEST, FARTHEST)
     beyond = np.sign(places["estimate"]).where(own["distance"].abs() > FARTHEST, 0)
     effect = own["what"] == "effect"
-    labels = own["kind"].where(effect, own["name"]) + ": " + own["part"]
-    labels += (", " + own["name"]).where(effect & (own["name"] != "test_accuracy"), "")
+    words = [_words(kind, term, levels) for kind, term in zip(own["kind"], own["part"], strict=True)]
+    labels = own["part"].where(~effect, words)
+    labels += (", " + own["name"].str.replace("_", " ")).where(effect & (own["name"] != "test_accuracy"), "")
     scale = np.where(effect & (own["name"] == "test_accuracy"), 100, 1)
     pairs = zip(own["estimate"] * scale, own["estimate_against"] * scale, strict=True)
     return shown.assign(
@@ -60,3 +64,12 @@ def _rows(own: pd.DataFrame) -> pd.DataFrame:
         text=[f"{one:.3g} → {other:.3g}".replace("-", "−") for one, other in pairs],
         mark=np.where(own["outside_both"].astype(bool), " ✗", ""),
     )
+
+
+def _words(kind: str, term: str, levels: Mapping[str, tuple[object, object]]) -> str:
+    """An effect: what is done, and for a simple one where; a factor that the study does not have keeps its name."""
+    factor, *where = term.split("@")
+    if not set(factor.split(":")) <= set(levels):
+        return f"{kind}: {term}"
+    words = term_words(factor, levels) + f" ({term_words(term, levels)})" * bool(where)
+    return f"share of {words}" if kind == "shapley" else words
