@@ -1,6 +1,13 @@
 # Takeoff: `make study` sets up and runs the default study, `make test` sets up and passes the tests.
 configured = $(shell sed -n 's/^$(1): *\([^ \#]*\).*/\1/p' config/config.yaml)
-STUDY ?= $(call configured,study)
+ifndef STUDY
+STUDY := $(call configured,study)
+endif
+# As they were given: quotes and dollar signs reach the commands through the environment.
+override STUDY := $(value STUDY)
+override SET := $(value SET)
+override ARCHIVES := $(value ARCHIVES)
+export STUDY SET ARCHIVES
 PYTHON ?= python3
 CORES ?= all
 VENV := .venv
@@ -10,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # A file of tests stays in one process: its tests share what they set up. One process more than there are cores, since
 # a cluster, a browser and servers are waited for.
 PARALLEL := -n $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
-CONFIG := 'study=$(STUDY)' $(if $(SET),'set=$(SET)') $(if $(ARCHIVES),'archives={$(ARCHIVES)}')
+CONFIG := "study=$$STUDY" $(if $(SET),"set=$$SET") $(if $(ARCHIVES),"archives={$$ARCHIVES}")
 SNAKEMAKE := $(RUN) snakemake --cores $(CORES) --config $(CONFIG)
 # The folder of the study's results, in the shell variable `folder`; made where it is not there.
 FOLDER := folder=$$($(RUN) python scripts/folder.py $(CONFIG)) && mkdir -p "$$folder"

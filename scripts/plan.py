@@ -21,7 +21,16 @@ from takeoff.study.loading import load_study, study_path
 from takeoff.study.model import Study
 from takeoff.study.planned import ARM, AnyPlannedArm, PlannedArm, planned_arms, write_arm
 from takeoff.workflow.images import ImageSource, Shape, check_counts
-from takeoff.workflow.planning import PlannedRun, core_hours, fit_hours, over_budget, plan_runs, trainings, write_plan
+from takeoff.workflow.planning import (
+    PlannedRun,
+    check_distinct,
+    core_hours,
+    fit_hours,
+    over_budget,
+    plan_runs,
+    trainings,
+    write_plan,
+)
 from takeoff.workflow.speeds import known, measure
 from takeoff.workflow.watching import finished_runs
 
@@ -60,6 +69,7 @@ def main() -> None:
     card = load_card(arguments.card) if arguments.card else None
     check_options(experiments, str(path), guessing_lines(study, card, shape.classes, shape.train, shape.test))
     arms = planned_arms(study, arms_wanted(experiments, study, str(path)), shape.train)
+    check_distinct(arms, shape, str(path))
     machine = Configuration(precision=arguments.precision, threads=arguments.threads)
     networks = [arm for arm in arms if isinstance(arm, PlannedArm)]
     runs = plan_runs(arms, shape, measure(networks, shape, machine) if arguments.measure else known(machine))

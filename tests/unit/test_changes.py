@@ -39,6 +39,7 @@ def test_a_name_that_no_file_can_have_is_a_digest(tmp_path: Path) -> None:
         ("seeds=8 'open", "No closing quotation"),
         ("recipe.epchs=20", "recipe.epchs: no such key; did you mean epochs?"),
         ("seeds=many", "seeds: 'many' is not valid"),
+        ("seeds=3 margin=0.1 seeds=4", "seeds stands twice"),
         ("seeds.more=2", "seeds is 6, and has no keys below it"),
         ("seeds=[", "not valid YAML"),
         ("../x=2", "valid: key=value"),

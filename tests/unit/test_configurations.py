@@ -355,12 +355,6 @@ def test_snakemake_says_it_in_a_line_too(place: Path, text: str, words: str) -> 
     assert words in done.stderr.splitlines()[-1]
 
 
-def test_make_takes_archives() -> None:
-    line = ["make", "-n", "-o", ".venv/ready", "plan", "STUDY=cifar10", "ARCHIVES=cifar10: /data/x.tgz"]
-    done = subprocess.run(line, cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    assert "'archives={cifar10: /data/x.tgz}'" in done.stdout
-
-
 def test_a_batch_has_an_image_for_each_process_that_trains_a_run() -> None:
     assert planned(TEXT, gpus_per_run=128).configuration.gpus_per_run == 128
     assert "valid: 1 to 128" in refused(TEXT, gpus_per_run=129)

@@ -99,6 +99,7 @@ def test_a_place_where_images_can_be(place: Path, address: str, local: str | Non
 RESULTS = [
     *("", ".", " ", "/", "/proc/x", "/sys/x", "/dev/x", "/dev/null/x", "a{b}", "{x", "a\nb", "a\0b", "\x1b[31m", "-x"),
     *("x" * 300, "x/" * 3000, "$UNSET", "${UNSET}/y", "$", "~nobody-at-all/x", "pipe/x", "http://host/x", "s3://b/x"),
+    *("..", "../..", "~", "config", "./scripts/x", "tests/../workflow"),  # where files of other kinds lie
     *(5, True, None, ["a"], {"a": "b"}),
 ]
 

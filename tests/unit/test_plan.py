@@ -346,7 +346,7 @@ def test_a_plan_counts_with_steps_that_were_timed_here(command, write_study, tmp
 def test_what_seems_to_exceed_a_budget_is_timed_before_it_is_refused(write_study, monkeypatch, tmp_path) -> None:
     asked: list[int] = []
 
-    def measure(arms: list, *_: object) -> Speeds:
+    def measure(arms: list, *_: object, longest: float) -> Speeds:
         asked.append(len(arms))
         return lambda arm, shape: Speed(1e-3, 1e-6)
 

@@ -119,13 +119,45 @@ def test_what_is_wrong_is_named_in_one_line_and_wrong_to_the_schema(
         ("a: [1", "not valid YAML"),
         ("- a\n- b\n", "expected keys and values, found list"),
         ("seeds: 3\nseeds: 4\n", "'seeds' stands twice"),
+        ('{"seeds": 3, "seeds": 4}', "'seeds' stands twice"),
+        ("[1, 2]", "expected keys and values, found list"),
+        ('{"seeds": 3,', "not valid"),
     ],
 )
 def test_a_file_that_is_no_study(tmp_path: Path, text: str, words: str) -> None:
-    file = tmp_path / "mine.yaml"
-    file.write_text(text, encoding="utf-8")
-    with pytest.raises(TakeoffError, match=words):
-        load_study(file)
+    for suffix in ("yaml", *["json"] * (text[0] in "{[")):
+        file = tmp_path / f"mine.{suffix}"
+        file.write_text(text, encoding="utf-8")
+        with pytest.raises(TakeoffError, match=words):
+            load_study(file)
+
+
+def test_a_study_of_json_may_be_indented_by_tabs_and_write_a_character_as_two(tmp_path: Path) -> None:
+    study = small_study(title="Mine \N{ROCKET}")
+    for name, indent in (("tabs", "\t"), ("plain", None)):
+        file = tmp_path / f"{name}.json"
+        file.write_text(json.dumps(study, indent=indent), encoding="utf-8")
+        assert load_study(file).title == study["title"]
+
+
+@pytest.mark.parametrize(
+    ("factor", "baseline", "treatment", "network"),
+    [
+        ("train_samples", 1297, "all", {}),
+        ("pooling", "plain", "overlapping", {"family": "plain", "depth": 3}),
+        ("initialisation", "by-activation", "xavier", {"activation": "tanh"}),
+        ("initialisation", "by-activation", "he", {"activation": "relu"}),
+        ("width", 0.25, 0.2500000001, {}),
+    ],
+)
+def test_levels_that_come_to_the_same_are_refused(
+    write_study: Callable[..., Path], command: Command, factor: str, baseline: object, treatment: object, network: dict
+) -> None:
+    factors = {factor: {"baseline": baseline, "treatment": treatment}}
+    path = write_study(factors=factors, network=small_study()["network"] | network)
+    with pytest.raises(TakeoffError, match="under two names"):
+        load_project({"study": str(path)})
+    assert "under two names" in command.refused("plan", "--study", path)
 
 
 def test_a_study_is_found_by_name_or_path() -> None:
@@ -169,6 +201,12 @@ def test_every_command_takes_a_study_by_name(command: Command, line: str, tmp_pa
         ({"resources": {"fit": {"mem_mb": "-1"}}}, "resources.fit: mem_mb: '-1' is not valid"),
         ({"resources": {"rest": {"mem": "much"}}}, "resources.rest: mem: 'much' is not valid"),
         ({"resources": {"rest": {"slurm_partition": ""}}}, "resources.rest: slurm_partition: '' is not valid"),
+        ({"resources": {"rest": {"gres": "gpu:1\n-x"}}}, "resources.rest: gres: .* is not valid"),
+        ({"resources": {"train": {"threads": "many"}}}, "resources.train: threads: 'many' is not valid"),
+        ({"resources": {"train": {"cpus_per_task": 0}}}, "resources.train: cpus_per_task: 0 is not valid"),
+        ({"resources": {"train": {"runtime": "0m"}}}, "resources.train: runtime: '0m' is not valid"),
+        ({"resources": {"train": {"runtime": chr(0x664) + "h"}}}, "resources.train: runtime: .* is not valid"),
+        ({"resources": {"train": {"runtime": 10**30}}}, "resources.train: runtime: 10+ is not valid"),
         ({"studies": ["nowhere"]}, "studies=nowhere: no results of a study there"),
         ({"against": "nowhere"}, "against=nowhere: no results of a study there"),
         ({"against": str(REPOSITORY / "results/reference/cifar10-quick")}, "cifar10 with .* valid: the study compared"),

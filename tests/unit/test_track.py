@@ -123,7 +123,9 @@ def test_an_arm_has_the_means_over_its_seeds(imported):
     assert [metrics[f"test_accuracy_{name}"] for name in ("sd", "ci_low", "ci_high")] == pytest.approx(
         [0.01 / 2**0.5, 0.555 - half, 0.555 + half]
     )
-    assert max(len(str(metrics[f"test_accuracy{name}"])) for name in ("", "_sd", "_ci_low", "_ci_high")) < 11  # a column
+    assert (
+        max(len(str(metrics[f"test_accuracy{name}"])) for name in ("", "_sd", "_ci_low", "_ci_high")) < 11
+    )  # a column
     assert metrics["n_seeds"] == 2
     assert "Test accuracy over 2 seeds: 0.5550" in arm.data.tags["mlflow.note.content"]
     assert [(step, value) for step, _, value in imported.history(arm, "train_loss")] == [

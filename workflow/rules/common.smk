@@ -38,6 +38,8 @@ READING = digests.preparing(PROJECT.images)  # looks at every file of a folder
 # What can be known before anything is downloaded or trained is refused then; the plan itself is printed first.
 if workflow.is_main_process and not {"plan", "--unlock"} & set(sys.argv):
     PROJECT.check_budget()
+if PROJECT.changed_study:
+    PROJECT.changed_study.write()
 # Nothing is downloaded that earlier runs read from a copy.
 if workflow.is_main_process and PROJECT.images.remembered:
     where = (

@@ -1,10 +1,13 @@
-"""Reading YAML as a study needs it: text, numbers, true and false, null, lists, keys with values, and nothing else.
+"""Reading YAML and JSON as a study needs them: text, numbers, true and false, null, lists, keys with values, no more.
 
 What else YAML has is refused, or is plain text: dates, tags, merged keys, numbers to other bases. So are files without
 end, values nested without end, and aliases that stand for more than anybody wrote.
 """
 
+import json
 import re
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +66,7 @@ for kind, numbers in (("int", WHOLE), ("float", FRACTION)):
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file; TakeoffError where the file is missing, is no YAML, or holds no mapping."""
+    """The mapping in a file of YAML, or of JSON; TakeoffError where there is no such file, or it holds no mapping."""
     try:
         if not path.is_file():  # a device or a pipe has no end
             kind = "a folder" if path.is_dir() else "no regular file" if path.exists() else None
@@ -72,7 +75,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
             text = file.read(MOST_BYTES + 1)
     except (OSError, ValueError) as error:
         raise TakeoffError(f"{one_line(str(path))}: {getattr(error, 'strerror', None) or error}") from None
-    content = parse_yaml(text, str(path))
+    content = (_parse_json if path.suffix == ".json" else parse_yaml)(text, str(path))
     if not isinstance(content, dict):
         raise TakeoffError(f"{path}: expected keys and values, found {type(content).__name__}")
     return content
@@ -80,14 +83,31 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def parse_yaml(text: str | bytes, source: str) -> Any:
     """The value of a YAML text, which came from `source`; TakeoffError where it is no YAML, or too much of it."""
+    return _checked(lambda: yaml.load(text, Loader=_Loader), text, source, "YAML")
+
+
+def _parse_json(text: bytes, source: str) -> Any:
+    """Not every JSON is YAML: it may be indented by tabs, and write a character as two."""
+    return _checked(lambda: json.loads(text, object_pairs_hook=_once), text, source, "JSON")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    for key, number in Counter(key for key, _ in pairs).items():
+        if number > 1:
+            raise ValueError(f"key {key!r} stands twice")
+    return dict(pairs)
+
+
+def _checked(read: Callable[[], Any], text: str | bytes, source: str, kind: str) -> Any:
+    """What is read of a text, if it is neither too long nor wrong."""
     if len(text) > MOST_BYTES:
         raise TakeoffError(f"{source}: too long; valid: up to {MOST_BYTES:,} bytes")
     try:
-        content = yaml.load(text, Loader=_Loader)
+        content = read()
     except RecursionError:
         raise TakeoffError(f"{source}: nested too deep; valid: up to {DEEPEST} levels") from None
     except (yaml.YAMLError, ValueError, OverflowError) as error:  # the last two of a character that there is not
-        raise TakeoffError(f"{source}: not valid YAML: {one_line(str(error))}") from None
+        raise TakeoffError(f"{source}: not valid {kind}: {one_line(str(error))}") from None
     check_plain(content, source)
     return content
 

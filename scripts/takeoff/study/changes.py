@@ -61,6 +61,8 @@ def _parsed(changes: str) -> dict[str, Any]:
         key, equals, text = word.partition("=")
         if not equals or not re.fullmatch(r"[a-z_0-9]+(\.[a-z_0-9-]+)*", key):
             raise TakeoffError(f"set={one_line(changes)}: {one_line(word)}: {VALID}")
+        if key in found:
+            raise TakeoffError(f"set={one_line(changes)}: {key} stands twice; valid: each key once")
         found[key] = parse_yaml(text, f"set={one_line(changes)}: {key}: {shown(text)}")
     return dict(sorted(found.items()))
 

@@ -27,21 +27,26 @@ WORDS: dict[object, bool | None] = {"null": None, "true": True, "false": False}
 
 def _asked(given: dict[str, int | str]) -> dict[str, int | str]:
     """Numbers as such, which `--config` hands on as text; what Snakemake would refuse is refused before it."""
-    found = {name: int(value) if str(value).isdecimal() else value for name, value in given.items()}
+    found = {name: int(value) if re.fullmatch(r"[0-9]{1,12}", str(value)) else value for name, value in given.items()}
     for name, value in found.items():
-        form, valid = next((rule for end, rule in FORMS.items() if name.endswith(end)), (r"\d+|.*\D.*", "text"))
-        if not re.fullmatch(form, str(value)):
+        form, valid = next(rule for end, rule in FORMS.items() if name.endswith(end))
+        if not re.fullmatch(form, str(value), re.ASCII):
             raise ValueError(f"{name}: {value!r} is not valid; valid: {valid}")
     return found
 
 
 FORMS = {
-    "runtime": (r"\d+|\d+(\.\d+)? ?(s|m|h|d|w)", "minutes, or text like 90m, 4h, 2d"),
-    "_mb": (r"\d+", "a whole number from 0"),
-    "mem": (r"\d+(\.\d+)? ?[kKMGT]B", "text like 8 GB"),
-    "gpu": (r"\d+", "a whole number from 0"),
+    "runtime": (r"[1-9]\d{0,6}|(?=.*[1-9])\d{1,6}(\.\d+)? ?(s|m|h|d|w)", "minutes, or text like 90m, 4h, 2d"),
+    "_mb": (r"\d{1,9}", "a whole number from 0, below a thousand million"),
+    "mem": (r"(?=.*[1-9])\d{1,6}(\.\d+)? ?[kKMGT]B", "text like 8 GB"),
+    "gpu": (r"\d{1,4}", "a whole number from 0 to 9999"),
+    **dict.fromkeys(
+        ("threads", "cpus_per_task", "tasks", "nodes"), (r"[1-9]\d{0,4}", "a whole number from 1 to 99999")
+    ),
+    "tmpdir": (r".*\D.*", "a path"),
+    "": (r"[^\x00-\x1f\x7f]+", "a whole number, or text in one line"),
 }
-"""How the name of a resource ends → what its value looks like, in full, and in words."""
+"""How the name of a resource ends → what its value looks like, in full, and in words; the first that fits counts."""
 Asked = Annotated[dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], int | str], AfterValidator(_asked)]
 """Snakemake's name of a resource → how much."""
 ASKED: Any = Field(default_factory=dict, json_schema_extra={"default": {}})

@@ -124,6 +124,9 @@ def described(error: ValidationError, model: type[BaseModel]) -> str:
     if kind == "value_error":
         return (f"{key}: " if key else "") + str(context["error"])
     words = _WORDS.get(kind, first["msg"].removeprefix("Input "))
+    place = _location(first["loc"])
+    either = [d for d in details if d["type"] == "literal_error" and _location(d["loc"]) == place]
+    words += "".join(f", or {detail['ctx']['expected']}".replace("'", "") for detail in either)
     return f"{key}: {shown(value)} is not valid; {words}{more}"
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
+from takeoff.common.errors import TakeoffError
 from takeoff.common.files import atomic_path
 from takeoff.data.splits import sizes
 from takeoff.engine import architecture
@@ -43,6 +44,24 @@ def plan_runs(arms: Iterable[AnyPlannedArm], shape: Shape, speeds: Speeds) -> li
     Raises TakeoffError where an arm wants more images than there are, or too few to hold any out.
     """
     return [run for arm in arms for run in _runs_of(arm, shape, speeds)]
+
+
+def check_distinct(arms: Iterable[AnyPlannedArm], shape: Shape, source: str) -> None:
+    """Refuse, with a TakeoffError, two arms that train one network alike: levels or options that make no difference."""
+    found: dict[str, str] = {}
+    for arm in arms:
+        if isinstance(arm, PlannedArm):
+            layers = architecture.layers(arm.network, arm.images.resolution, shape.channels, shape.classes)
+            drawn = arm.network.initialisation
+            if drawn == "by-activation":  # as the engine draws, which takes torch
+                drawn = "xavier" if arm.network.activation in {"sigmoid", "tanh"} else "he"
+            samples = shape.train if arm.train_samples is None else arm.train_samples
+            same = repr((layers, drawn, arm.recipe, samples, arm.learning_rate, arm.target))
+            if (other := found.setdefault(same, arm.name)) != arm.name:
+                raise TakeoffError(
+                    f"{source}: {other} and {arm.name} are one network, recipe and number of images under two names; "
+                    "valid: levels and options that make a difference"
+                )
 
 
 def expected_seconds(arm: AnyPlannedArm, shape: Shape, speeds: Speeds) -> float:

@@ -18,7 +18,7 @@ from takeoff.experiments.chance import guessing_lines
 from takeoff.experiments.registry import EXPERIMENTS, arms_wanted, check_options, enabled, timed_arms
 from takeoff.judging.claims import claims_file, criteria, fixed_criteria, load_claims
 from takeoff.study.changes import FOLDER as CHANGED
-from takeoff.study.changes import changed_study
+from takeoff.study.changes import ChangedStudy, changed_study
 from takeoff.study.configuration import WORDS, Configuration
 from takeoff.study.loading import check, check_same, load_study, study_path
 from takeoff.study.manifest import changed_files
@@ -29,7 +29,7 @@ from takeoff.tracking.server import kind_of
 from takeoff.workflow.digests import changed
 from takeoff.workflow.images import ImageSource, check_counts
 from takeoff.workflow.packing import ARMS, WORTH, estimate, packs_of
-from takeoff.workflow.planning import core_hours, over_budget, plan_runs
+from takeoff.workflow.planning import check_distinct, core_hours, over_budget, plan_runs
 from takeoff.workflow.speeds import known, measure
 from takeoff.workflow.wiring import Commands
 
@@ -41,12 +41,16 @@ LONGEST = 150
 """Bytes of a study's name: files beside its folder add to it."""
 NO_NAME = set('{}*?<>|"')
 """Characters that stand for others, to Snakemake, to a shell or to a disk."""
+WORKFLOW = ("config", "envs", "profiles", "scripts", "tests", "workflow")
+"""Folders of a clone, where no results go."""
 NAMED = 3
 """How many missing arms a reason names."""
 
 
 DOUBTFUL = 10
 """Times a budget up to which an estimate may be wrong: what seems to exceed it is timed before it is refused."""
+TIMED = 20.0
+"""Seconds that this may take; what is not timed by then stays estimated."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,8 @@ class Project:
     study: Study
     source: Path
     """The study's file."""
+    changed_study: ChangedStudy | None = None
+    """What `set` has made of it, to be written to that file."""
 
     @property
     def folder(self) -> Path:
@@ -185,7 +191,7 @@ class Project:
         runs = plan_runs(arms, shape, known(machine))
         if machine.device != "cuda" and budget.core_hours < core_hours(runs) <= DOUBTFUL * budget.core_hours:
             networks = [arm for arm in arms if isinstance(arm, PlannedArm)]
-            runs = plan_runs(arms, shape, measure(networks, shape, machine))
+            runs = plan_runs(arms, shape, measure(networks, shape, machine, longest=TIMED))
         if excess := over_budget(str(self.source), runs, budget):
             raise TakeoffError(excess)
 
@@ -263,7 +269,7 @@ def load_project(config: dict[str, Any]) -> Project:
     if configuration.set:
         changed = changed_study(source, configuration.set, Path(configuration.results))
         source = changed.path
-    project = Project(configuration, changed.study if changed else load_study(source), source)
+    project = Project(configuration, changed.study if changed else load_study(source), source, changed)
     if project.tracking_uri:
         kind_of(project.tracking_uri)
     if (ranks := configuration.gpus_per_run) > (batch := project.study.recipe.batch_size):
@@ -283,10 +289,10 @@ def load_project(config: dict[str, Any]) -> Project:
         project.criteria_stand, project.pooled, project.against  # noqa: B018
     except ValueError as error:
         raise TakeoffError(f"{source}: {error}") from None
+    if project.images.shape:
+        check_distinct(project.arms.values(), project.images.shape, str(source))
     if missing:
         raise TakeoffError(f"{source}: experiments: none that is switched on has the arm {min(missing)}")
-    if changed:
-        changed.write()
     return project
 
 
@@ -305,7 +311,9 @@ def _check_results(results: Path, study: str) -> None:
     try:
         check_folder(results)
         check_folder(results / study)
-        if results.resolve() in {Path.cwd().resolve(), Path(results.resolve().anchor)}:
+        place, here = results.resolve(), Path.cwd().resolve()
+        of_workflow = any(place.is_relative_to(here / name) for name in WORKFLOW)
+        if here.is_relative_to(place) or Path.home().resolve().is_relative_to(place) or of_workflow:
             raise ValueError("files of other kinds lie there; valid: a folder of their own, such as results")
     except ValueError as error:
         raise TakeoffError(f"results={results}: {error}") from None

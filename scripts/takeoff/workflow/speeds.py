@@ -81,10 +81,16 @@ def known(machine: Configuration, file: Path | None = None) -> Speeds:
     return speed
 
 
-def measure(arms: Iterable[PlannedArm], shape: Shape, machine: Configuration, file: Path | None = None) -> Speeds:
+def measure(
+    arms: Iterable[PlannedArm],
+    shape: Shape,
+    machine: Configuration,
+    file: Path | None = None,
+    longest: float | None = None,
+) -> Speeds:
     """What was measured here, all of it: networks that are not known yet are trained for a moment, on noise, and kept.
 
-    Where nothing can be measured, for lack of torch perhaps, or nothing kept, the rest is estimated.
+    Where nothing can be measured, for lack of torch perhaps, or not in the `longest` seconds, the rest is estimated.
     """
     place = file or kept()
     found = _read(place)
@@ -101,8 +107,14 @@ def measure(arms: Iterable[PlannedArm], shape: Shape, machine: Configuration, fi
     if rows:
         given = {"arms": rows, "precision": machine.precision, "threads": machine.threads}
         words = [sys.executable, "-c", "from takeoff.speed.expected import main; main()"]
-        done = subprocess.run(words, input=json.dumps(given), capture_output=True, text=True, cwd=SCRIPTS, check=False)
-        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        try:
+            done = subprocess.run(
+                words, input=json.dumps(given).encode(), capture_output=True, cwd=SCRIPTS, timeout=longest, check=False
+            )
+            said = done.stdout
+        except subprocess.TimeoutExpired as late:
+            said = (late.stdout or b"").rpartition(b"\n")[0]
+        lines = [json.loads(line) for line in said.splitlines()]
         found |= {line["key"]: line["speed"] for line in lines}
         with suppress(OSError):  # no home, or one that is read-only: measured again next time
             write_json(place, {**_read(place), **found})
