@@ -71,8 +71,15 @@ def test_studies_whose_values_are_all_equal_are_one_with_all_seeds():
     found = pooled([own, replace(own, values=(2.0,) * 4, freedom=3.0, bound=(0.0, 0.5))])
     assert (found.k, found.measure.estimate, found.measure.error) == (2, 2.0, 0.0)
     assert (found.measure.values, found.measure.bound) == ((2.0,) * 10, (0.0, 0.5))
-    with pytest.raises(ValueError, match="cannot be weighed"):
-        pooled([own, measure(3.0, 0.0)])
+
+
+def test_studies_without_an_error_that_differ_are_a_value_each():
+    own = measure(2.0, 0.0, values=(2.0,) * 6)
+    found = pooled([own, replace(own, estimate=3.0, bound=(1.0, np.inf)), replace(own, estimate=7.0)])
+    mean, error = np.mean([2, 3, 7]), np.std([2, 3, 7], ddof=1) / 3**0.5
+    assert (found.measure.estimate, found.measure.error) == pytest.approx((mean, error))
+    assert (found.k, found.measure.freedom, found.measure.bound) == (3, 2.0, (pytest.approx(1 / 3), np.inf))
+    assert np.isnan(found.q_p_value)
 
 
 SIDES = {"quantity": "the gain", "unit": "points", "supports": {"above": 0}}

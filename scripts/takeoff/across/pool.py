@@ -56,8 +56,10 @@ class PooledPart:
 
     @property
     def disagree(self) -> bool | None:
-        """Whether studies differ by more than their errors (Q at 5%); None for fewer than two."""
-        return None if self.pooled is None or self.pooled.k < 2 else self.pooled.q_p_value < 0.05
+        """Whether studies differ by more than their errors (Q at 5%); None where fewer than two have any."""
+        if self.pooled is None or np.isnan(self.pooled.q_p_value):
+            return None
+        return self.pooled.q_p_value < 0.05
 
 
 def labelled(folders: Sequence[Path]) -> dict[str, StudyResults]:

@@ -42,8 +42,8 @@ def pooled(measures: Sequence[Measure]) -> Pooled:
     """The random-effects mean of one quantity, from studies that each have a standard error above 0.
 
     Bounds are averaged with the same weights: each true effect may lie so much farther. Where no value differs from
-    another, in any study, the mean is that value, with all studies' seeds. No measure, or one without such an error
-    among others, is a ValueError.
+    another, in any study, the mean is that value, with all studies' seeds. Where values differ between studies alone,
+    each study is one value. No measure, or one without such an error among others, is a ValueError.
     """
     first, k = measures[0], len(measures)
     if k == 1:
@@ -52,6 +52,8 @@ def pooled(measures: Sequence[Measure]) -> Pooled:
         values = tuple(value for one in measures for value in one.values)
         bound = (max(one.bound[0] for one in measures), max(one.bound[1] for one in measures))
         return Pooled(replace(first, values=values, freedom=sum(one.freedom for one in measures), bound=bound), k)
+    if not any(one.error for one in measures):
+        return _of_values(measures)
     if not all(one.error > 0 for one in measures):
         raise ValueError(f"{first.label}: a study without a standard error cannot be weighed")
     from statsmodels.stats.meta_analysis import combine_effects  # takes a second
@@ -73,3 +75,22 @@ def pooled(measures: Sequence[Measure]) -> Pooled:
     q = float(found.q)
     share = max(0.0, 1 - (k - 1) / q) if q else 0.0
     return Pooled(whole, k, between, share, q, float(special.chdtrc(k - 1, q)), prediction)
+
+
+def _of_values(measures: Sequence[Measure]) -> Pooled:
+    """The mean of studies within which no value differs from another: Student's t over studies, in which their scatter
+    is all that there is. How much of it is their own error (I², Q) cannot be said.
+    """
+    values, k = np.array([one.estimate for one in measures]), len(measures)
+    between = float(values.std(ddof=1))
+    below, above = (float(np.mean([one.bound[end] for one in measures])) for end in (0, 1))
+    whole = replace(
+        measures[0],
+        estimate=float(values.mean()),
+        error=between / k**0.5,
+        freedom=k - 1.0,
+        bound=(below, above),
+        most=max(one.most for one in measures),
+        values=(),
+    )
+    return Pooled(whole, k, between)
