@@ -319,6 +319,20 @@ def test_an_experiment_that_is_not_analysed_tests_no_claim(place):
     assert set(gone["verdict"]) == {"not tested"}
     assert set(gone["reason"]) == {"2 of 4 arms are missing: a, b"}
     assert set(parts["claim"]) == {"large", "small"}
-    for wrong in ("race", "rcae=why"):
+    for wrong in ("race", "race=", "race= ", "rcae=why"):
         with pytest.raises(TakeoffError, match="--untested"):
             place(more=("--untested", wrong))
+
+
+def test_results_of_another_study_are_not_judged(place):
+    """Those of the study itself are, whatever else its file says."""
+    factors = {"norm": {"baseline": "none", "treatment": "batch"}}
+    own = {"title": "As planned", "dataset": {"name": "digits"}, "factors": factors}
+    write_json(place.results / "study.json", own)
+    assert len(place()[0]) == 6
+    place.out.rename(place.out.with_name("before"))
+    for other in (own | {"dataset": {"name": "mnist-5000"}}, own | {"factors": {}}, own | {"dataset": None}):
+        write_json(place.results / "study.json", other)
+        with pytest.raises(TakeoffError, match=r"study\.json: .*valid: "):
+            place()
+    assert not place.out.exists()

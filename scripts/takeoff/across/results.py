@@ -7,11 +7,11 @@ from typing import Any
 import pandas as pd
 
 from takeoff.common.errors import TakeoffError
-from takeoff.common.files import load_json
 from takeoff.common.table_files import read_table
 from takeoff.common.tables import column
 from takeoff.experiments.registry import EXPERIMENTS
 from takeoff.statistics.measures import Measure, read_measures
+from takeoff.study.loading import study_keys
 
 
 @dataclass(frozen=True)
@@ -54,4 +54,4 @@ def read_results(folder: Path) -> StudyResults:
     claims = read_table(folder / "claims.csv")
     for name in ("claim", "verdict", "reason"):
         column(claims, name, str(folder / "claims.csv"))
-    return StudyResults(folder, load_json(folder / "study.json"), claims)
+    return StudyResults(folder, study_keys(folder / "study.json"), claims)
