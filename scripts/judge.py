@@ -12,7 +12,7 @@ from takeoff.common.errors import TakeoffError
 from takeoff.common.spelling import choices
 from takeoff.experiments.registry import EXPERIMENTS, enabled
 from takeoff.judging.claims import claims_file, criteria, load_claims
-from takeoff.study.loading import load_study, study_path
+from takeoff.study.loading import check_results, load_study, study_path
 
 
 def main() -> None:
@@ -39,10 +39,12 @@ def main() -> None:
     from takeoff.study.manifest import write_manifest
 
     study, claims = load_study(arguments.study), load_claims(arguments.claims, EXPERIMENTS)
+    check_results(study, arguments.results)
     options = {name: one.options for name, one in enabled(study, str(arguments.study)).items()}
     now, card = criteria(claims, study, options), load_card(arguments.data / "card.json")
-    absent = dict(one.split("=", 1) for one in arguments.untested if "=" in one)
-    for name in {one.partition("=")[0] for one in arguments.untested} - absent.keys() | absent.keys() - options.keys():
+    stated = [one.partition("=") for one in arguments.untested]
+    absent = {name: reason for name, _, reason in stated if reason.strip()}
+    for name in {name for name, *_ in stated} - absent.keys() | absent.keys() - options.keys():
         raise TakeoffError(f"--untested {name}: not an experiment of the study with a reason; {choices(name, options)}")
     judged = judge_study(study, claims, now, arguments.results, card, str(arguments.claims), absent)
     keep_look(arguments.results, judged, study=study.model_dump(mode="json"), criteria=now)  # before anyone sees one

@@ -11,9 +11,8 @@ from takeoff.across.merging import merge, pack
 from takeoff.common.arguments import add_paths
 from takeoff.common.commands import run_command
 from takeoff.common.errors import TakeoffError
-from takeoff.common.files import load_json
 from takeoff.experiments.registry import enabled, wanted
-from takeoff.study.loading import check_same, load_study, study_path
+from takeoff.study.loading import check_results, load_study, study_path
 from takeoff.study.planned import planned_arms
 
 
@@ -35,8 +34,7 @@ def main() -> None:
         print(f"{arguments.pack}: {pack(results, arguments.pack)} runs")
     arms = {arm.name: arm.kind for arm in planned_arms(study, wanted(enabled(study, str(arguments.study))))}
     for source in sources:
-        if (source / "study.json").is_file():
-            check_same(study.model_dump(mode="json"), load_json(source / "study.json"), str(source))
+        check_results(study, source)
         counts = merge(results, source, arms)
         print(f"{source}: runs " + ", ".join(f"{count} {what}" for what, count in counts.items()))
 

@@ -36,6 +36,8 @@ def main() -> None:
     if resolution is None:
         raise TakeoffError("how large should the images be? Give --resolution, in pixels")
     classes = tuple(name for row in csv.reader([given.classes], skipinitialspace=True) for name in row if name)
+    if given.classes and not classes:
+        raise TakeoffError(f"--classes {given.classes}: no class; valid: their names, a,b,c")
     options = (given.sha256, classes, given.test_fraction, given.threads, given.leave_out_damaged)
     request = Request(given.archive, resolution, given.dataset, *options)
     card = prepare(request, given.out)

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from takeoff.common.arguments import add_paths
 from takeoff.common.commands import run_command
+from takeoff.common.errors import TakeoffError
 from takeoff.common.files import write_text
-from takeoff.study.loading import load_study, study_path
+from takeoff.study.loading import check_results, load_study, study_path
 
 
 def main() -> None:
@@ -21,9 +22,14 @@ def main() -> None:
     from takeoff.reporting.summary import summary
 
     study, card = load_study(given.study), load_card(given.card, "dataset", "digest")
-    write_text(given.out, summary(given.results, study, card))
+    if not (given.results / "study.json").is_file():
+        raise TakeoffError(f"{given.results}: no study.json in it; valid: the results of a study")
+    check_results(study, given.results)
+    pages = {given.out: summary(given.results, study, card)}
     if given.explore_out:
-        write_text(given.explore_out, explore(given.results, study))
+        pages[given.explore_out] = explore(given.results, study)
+    for path, text in pages.items():  # not one without the other
+        write_text(path, text)
 
 
 if __name__ == "__main__":

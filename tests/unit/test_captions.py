@@ -22,9 +22,9 @@ FIXED = """term,kind,response,tuned,fixed,rate
 activation,main,test_accuracy,0.031,-0.012,0.02
 """
 CELLS = "arm,test_accuracy,n_seeds\ntanh,0.555,2\nrelu,0.605,2\nbatch,0.6,2\n"
-CLAIMS = """claim,experiment,figure,statement,unit,estimate,ci_low,ci_high,n,verdict
-a,race,race-ratios,First claim.,ratio,2.5,1.5,inf,6,undecided
-b,race,race-ratios,Second claim.,,,,,,not tested
+CLAIMS = """claim,experiment,figure,statement,unit,estimate,ci_low,ci_high,n,verdict,published,reason
+a,race,race-ratios,First claim.,ratio,2.5,1.5,inf,6,undecided,,
+b,race,race-ratios,Second claim.,,,,,,not tested,,
 """
 
 

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from takeoff.common.tables import write_csv
 
-STUDY = {"title": "Made up", "dataset": {"name": "made-up"}, "factors": {"norm": {"baseline": "none"}}}
+FACTORS = {"norm": {"baseline": "none", "treatment": "batch"}}
+STUDY = {"title": "Made up", "dataset": {"name": "made-up"}, "factors": FACTORS}
 EFFECTS = {  # the first, then the second
     "near": ((2.0, 1.0, 3.0), (2.5, 1.5, 3.5)),
     "one-sided": ((2.0, 1.0, 3.0), (3.5, 1.5, 5.5)),
@@ -75,7 +76,9 @@ def test_the_same_results_lie_nowhere_apart(place, command):
     assert not table["outside_both"].any()
 
 
-@pytest.mark.parametrize("keys", [{"dataset": {"name": "birds"}}, {"factors": {"norm": {"baseline": "batch"}}}])
+@pytest.mark.parametrize(
+    "keys", [{"dataset": {"name": "birds"}}, {"factors": {"norm": {"baseline": "batch", "treatment": "none"}}}]
+)
 def test_another_study_is_refused(place, command, keys):
     write, own, _ = place
     other = write(own.parent / "other", 1, True, "supported", STUDY | keys)

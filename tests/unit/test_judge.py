@@ -12,7 +12,9 @@ from takeoff.common.errors import TakeoffError
 from takeoff.common.files import write_json
 from takeoff.experiments.analysis import analysed
 from takeoff.experiments.base import Experiment
+from takeoff.judging.claims import load_claims
 from takeoff.judging.judge import COLUMNS, PART_COLUMNS, undecided_words
+from takeoff.statistics.measures import Measure, read_measures
 from takeoff.statistics.verdicts import judge_parts
 from takeoff.study.arms import make_arm
 from takeoff.study.loading import load_study
@@ -287,7 +289,9 @@ def test_what_the_user_can_put_right(place):
     wrong = {
         r"race/measured\.csv: not a table": "",
         r"race/measured\.csv: no column veto": good.drop(columns="veto").to_csv(index=False),
-        r"race/measured\.csv: column veto: 'some': valid": good.assign(veto="some").to_csv(index=False),
+        r"race/measured\.csv: gpu: column veto: 'some' is not valid; valid: any": good.assign(veto="some").to_csv(
+            index=False
+        ),
         r"race/measured\.csv: gpu: .*'much'": good.assign(estimate="much").to_csv(index=False),
     }
     for message, content in wrong.items():
@@ -312,6 +316,49 @@ def test_what_the_user_can_put_right(place):
         place({"moment": {}})
 
 
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("unit", ["ratioo", ""]),
+        ("estimate", ["inf", "-inf"]),
+        ("standard_error", ["nan", "inf", "-0.1", ""]),
+        ("degrees_of_freedom", ["-1", "0", "nan", ""]),
+        ("n", ["0", "-3", "1.5", "1e30", "5", ""]),
+        ("values", ["nan nan nan nan", "1 2 3", "1 2 3 inf", "1 2 3 x"]),
+        ("bound_below", ["-1", "nan"]),
+        ("bound_above", ["", "-inf"]),
+        ("most", ["0", ""]),
+    ],
+)
+def test_a_number_that_cannot_have_been_measured_is_named(place, name, values):
+    place()
+    table = place.results / "race" / "measured.csv"
+    good = pd.read_csv(table, dtype=str, keep_default_na=False)
+    units = load_claims(place.claims).units
+    assert len(read_measures(table, units)) == len(good)
+    for value in values:
+        good.assign(**{name: good[name].where(good["claim"] != "faster", value)}).to_csv(table, index=False)
+        with pytest.raises(TakeoffError, match=r"race/measured\.csv: faster\.epochs: column ") as raised:
+            read_measures(table, units)
+        assert f"column {name}: {value!r} is not valid; valid: " in str(raised.value)
+        assert "\n" not in str(raised.value)
+
+
+def test_a_part_that_was_measured_twice_is_refused(place):
+    place.measured(race=race() * 2)
+    with pytest.raises(TakeoffError, match=r"race/measured\.csv: two rows with claim gpu.*valid: "):
+        place()
+    assert not place.out.exists()
+
+
+def test_a_single_value_and_what_was_not_measured_are_read(place):
+    """They have no error, and decide nothing."""
+    none = Measure.missing("both", "it diverged", "gap", "gap", "points")
+    gap, error = none, Measure.of("both", "error", "error", [2.0], "points")
+    place.measured(race=[*race()[:3], gap, error])
+    assert place()[0].loc["both", "verdict"] == "undecided"
+
+
 def test_an_experiment_that_is_not_analysed_tests_no_claim(place):
     """Its old measurements count for nothing, and error rates are those of the others alone."""
     claims, parts = place(more=("--untested", "race=2 of 4 arms are missing: a, b"))
@@ -319,6 +366,20 @@ def test_an_experiment_that_is_not_analysed_tests_no_claim(place):
     assert set(gone["verdict"]) == {"not tested"}
     assert set(gone["reason"]) == {"2 of 4 arms are missing: a, b"}
     assert set(parts["claim"]) == {"large", "small"}
-    for wrong in ("race", "rcae=why"):
+    for wrong in ("race", "race=", "race= ", "rcae=why"):
         with pytest.raises(TakeoffError, match="--untested"):
             place(more=("--untested", wrong))
+
+
+def test_results_of_another_study_are_not_judged(place):
+    """Those of the study itself are, whatever else its file says."""
+    factors = {"norm": {"baseline": "none", "treatment": "batch"}}
+    own = {"title": "As planned", "dataset": {"name": "digits"}, "factors": factors}
+    write_json(place.results / "study.json", own)
+    assert len(place()[0]) == 6
+    place.out.rename(place.out.with_name("before"))
+    for other in (own | {"dataset": {"name": "mnist-5000"}}, own | {"factors": {}}, own | {"dataset": None}):
+        write_json(place.results / "study.json", other)
+        with pytest.raises(TakeoffError, match=r"study\.json: .*valid: "):
+            place()
+    assert not place.out.exists()

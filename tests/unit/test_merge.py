@@ -68,3 +68,19 @@ def test_what_cannot_be_merged_is_one_line(place, command, tmp_path):
     assert "--pack" in command.refused(*line)
     assert "no arms/" in command.refused("merge", "--study", study, "--results", empty, "--pack", torn)
     assert not results.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"dataset": 5}, "dataset: 5 is not valid; valid: "),
+        ({"dataset": {"name": "digits"}, "factors": [1]}, "factors: [1] is not valid; valid: "),
+        ({"dataset": {"name": "digits"}, "factors": {"norm": "batch"}}, "factors.norm: 'batch' is not valid; valid: "),
+        ({}, "None with no factors; valid: the study compared, digits with norm"),
+    ],
+)
+def test_a_source_whose_study_is_wrong_is_one_line(place, command, content, words):
+    study, source, results = place
+    (source / "study.json").write_text(json.dumps(content))
+    assert f"study.json: {words}" in command.refused("merge", "--study", study, "--results", results, source)
+    assert not results.exists()

@@ -4,7 +4,9 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import tarfile
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -191,3 +193,30 @@ def test_no_archive_at_all(tmp_path):
 )
 def test_requests_that_make_no_sense(tmp_path, rest, said):
     assert said in refused(make.write_tar(tmp_path / "x.tgz", make.folders()), tmp_path, **rest)
+
+
+def test_what_is_no_archive_is_not_read(tmp_path):
+    (tmp_path / "empty.tar").touch()
+    os.mkfifo(tmp_path / "pipe.tar")
+    for path in (Path("/dev/zero"), Path("/dev/null"), tmp_path / "pipe.tar", tmp_path / "empty.tar"):
+        assert f"{path}: holds nothing to read; valid: an archive or a folder" in refused(path, tmp_path)
+
+
+def test_nothing_is_written_where_it_cannot_go(tmp_path, command):
+    images = make.write_folder(tmp_path / "images", make.folders())
+    file, taken = tmp_path / "file", tmp_path / "taken"
+    file.write_text("mine")
+    (taken / CARD).mkdir(parents=True)
+    before = sorted(tmp_path.rglob("*"))
+    prepare = ("prepare", "--archive", images, "--resolution", 8)
+    for out, words in (
+        (images, "the folder of images; valid: a folder outside it"),
+        (images / "out", "the folder of images; valid: a folder outside it"),
+        (file, f"{file} is a file; valid: a folder"),
+        (file / "out", f"{file} is a file; valid: a folder"),
+        (taken, f"{CARD}: is a folder; valid: "),
+    ):
+        assert f"{out}" in (message := command.refused(*prepare, "--out", out))
+        assert words in message
+    assert "--classes ,: no class; valid: " in command.refused(*prepare, "--classes", ",", "--out", tmp_path / "out")
+    assert sorted(tmp_path.rglob("*")) == before

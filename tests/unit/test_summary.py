@@ -2,12 +2,14 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from conftest import Command
 from results_folder import ResultsFolder, make_results
+from takeoff.common.errors import TakeoffError
 from takeoff.reporting.found import Effect, Found, Gain, gain_words, read_found
 from takeoff.study.loading import load_study
 from webdriver import chromium
@@ -18,13 +20,13 @@ activation,main,test_loss,-0.5,-0.6,-0.4,6
 activation,shapley,test_accuracy,0.04,0.03,0.05,6
 """
 CELLS = "arm,test_accuracy,n_seeds\ntanh,0.555,2\nrelu,0.605,2\n"
-CLAIMS = """claim,statement,unit,estimate,ci_low,ci_high,n,verdict,published,reason
-a,First | claim.,ratio,2.5,1.5,inf,6,undecided,6 times,not trained enough
-b,Second claim.,points,-3.25,-4,-2.5,12,supported,,2 of 2 parts hold
-c,Third claim.,,,,,,not tested,,no GPU
-d,Fourth claim.,points,1.25e-7,,,,undecided,,
-e,Fifth claim.,points,14.07,9,20,,supported,,
-f,Sixth claim.,,,,,,not tested,,no GPU
+CLAIMS = """claim,statement,unit,estimate,ci_low,ci_high,n,verdict,published,reason,experiment,figure
+a,First | claim.,ratio,2.5,1.5,inf,6,undecided,6 times,not trained enough,race,race-ratios
+b,Second claim.,points,-3.25,-4,-2.5,12,supported,,2 of 2 parts hold,race,race-ratios
+c,Third claim.,,,,,,not tested,,no GPU,race,race-ratios
+d,Fourth claim.,points,1.25e-7,,,,undecided,,,race,race-ratios
+e,Fifth claim.,points,14.07,9,20,,supported,,,race,race-ratios
+f,Sixth claim.,,,,,,not tested,,no GPU,race,race-ratios
 """
 
 
@@ -107,6 +109,44 @@ def test_what_is_not_there_is_left_out(tmp_path: Path, command: Command) -> None
     out = folder.results / "summary.md"
     command.done("summarise", "--study", folder.study, "--results", folder.results, "--card", folder.card, "--out", out)
     assert "## How to do it again" in out.read_text()
+
+
+@pytest.mark.parametrize(
+    ("table", "content", "words"),
+    [
+        ("study.json", "junk", "not valid JSON"),
+        ("study.json", "{}", "None with no factors; valid: "),
+        ("plan.csv", "", "not a table"),
+        ("plan.csv", "junk", "no column arm"),
+        ("plan.csv", "{}", "no column arm"),
+        ("claims.csv", "", "not a table"),
+        ("claims.csv", CLAIMS.replace("verdict", "verdicts", 1), "no column verdict; did you mean verdicts?"),
+        ("claims.csv", "{}", "no column statement"),
+        ("factorial/effects.csv", "junk", "no column term"),
+    ],
+)
+def test_a_wrong_table_is_refused_and_nothing_is_written(
+    folder: ResultsFolder, run_here: Callable[..., None], table: str, content: str, words: str
+) -> None:
+    study = folder.root / "study.json"  # the given one is not what is tried
+    study.write_bytes(folder.study.read_bytes())
+    (folder.results / table).write_text(content)
+    out = [folder.root / name for name in ("summary.md", "explore.html")]
+    given = ("--study", study, "--results", folder.results, "--card", folder.card, "--out", out[0])
+    with pytest.raises(TakeoffError, match=f"{re.escape(table)}: .*{re.escape(words)}"):
+        run_here("summarise", *given, "--explore-out", out[1])
+    assert not any(path.exists() for path in out)
+
+
+def test_no_results_are_no_summary(folder: ResultsFolder, command: Command, tmp_path: Path) -> None:
+    line = ("--study", folder.study, "--card", folder.card, "--out", tmp_path / "out" / "summary.md")
+    nowhere = tmp_path / "nothere"
+    assert f"{nowhere}: no study.json in it; valid: " in command.refused("summarise", *line, "--results", nowhere)
+    # Both pages, or neither.
+    (folder.results / "factorial" / "choices.csv").write_text("junk")
+    both = ("--results", folder.results, "--explore-out", tmp_path / "out" / "explore.html")
+    assert "choices.csv: no column arm" in command.refused("summarise", *line, *both)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

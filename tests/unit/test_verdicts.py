@@ -284,7 +284,7 @@ def test_measures_are_read_as_they_were_written(tmp_path):
         Measure.missing("b", "no GPU was measured"),
     ]
     measures_table(measures).to_csv(tmp_path / "measured.csv", index=False)
-    read = read_measures(tmp_path / "measured.csv")
+    read = read_measures(tmp_path / "measured.csv", {})
     assert repr(read) == repr(measures)  # to the bit, NaN included
 
 

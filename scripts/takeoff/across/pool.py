@@ -93,7 +93,7 @@ def pool_studies(studies: Mapping[str, StudyResults], claims: Claims) -> list[Po
         words = ", ".join(f"{margin:g} ({label})" for label, margin in margins.items())
         raise TakeoffError(f"margin: {words} differ; valid: studies of one margin, which criteria rest on")
     margin = next(iter(margins.values()))
-    measured = {label: {(m.claim, m.part): m for m in one.measures()} for label, one in studies.items()}
+    measured = {label: {(m.claim, m.part): m for m in one.measures(claims.units)} for label, one in studies.items()}
     parts = []
     for claim in claims.claims.values():
         stated = {label: _stated(one, claim.name) for label, one in studies.items()}

@@ -1,5 +1,6 @@
 """What a study's results folder says, its own or a copy that is committed, whose tables lie flat in it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,11 +8,11 @@ from typing import Any
 import pandas as pd
 
 from takeoff.common.errors import TakeoffError
-from takeoff.common.files import load_json
 from takeoff.common.table_files import read_table
 from takeoff.common.tables import column
 from takeoff.experiments.registry import EXPERIMENTS
 from takeoff.statistics.measures import Measure, read_measures
+from takeoff.study.loading import study_keys
 
 
 @dataclass(frozen=True)
@@ -34,14 +35,16 @@ class StudyResults:
         places = (self.folder / experiment / f"{table}.csv", self.folder / f"{experiment}-{table}.csv")
         return next((place for place in places if place.is_file()), None)
 
-    def measures(self) -> list[Measure]:
-        """What all its experiments measured; a TakeoffError says that none has `measured.csv`."""
+    def measures(self, units: Mapping[tuple[str, str], str]) -> list[Measure]:
+        """What all its experiments measured, as `read_measures` takes it; a TakeoffError says that none has
+        `measured.csv`, or what in one is wrong.
+        """
         paths = [path for name in EXPERIMENTS if (path := self.path(name, "measured"))]
         if not paths:
             raise TakeoffError(
                 f"{self.folder}: no EXPERIMENT/measured.csv or EXPERIMENT-measured.csv; judge a study first"
             )
-        return [one for path in paths for one in read_measures(path)]
+        return [one for path in paths for one in read_measures(path, units)]
 
 
 def read_results(folder: Path) -> StudyResults:
@@ -54,4 +57,4 @@ def read_results(folder: Path) -> StudyResults:
     claims = read_table(folder / "claims.csv")
     for name in ("claim", "verdict", "reason"):
         column(claims, name, str(folder / "claims.csv"))
-    return StudyResults(folder, load_json(folder / "study.json"), claims)
+    return StudyResults(folder, study_keys(folder / "study.json"), claims)

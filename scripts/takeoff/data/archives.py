@@ -88,10 +88,12 @@ class Archive:
 
 
 def check_there(path: Path) -> None:
-    """Raise TakeoffError for a path that does not exist or may not be looked at."""
+    """Raise TakeoffError for a path that does not exist, may not be looked at, or is a device, which may never end."""
     with _readable(path):
         if not path.exists():
             raise TakeoffError(f"{path}: no such file or folder")
+        if not path.is_dir() and (not path.is_file() or not path.stat().st_size):
+            raise TakeoffError(f"{path}: holds nothing to read; valid: an archive or a folder of images")
 
 
 def root_of(names: Iterable[str], *landmarks: str) -> str | None:

@@ -26,6 +26,7 @@ from takeoff.data.store import split_writer, summarise
 
 LEAST, MOST = 4, 1024  # pixels of a side
 FORMAT = 1
+FILES = ("train.safetensors", "test.safetensors", CARD)
 BATCH_IMAGES = 64  # a task for a thread: many small images or a few large ones
 BATCH_BYTES = 4 << 20
 NAMED = 10
@@ -65,6 +66,7 @@ def prepare(request: Request, out: Path) -> Card:
     if not 0 < request.test_fraction < 1:
         raise TakeoffError(f"test fraction {request.test_fraction:g}: valid is a number between 0 and 1")
     entry = catalogue.entries().get(request.dataset or "")
+    _check_out(out, request.archive)
     origin = _origin(request)
     layout, source, left_out = _chosen(request, entry)  # before there is a file that a sudden end would leave
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -75,9 +77,21 @@ def prepare(request: Request, out: Path) -> Card:
         save_card(work / CARD, card)
         out.mkdir(exist_ok=True)
         # The card comes last: it vouches for the rest.
-        for file in ("train.safetensors", "test.safetensors", CARD):
+        for file in FILES:
             (work / file).replace(out / file)
     return card
+
+
+def _check_out(out: Path, archive: Path | None) -> None:
+    """Raise TakeoffError where the files cannot go into `out`, or would lie among the images."""
+    if archive and archive.is_dir() and out.resolve().is_relative_to(archive.resolve()):
+        raise TakeoffError(f"{out}: lies in {archive}, the folder of images; valid: a folder outside it")
+    for place in (out, *out.parents):
+        if place.exists() and not place.is_dir():
+            raise TakeoffError(f"{out}: {place} is a file; valid: a folder")
+    for name in FILES:
+        if (out / name).is_dir():
+            raise TakeoffError(f"{out / name}: is a folder; valid: another folder for the files")
 
 
 def _origin(request: Request) -> dict[str, Any]:

@@ -125,6 +125,11 @@ class Claims(Settings):
                 raise ValueError(f"claims.{name}.scope: {claim.scope}: {choices(claim.scope, ['any', *self.scopes])}")
         return self
 
+    @property
+    def units(self) -> dict[tuple[str, str], str]:
+        """Of each part, by claim and part."""
+        return {(name, part): own.unit for name, claim in self.claims.items() for part, own in claim.parts.items()}
+
     def of(self, experiment: str) -> list[Claim]:
         """The claims that an experiment measures."""
         return [claim for claim in self.claims.values() if claim.experiment == experiment]

@@ -137,7 +137,7 @@ def _measured(experiments: Iterable[str], claims: Claims, results: Path, source:
     for experiment in experiments:
         own = [claim.name for claim in claims.of(experiment)]
         path = results / experiment / "measured.csv"
-        for one in read_measures(path) if own or path.exists() else ():
+        for one in read_measures(path, claims.units) if own or path.exists() else ():
             if one.claim not in own:
                 raise TakeoffError(
                     f"{path}: {one.claim}: no such claim of {experiment} in {source}; {choices(one.claim, own)}"

@@ -20,7 +20,7 @@ Row = tuple[str, str]
 
 def card_rows(folder: Path, study: Study, images: Mapping[str, Any]) -> list[Row]:
     """What was done, a row per subject: of the study, its images (their `card.json`), its runs and this machine."""
-    runs, plan = _runs(folder), table_at(folder / "plan.csv")
+    runs, plan = _runs(folder), table_at(folder / "plan.csv", "arm")
     return [*_about(folder, study, images, runs), *_search(study), *_computation(plan, runs), *_machine(runs)]
 
 

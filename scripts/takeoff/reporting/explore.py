@@ -149,7 +149,7 @@ def _effect_chart(effects: pd.DataFrame) -> Chart | None:
 
 def _choices(folder: Path) -> pd.DataFrame:
     """The tables `choices` of every experiment, each arm's once."""
-    tables = [table_at(path) for path in sorted(folder.glob("*/choices.csv"))]
+    tables = [table_at(path, "arm") for path in sorted(folder.glob("*/choices.csv"))]
     return pd.concat(tables, ignore_index=True).drop_duplicates() if tables else pd.DataFrame()
 
 

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from takeoff.common.tables import column
+from takeoff.experiments.analysis import read_back
 from takeoff.figures.words import digits_words, estimate_words, signed, term_words
 from takeoff.study.manifest import check_unchanged
 from takeoff.study.model import Study
@@ -17,6 +19,14 @@ from takeoff.study.model import Study
 TESTED = ("supported", "contradicted", "undecided")
 VERDICTS = (*TESTED, "not tested")
 """In the order in which claims are listed."""
+
+COLUMNS = {
+    "factorial/effects.csv": "term kind response estimate ci_low ci_high n_seeds",
+    "gain/summary.csv": "factor gain gain_low gain_high bound epochs",
+    "factorial/cells.csv": "arm test_accuracy n_seeds",
+    "claims.csv": "statement unit estimate ci_low ci_high n verdict published experiment figure reason",
+}
+"""By table, what is read of it."""
 
 FEW = 4
 """Seeds below which an interval says little: with 2 its half-width is 9 standard deviations, with 4 it is 1.6."""
@@ -78,19 +88,22 @@ class Found:
 
 
 def read_found(folder: Path, study: Study) -> Found:
-    """What the tables in a results folder say."""
-    return Found(
-        list(_effects(table_at(folder / "factorial" / "effects.csv"), study)),
-        {row.factor: _gain(row) for row in table_at(folder / "gain" / "summary.csv").itertuples()},
-        table_at(folder / "factorial" / "cells.csv"),
-        table_at(folder / "claims.csv"),
-    )
+    """What the tables in a results folder say; a TakeoffError names one that is wrong."""
+    effects, gains, cells, claims = (table_at(folder / name, *columns.split()) for name, columns in COLUMNS.items())
+    return Found(list(_effects(effects, study)), {row.factor: _gain(row) for row in gains.itertuples()}, cells, claims)
 
 
-def table_at(path: Path) -> pd.DataFrame:
-    """A CSV file of the study's, as its job wrote it; without rows and columns where there is none."""
+def table_at(path: Path, *needed: str) -> pd.DataFrame:
+    """A CSV file of the study's, as its job wrote it; without rows and columns where there is none. A TakeoffError says
+    that it is no table, or lacks a column that is needed.
+    """
     check_unchanged(path)
-    return pd.read_csv(path, keep_default_na=False, na_values=[""]) if path.is_file() else pd.DataFrame()
+    if not path.exists():
+        return pd.DataFrame()
+    table = read_back(path)
+    for name in needed:
+        column(table, name, str(path))
+    return table
 
 
 def _effects(table: pd.DataFrame, study: Study) -> Iterator[Effect]:

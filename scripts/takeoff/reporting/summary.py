@@ -52,7 +52,7 @@ def _verdicts(found: Found) -> Iterator[str]:
     yield "## Verdicts"
     tested = found.judged(*TESTED).fillna({"published": "–"})
     if len(tested):
-        why = tested.reindex(columns=["reason"])["reason"].where(tested["verdict"] == "undecided").fillna("")
+        why = tested["reason"].where(tested["verdict"] == "undecided").fillna("")
         rows = [
             [row.verdict, row.statement, number_words(row), row.published, reason]
             for row, reason in zip(tested.itertuples(), why, strict=True)

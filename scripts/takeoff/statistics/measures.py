@@ -3,7 +3,7 @@
 A table of measures, `measured.csv`, knows no criterion: judging joins it with the claims'.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -13,7 +13,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from takeoff.common.errors import TakeoffError
-from takeoff.common.tables import column
+from takeoff.common.spelling import shown
+from takeoff.common.tables import check_once, column
 from takeoff.statistics.criterion import Range
 from takeoff.statistics.intervals import ROUNDING, mean_interval
 
@@ -152,24 +153,64 @@ def measures_table(measures: Iterable[Measure]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS).astype({"n": "Int64"})
 
 
-def read_measures(path: Path) -> list[Measure]:
-    """The measures in `measured.csv`; a TakeoffError says that it is missing, or what in it is wrong."""
+def read_measures(path: Path, units: Mapping[tuple[str, str], str]) -> list[Measure]:
+    """The measures in `measured.csv`; `units` are those of the claims' parts, by claim and part. A TakeoffError says
+    that the file is missing, or what in it is wrong.
+    """
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except FileNotFoundError:
         raise TakeoffError(f"{path}: there is no such file; scripts/analyse.py experiment writes it") from None
     except ValueError as wrong:
         raise TakeoffError(f"{path}: not a table: {' '.join(str(wrong).split())}") from None
-    measures = []
-    columns = [column(table, name, str(path)) for name in COLUMNS]
-    for claim, part, label, unit, *numbers, veto, reason, texts in zip(*columns, strict=True):
-        if veto not in get_args(Veto):
-            raise TakeoffError(f"{path}: column veto: {veto!r}: valid: any, or nothing")
+    known = pd.DataFrame({name: column(table, name, str(path)) for name in COLUMNS})
+    check_once(known[["claim", "part"]], str(path), "a row for each part of a claim")
+    return [_read(path, row, units) for row in known.to_dict("records")]
+
+
+def _read(path: Path, row: Mapping[str, str], units: Mapping[tuple[str, str], str]) -> Measure:
+    """The measure in a row; a TakeoffError names its column, value and what is valid."""
+    claim, part = row["claim"], row["part"]
+
+    def wrong(name: str, valid: str) -> TakeoffError:
+        where = f"{path}: {claim}{'.' * bool(part)}{part}: column {name}"
+        return TakeoffError(f"{where}: {shown(row[name])} is not valid; valid: {valid}")
+
+    def check(name: str, right: bool, valid: str) -> None:
+        if not right:
+            raise wrong(name, valid)
+
+    def number(name: str) -> float:
         try:
-            mean, error, freedom, _, below, above, most = (float(number or "nan") for number in numbers)
-            values = tuple(map(float, texts.split()))
-            one = Measure(claim, part, label, mean, error, freedom, unit, (below, above), most, veto, reason, values)
-        except ValueError as wrong:
-            raise TakeoffError(f"{path}: {claim}: {wrong}") from None
-        measures.append(one)
-    return measures
+            return float(row[name] or "nan")
+        except ValueError:
+            raise wrong(name, "a number, or nothing") from None
+
+    try:
+        values = tuple(map(float, row["values"].split()))
+    except ValueError:
+        raise wrong("values", "numbers, or nothing") from None
+    unit = units.get((claim, part), row["unit"])
+    mean, error, freedom = (number(name) for name in ("estimate", "standard_error", "degrees_of_freedom"))
+    n, below, above, most = (number(name) for name in ("n", "bound_below", "bound_above", "most"))
+    check("unit", row["unit"] == unit, unit or "nothing")
+    check("estimate", not np.isinf(mean) and (part != "" or np.isnan(mean)), "a finite number of a part, or nothing")
+    # Two values or more have an error, if only of 0; what is no mean of values may have none.
+    none = len(values) < 2
+    check("standard_error", 0 <= error < np.inf or (np.isnan(error) and none), "from 0 up" + ", or nothing" * none)
+    least = "above 0 where there is a standard error, else from 0 up, or nothing"
+    check("degrees_of_freedom", freedom > 0 or (np.isnan(error) and not freedom < 0), least)
+    check("values", all(map(np.isfinite, values)) and len(values) in {0, freedom + 1}, "n finite numbers, or nothing")
+    for name, bound in {"bound_below": below, "bound_above": above}.items():
+        check(name, bound >= 0, "from 0 up")
+    check("most", most > 0, "above 0")
+    check("veto", row["veto"] in get_args(Veto), "any, or nothing")
+    veto: Any = row["veto"]
+    one = Measure(
+        claim, part, row["label"], mean, error, freedom, unit, (below, above), most, veto, row["reason"], values
+    )
+    known = one.n is not None
+    check(
+        "n", n == one.n if known else bool(np.isnan(n)), f"{one.n}, by the degrees of freedom" if known else "nothing"
+    )
+    return one

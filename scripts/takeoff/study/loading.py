@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from takeoff.common.addresses import check_path, without_secrets
 from takeoff.common.documents import check_plain, read_yaml
 from takeoff.common.errors import TakeoffError
+from takeoff.common.files import load_json
 from takeoff.common.places import DOCUMENTS, configured, configured_names
 from takeoff.common.spelling import choices, nearest, one_line, shown
 from takeoff.study.bounds import check_bounds
@@ -62,12 +63,34 @@ def study_of(content: Any, source: Path | str) -> Study:
     return study
 
 
+def study_keys(path: Path) -> dict[str, Any]:
+    """The keys of a `study.json`, of whatever version; TakeoffError where its dataset, or a factor, is none."""
+    content = load_json(path)
+    for key in ("dataset", "factors"):
+        if not isinstance(content.get(key, {}), dict):
+            raise TakeoffError(f"{path}: {key}: {shown(content[key])} is not valid; valid: keys with values")
+    for name, factor in content.get("factors", {}).items():
+        if not isinstance(factor, dict) or not {"baseline", "treatment"} <= factor.keys():
+            words = "is not valid; valid: a baseline and a treatment"
+            raise TakeoffError(f"{path}: factors.{one_line(name)}: {shown(factor)} {words}")
+    return content
+
+
+def check_results(study: Study, folder: Path, source: str = "") -> None:
+    """Refuse, with a TakeoffError, a folder whose `study.json`, if it has one, is of other images or factors than
+    `study`; `source` is what the message calls it, its path where left out.
+    """
+    path = folder / "study.json"
+    if path.is_file():
+        check_same(study.model_dump(mode="json"), study_keys(path), source or str(folder))
+
+
 def check_same(first: Mapping[str, Any], second: Mapping[str, Any], source: str) -> None:
     """Refuse, with a TakeoffError, to compare two `study.json` of different images or factors; `source` is the second's
     folder.
     """
-    names = [(one.get("dataset") or {}).get("name") for one in (first, second)]
-    factors = [one.get("factors") or {} for one in (first, second)]
+    names = [one.get("dataset", {}).get("name") for one in (first, second)]
+    factors = [one.get("factors", {}) for one in (first, second)]
     if names[0] != names[1] or factors[0] != factors[1]:
         stated = [f"{name} with {', '.join(own) or 'no factors'}" for name, own in zip(names, factors, strict=True)]
         levels = " at other levels" * (stated[0] == stated[1])

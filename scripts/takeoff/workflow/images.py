@@ -12,7 +12,7 @@ from takeoff.common.addresses import local_path, place
 from takeoff.common.errors import TakeoffError
 from takeoff.common.files import digest_of
 from takeoff.common.spelling import choices, plain
-from takeoff.data.archives import files_below
+from takeoff.data.archives import check_there, files_below
 from takeoff.data.card import Card
 from takeoff.data.catalogue import Entry, entries
 from takeoff.data.splits import sizes
@@ -169,8 +169,10 @@ def _check_local(path: Path, results: Path, key: str, otherwise: str) -> None:
             raise TakeoffError(f"{key}: {path}: there is no such archive or folder{otherwise}")
         if path.is_dir() and any(place.resolve().is_relative_to(path.resolve()) for place in (Path(), results)):
             raise TakeoffError(f"{key}: {path}: holds the folder that you run in, or results; valid: images alone")
-        if not path.is_dir() and (not path.is_file() or not path.stat().st_size):
-            raise TakeoffError(f"{key}: {path}: holds nothing to read; valid: an archive or a folder of images")
+        try:
+            check_there(path)
+        except TakeoffError as error:
+            raise TakeoffError(f"{key}: {error}") from None
         if not os.access(path, os.R_OK):
             raise TakeoffError(f"{key}: {path}: cannot be read; valid: an archive or folder that you may read")
     except OSError as error:

@@ -10,7 +10,6 @@ from typing import Any
 from takeoff.common.addresses import check_folder
 from takeoff.common.documents import parse_yaml, read_yaml
 from takeoff.common.errors import TakeoffError
-from takeoff.common.files import load_json
 from takeoff.common.places import configured
 from takeoff.common.spelling import one_line
 from takeoff.experiments.base import Experiment
@@ -20,7 +19,7 @@ from takeoff.judging.claims import claims_file, criteria, fixed_criteria, load_c
 from takeoff.study.changes import FOLDER as CHANGED
 from takeoff.study.changes import ChangedStudy, changed_study
 from takeoff.study.configuration import WORDS, Configuration
-from takeoff.study.loading import check, check_same, load_study, study_path
+from takeoff.study.loading import check, check_results, load_study, study_path
 from takeoff.study.manifest import changed_files
 from takeoff.study.model import Study
 from takeoff.study.planned import ARM, NEEDED, AnyPlannedArm, PlannedArm, PlannedClassicalArm, planned_arms
@@ -230,8 +229,7 @@ class Project:
         if folder == self.folder:
             raise TakeoffError(f"against={name}: the study's own results; valid: others of it")
         if folder is not None:
-            own = self.study.model_dump(mode="json")
-            check_same(own, load_json(folder / "study.json"), f"against={name}")
+            check_results(self.study, folder, f"against={name}")
         return folder
 
     def results_of(self, name: str, key: str) -> Path:
