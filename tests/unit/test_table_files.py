@@ -1,7 +1,9 @@
 """Tables of runs as other tools write them, MLflow's exports among them: read right, or refused."""
 
+import bz2
 import csv
 import gzip
+import lzma
 from decimal import Decimal
 from itertools import product
 
@@ -10,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from takeoff.common import table_files
 from takeoff.common.errors import TakeoffError
 from takeoff.common.table_files import read_table
 from takeoff.common.tables import level_text
@@ -70,6 +73,12 @@ READ = {
     "big-endian.csv": lambda path: path.write_bytes(("\ufeff" + RUNS.to_csv(index=False)).encode("utf-16-be")),
     "semicolons-16.csv": lambda path: path.write_text(decimal_commas(";"), encoding="utf-16"),
     "runs.csv.gz": lambda path: path.write_bytes(gzip.compress(decimal_commas(";").encode())),
+    "gzip.csv": lambda path: path.write_bytes(gzip.compress(decimal_commas(";").encode())),
+    "gzip": lambda path: path.write_bytes(gzip.compress(RUNS.to_csv(index=False).encode("utf-16"))),
+    "bzip2.csv": lambda path: path.write_bytes(bz2.compress(RUNS.to_csv(index=False).encode())),
+    "xz.csv": lambda path: path.write_bytes(lzma.compress(RUNS.to_csv(index=False).encode())),
+    "zip.csv": lambda path: RUNS.to_csv(path, index=False, compression="zip"),
+    "archive.tar.gz": lambda path: RUNS.to_csv(path, index=False),
     "blank-rows.csv": lambda path: path.write_text("\n" + RUNS.to_csv(index=False) + ",,,\n\n,,,\n"),
     "padded.csv": lambda path: RUNS.rename(columns=" {} ".format).to_csv(path, index=False),
     "index.csv": RUNS.to_csv,
@@ -122,6 +131,12 @@ REFUSED = {
     ),
     "latin.csv": (lambda path: path.write_bytes("activation,n\xf6rm\n".encode("latin-1")), "encoding is neither"),
     "no-mark.csv": (lambda path: path.write_bytes("activation,n\xf6rm\n".encode("utf-16-le")), "encoding is neither"),
+    "no-mark-ascii.csv": (lambda path: RUNS.to_csv(path, encoding="utf-16-le"), "encoding is neither"),
+    "big-endian-no-mark.csv": (lambda path: RUNS.to_csv(path, encoding="utf-16-be"), "encoding is neither"),
+    "32.csv": (lambda path: RUNS.to_csv(path, encoding="utf-32"), "encoding is neither"),
+    "32-no-mark.csv": (lambda path: RUNS.to_csv(path, encoding="utf-32-be"), "encoding is neither"),
+    "runs.csv.zst": (lambda path: path.write_bytes(b"\x28\xb5\x2f\xfd" + bytes(9)), "zstd; valid: with gzip"),
+    "zeros.csv.gz": (lambda path: path.write_bytes(gzip.compress(bytes(10**6))), "encoding is neither"),
     "folder.parquet": (lambda path: path.mkdir(), "a folder; valid: a table"),
     "cut.parquet": (lambda path: path.write_bytes(RUNS.to_parquet()[:500]), "not a table"),
     "cut-no-suffix": (lambda path: path.write_bytes(RUNS.to_parquet()[:500]), "not a table"),
@@ -154,6 +169,17 @@ def test_what_is_no_such_table_is_one_line(tmp_path, effects, name):
     assert "\n" not in line
     assert len(line) < 400 + len(str(tmp_path))
     assert not (tmp_path / "effects.csv").exists()
+
+
+@pytest.mark.parametrize("name", ["runs.csv", "runs.csv.gz"])
+def test_a_text_that_is_too_large_is_refused(tmp_path, monkeypatch, name):
+    RUNS.to_csv(tmp_path / name)
+    text = len(RUNS.to_csv())
+    monkeypatch.setattr(table_files, "MOST_BYTES", text)
+    assert len(read_table(tmp_path / name)) == len(RUNS)
+    monkeypatch.setattr(table_files, "MOST_BYTES", text - 1)
+    with pytest.raises(TakeoffError, match=f"valid: up to {text - 1:,} bytes"):
+        read_table(tmp_path / name)
 
 
 def test_every_command_takes_a_column_of_seeds(tmp_path):

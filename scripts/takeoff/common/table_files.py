@@ -2,6 +2,7 @@
 semicolons or tabs, decimal commas, in UTF-8 or UTF-16, compressed or not.
 """
 
+import io
 import lzma
 import zipfile
 import zlib
@@ -10,12 +11,20 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pandas.io.common import get_handle
 
 from takeoff.common.errors import TakeoffError
+from takeoff.common.spelling import one_line
 from takeoff.common.tables import level_text
 
 ENCODINGS = ("utf-8-sig", "utf-16")
-"""Tried in turn; of UTF-16 only what begins with a byte order mark, which nothing else begins with."""
+"""Tried in turn; of UTF-16 only what begins with a byte order mark."""
+COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ\0": "xz", b"PK\3\4": "zip", b"\x28\xb5\x2f\xfd": "zstd"}
+"""How files are compressed that begin so."""
+MOST_BYTES = 2 * 2**30
+"""Of a table as text: a small file may hold any number of them, and columns take several times as much memory."""
+LOOKED_AT = 1000
+"""Bytes of a text that tell its encoding."""
 SEPARATORS = (",", ";", "\t")
 DECIMAL = r"^\s*([+-]?\d*),(\d+(?:[eE][+-]?\d+)?)\s*$"
 """A number with a decimal comma."""
@@ -47,7 +56,7 @@ def read_table(path: Path) -> pd.DataFrame:
     try:
         table = _read_parquet(path) if _is_parquet(path) else _read_text(path)
     except UNREADABLE as error:
-        raise TakeoffError(f"{path}: not a table: {' '.join(str(error).split())}; {valid}") from None
+        raise TakeoffError(f"{path}: not a table: {one_line(str(error))}; {valid}") from None
     if table.empty:
         raise TakeoffError(f"{path}: no row; valid: a header and a row per run")
     return table
@@ -87,19 +96,50 @@ def _read_text(path: Path) -> pd.DataFrame:
     decimal comma is one; a cell there that could be a number with marks of thousands is a TakeoffError. Another
     encoding, or a row longer than the header, is a ValueError.
     """
+    data = _decompressed(path)
     for encoding in ENCODINGS:
         try:
-            return _text_in(path, encoding)
+            return _text_in(data, encoding, path)
         except UnicodeError:
             continue
     raise ValueError("its encoding is neither UTF-8 nor UTF-16 with a byte order mark")
 
 
-def _text_in(path: Path, encoding: str) -> pd.DataFrame:
+def _decompressed(path: Path) -> bytes:
+    """The bytes of a text file, compressed as its first bytes say, else as its suffix does. A TakeoffError says that
+    they are too many, or compressed in a way that is not read.
+    """
+    with path.open("rb") as file:
+        head = file.read(max(map(len, COMPRESSED)))
+    other = "zstd" if path.suffix == ".zst" else "infer"
+    kind = next((kind for mark, kind in COMPRESSED.items() if head.startswith(mark)), other)
+    if kind == "zstd":
+        raise TakeoffError(f"{path}: it is compressed with zstd; valid: with gzip, bzip2, xz or zip, or not at all")
+    data = io.BytesIO()
+    # Only the suffix says that there is an archive below the compression.
+    with get_handle(path, "rb", compression="infer" if ".tar" in path.suffixes else kind, is_text=False) as opened:
+        while piece := opened.handle.read(2**20):
+            data.write(piece)
+            if data.tell() > MOST_BYTES:
+                raise TakeoffError(f"{path}: too large a text; valid: up to {MOST_BYTES:,} bytes, or Parquet")
+    return data.getvalue()
+
+
+def _text_in(data: bytes, encoding: str, path: Path) -> pd.DataFrame:
+    # No text has zeros; letters of UTF-16 and UTF-32 do, which would else be read as more letters.
+    if "\0" in data[:LOOKED_AT].decode(encoding, "ignore"):
+        raise UnicodeError("zeros")
+
     def cells(separator: str, rows: int | None = None) -> pd.DataFrame:
         # The header is a row like any other, or pandas would rename a column that stands twice.
         return pd.read_csv(
-            path, sep=separator, nrows=rows, header=None, dtype=str, keep_default_na=False, encoding=encoding
+            io.BytesIO(data),
+            sep=separator,
+            nrows=rows,
+            header=None,
+            dtype=str,
+            keep_default_na=False,
+            encoding=encoding,
         )
 
     separator = max(SEPARATORS, key=lambda one: cells(one, rows=1).shape[1])
