@@ -226,6 +226,7 @@ def test_wrong_arguments_are_one_line_and_status_1(tmp_path, command, runs):
     for file, extra, message in (
         (path, ["--baseline", "activation"], "--baseline activation: 'activation' is not valid"),
         (path, ["--response", "norm"], "--response norm: a column cannot be"),
+        (path, ["--censored", "norm"], "--censored norm: a column cannot be"),
         (broken, [], "not a table"),
         (tmp_path / "none.csv", [], "there is no such file"),
         (empty, [], "no row"),

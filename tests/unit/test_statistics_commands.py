@@ -83,6 +83,15 @@ def test_verdicts_of_any_table_follow_the_rule(command: Command, values: Path, t
     assert pd.read_csv(tmp_path / "out.csv")["ci_high"][0] == np.inf
 
 
+@pytest.mark.parametrize(("option", "value"), [("--alpha", "1e-300"), ("--censored", "value"), ("--censored", "part")])
+def test_an_option_of_verdicts_without_sense_is_refused(values: Path, tmp_path: Path, option: str, value: str) -> None:
+    criteria = written(pd.DataFrame({"part": list(VALUES), "above": [2, 0]}), tmp_path / "criteria.csv")
+    with pytest.raises(TakeoffError, match=f"{option} {value}: .*valid: "):
+        analyse("verdicts", values, tmp_path / "out.csv", "--criteria", criteria, option, value)
+    smallest = analyse("verdicts", values, tmp_path / "out.csv", "--criteria", criteria, "--alpha", 1e-9)
+    assert np.isfinite(smallest[["ci_low", "ci_high"]]).all(axis=None)
+
+
 @pytest.mark.parametrize(
     ("criteria", "message"),
     [

@@ -188,7 +188,7 @@ def test_every_command_takes_a_column_of_seeds(tmp_path):
     pair = ("--seed", "Random State")
     assert (analyse("effects", tmp_path / "runs.csv", out, *COMMON, *pair)["n_seeds"] == 6).all()
     assert len(analyse("equivalence", tmp_path / "runs.csv", out, *COMMON, *pair, "--margin", 0.01)) == 6
-    for wrong, message in (("Randm State", "did you mean Random State"), ("norm", "a seed and something else")):
+    for wrong, message in (("Randm State", "did you mean Random State"), ("norm", "this and something else")):
         with pytest.raises(TakeoffError, match=message):
             analyse("effects", tmp_path / "runs.csv", out, *COMMON, "--seed", wrong)
     curves = [(arm, fold, epoch, rate * epoch) for arm, rate in (("a", 1), ("b", 2)) for fold, epoch in fold_epochs()]

@@ -24,6 +24,8 @@ from takeoff.statistics.scaling import check_falling, scaling_table
 
 SEED = "seed"
 """The column that pairs runs where --seed names none."""
+LEAST_ALPHA = 1e-9
+"""Far below any rate in use; divided among a million claims it still has a quantile of t."""
 
 
 def add_statistics(commands: Any) -> None:
@@ -114,8 +116,7 @@ def _read(path: Path, seed: str | None, *names: str, experiment: str = "") -> tu
     runs, left_out = runs_exported(read_table(path), [*names, seed or SEED], source, experiment)
     if seed:
         column(runs, seed, source)
-        if seed in names:
-            raise TakeoffError(f"--seed {seed}: a column cannot be a seed and something else")
+        _check_apart("--seed", seed, *names)
     if left_out:
         print(f"note: {left_out}", file=sys.stderr)
     return runs, source, seed or SEED
@@ -127,8 +128,10 @@ def _effects(arguments: argparse.Namespace) -> None:
     runs, source, seed = _read(arguments.runs, arguments.seed, *factors, experiment="factorial")
     names = with_log_odds(arguments.response) if arguments.log_odds else arguments.response
     censored = [arguments.censored] if arguments.censored else []
+    for name in censored:
+        _check_apart("--censored", name, *factors, seed)
     for name in names:
-        _check_response(name, *factors, seed, "diverged", *censored)
+        _check_apart("--response", name, *factors, seed, "diverged", *censored)
     wanted, paired = () if arguments.fraction else None, not arguments.unpaired
     design = design_of(runs, factors, _pairs(arguments.baseline), source, wanted, seed, paired)
     if arguments.fraction:
@@ -171,15 +174,15 @@ def _check_margin(margin: float, responses: Responses) -> None:
             raise TakeoffError(f"--margin {margin:g}: no two of {name} could differ by more; {valid}")
 
 
-def _check_response(name: str, *others: str) -> None:
+def _check_apart(option: str, name: str, *others: str) -> None:
     if name in others:
-        raise TakeoffError(f"--response {name}: a column cannot be a response and something else")
+        raise TakeoffError(f"{option} {name}: a column cannot be this and something else; valid: another column")
 
 
 def _scaling(arguments: argparse.Namespace) -> None:
     runs, source, seed = _read(arguments.runs, arguments.seed, arguments.group, arguments.size, experiment="scaling")
     keys = (arguments.group, seed, arguments.size)
-    _check_response(arguments.response, *keys)
+    _check_apart("--response", arguments.response, *keys)
     if len(set(keys)) < len(keys):
         raise TakeoffError(f"columns {', '.join(keys)}: one stands twice; valid: three different ones")
     response = arguments.response
@@ -196,16 +199,19 @@ def _scaling(arguments: argparse.Namespace) -> None:
 def _crossings(arguments: argparse.Namespace) -> None:
     columns = (arguments.arm, arguments.position, arguments.value)
     curves, source, seed = _read(arguments.curves, arguments.seed, *columns[:2])
-    _check_response(arguments.value, *columns[:2], seed)
+    _check_apart("--value", arguments.value, *columns[:2], seed)
     paired = not arguments.unpaired
     table = crossings_table(curves, *columns, arguments.threshold, arguments.horizon, source, seed, paired)
     write_csv(table, arguments.out)
 
 
 def _verdicts(arguments: argparse.Namespace) -> None:
+    if arguments.alpha < LEAST_ALPHA:
+        raise TakeoffError(f"--alpha {arguments.alpha:g}: too small for an interval; valid: {LEAST_ALPHA:g} or more")
     values, source, seed = _read(arguments.values, arguments.seed)
     censored = np.zeros(len(values), dtype=bool)
     if arguments.censored:
+        _check_apart("--censored", arguments.censored, "part", "value", seed)
         censored = flags(values, arguments.censored, source, needed=True)
     parts = parts_of(values, read_table(arguments.criteria), censored, (source, str(arguments.criteria)), seed)
     write_csv(verdicts_table(parts, arguments.alpha), arguments.out)
