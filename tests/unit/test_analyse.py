@@ -203,6 +203,29 @@ def test_wrong_tables_are_one_clear_error(runs, case):
     assert str(caught.value).startswith("runs: ")
 
 
+LONG = "x" * 3_000_000
+ENDLESS = {
+    "third level": lambda r: r.assign(norm=r["norm"].where(r.index > 0, LONG)),
+    "empty cell": lambda r: r[~_cell(r)].replace({"norm": {"batch": LONG}}),
+    "duplicate": lambda r: pd.concat([r, r[:1]]).replace({"norm": {"none": LONG}}),
+    "column": lambda r: r.drop(columns="norm").assign(**{LONG: 1}),
+}
+
+
+@pytest.mark.parametrize("case", ENDLESS)
+def test_an_endless_cell_is_shortened_in_the_error(runs, case):
+    with pytest.raises(TakeoffError) as caught:
+        table_of(ENDLESS[case](runs))
+    assert "xxx…" in str(caught.value)
+    assert len(str(caught.value)) < 1000
+
+
+def test_an_endless_level_is_no_baseline(runs):
+    with pytest.raises(TakeoffError, match="baseline lrn is not in it") as caught:
+        table_of(runs.replace({"norm": {"none": LONG}}), baseline={"norm": "lrn"})
+    assert len(str(caught.value)) < 1000
+
+
 def test_wrong_names_are_one_clear_error(runs):
     for factors, baseline, message in (
         (["norm", "norm"], {}, "norm stands twice"),

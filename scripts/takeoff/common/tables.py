@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from takeoff.common.errors import TakeoffError
 from takeoff.common.files import atomic_path
-from takeoff.common.spelling import choices
+from takeoff.common.spelling import choices, one_line
 
 FLAGS = {"true": True, "1": True, "false": False, "0": False}
 NAMED = 20
@@ -54,7 +54,7 @@ def column(table: pd.DataFrame, name: str, source: str) -> pd.Series:
 
 def _columns(table: pd.DataFrame, name: str) -> str:
     """Which columns are valid instead of `name`, the nearest spelling first."""
-    names = list(dict.fromkeys(map(str, table.columns)))
+    names = list(dict.fromkeys(one_line(str(one)) for one in table.columns))
     shown = dict.fromkeys([*get_close_matches(name, names), *names][:NAMED]) if len(names) > NAMED else names
     return choices(name, shown) + (f" and {len(names) - len(shown)} more" if len(names) > len(shown) else "")
 
@@ -128,7 +128,7 @@ def check_once(rows: pd.DataFrame, source: str, valid: str = "one") -> None:
     """Check that no two rows of `rows`, the columns that identify a run, are the same."""
     twice = rows[rows.duplicated()]
     if len(twice):
-        first = ", ".join(f"{name} {level_text(value)}" for name, value in twice.iloc[0].items())
+        first = ", ".join(f"{name} {one_line(level_text(value))}" for name, value in twice.iloc[0].items())
         raise TakeoffError(f"{source}: two rows with {first}; valid: {valid}")
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from takeoff.common.errors import TakeoffError
-from takeoff.common.spelling import choices
+from takeoff.common.spelling import choices, one_line
 from takeoff.common.tables import check_once, columns_named, level_text, level_texts
 from takeoff.statistics.contrasts import Floats, all_cells, places_of
 
@@ -48,7 +48,7 @@ class Design:
     def cell_name(self, place: int) -> str:
         """The cell at a place as `activation=tanh,norm=none`."""
         levels = zip(self.levels.items(), all_cells(len(self.levels))[place], strict=True)
-        return ",".join(f"{factor}={pair[level]}" for (factor, pair), level in levels)
+        return ",".join(f"{factor}={one_line(pair[level])}" for (factor, pair), level in levels)
 
     def matrix(self, values: ArrayLike) -> Floats:
         """Values of the rows, (rows,) or one for all, as (seeds, cells), NaN where there is no run."""
@@ -124,7 +124,7 @@ def _levels(factor: str, column: Sequence[str], baseline: Mapping[str, object], 
     """A factor's baseline and its treatment, given its level in every row."""
     found = list(dict.fromkeys(column))
     if len(found) != 2:
-        some = ", ".join(found[:5]) + (", …" if len(found) > 5 else "")
+        some = ", ".join(map(one_line, found[:5])) + (", …" if len(found) > 5 else "")
         remedy = "keep the rows of two" if len(found) > 2 else "add the other's rows, or leave it out"
         raise TakeoffError(
             f"{source}: column {factor} has {len(found)} level{'s' * (len(found) > 1)} ({some}); "
@@ -132,5 +132,8 @@ def _levels(factor: str, column: Sequence[str], baseline: Mapping[str, object], 
         )
     first = level_text(baseline.get(factor, found[0]))
     if first not in found:
-        raise TakeoffError(f"{source}: column {factor}: baseline {first} is not in it; {choices(first, found)}")
+        raise TakeoffError(
+            f"{source}: column {factor}: baseline {one_line(first)} is not in it; "
+            f"{choices(first, map(one_line, found))}"
+        )
     return first, found[1 - found.index(first)]
