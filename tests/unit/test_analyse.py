@@ -226,6 +226,16 @@ def test_an_endless_level_is_no_baseline(runs):
     assert len(str(caught.value)) < 1000
 
 
+@pytest.mark.parametrize(("factors", "wanted"), [(11, None), (40, None), (16, ()), (70, ())])
+def test_more_factors_than_can_be_estimated_are_refused(factors, wanted):
+    names = [f"f{at}" for at in range(factors)]
+    levels = np.random.default_rng(0).integers(2, size=(64, factors))
+    with pytest.raises(
+        TakeoffError, match=f"runs: {factors} factors are too many; valid: up to {10 if wanted is None else 15}"
+    ):
+        design_of(pd.DataFrame(levels, columns=names), names, wanted=wanted)
+
+
 def test_wrong_names_are_one_clear_error(runs):
     for factors, baseline, message in (
         (["norm", "norm"], {}, "norm stands twice"),

@@ -15,6 +15,10 @@ from takeoff.statistics.contrasts import Floats, all_cells, places_of
 
 Responses = Mapping[str, ArrayLike]
 """By name, the values of the rows of a design's table, (rows,), finite."""
+MOST_FACTORS = 10
+"""Of a design with every cell: its effects take seconds, and four times as long with each factor more."""
+MOST_OF_A_FRACTION = 15
+"""What 16 runs screen at most; finding aliases takes seconds, and twice as long with each factor more."""
 
 
 @dataclass(frozen=True)
@@ -85,12 +89,17 @@ def design_of(
 
     `baseline` is factor → baseline level; elsewhere it is the level that the table has first. `wanted` are the cells
     that must have runs, as those of a fraction, each a zero (baseline) or one per factor; left out, all 2^k. A
-    TakeoffError, which names the `source` of the table, says that a factor is absent, or has not two levels; that a
-    baseline is not among them; that a cell is empty; or that two runs share a cell and a seed.
+    TakeoffError, which names the `source` of the table, says that there are too many factors; that one is absent, or
+    has not two levels; that a baseline is not among them; that a cell is empty; or that two runs share a cell and a
+    seed.
     """
     twice = [factor for factor, times in Counter(factors).items() if times > 1]
     if twice or not factors:
         raise TakeoffError(f"factors: {f'{twice[0]} stands twice' if twice else 'there is none'}; name each once")
+    most = MOST_FACTORS if wanted is None else MOST_OF_A_FRACTION
+    if len(factors) > most:
+        more = f", or up to {MOST_OF_A_FRACTION} of a fraction (--fraction)" if wanted is None else " of a fraction"
+        raise TakeoffError(f"{source}: {len(factors)} factors are too many; valid: up to {most}{more}")
     for factor in baseline or {}:
         if factor not in factors:
             raise TakeoffError(f"baseline: {factor} is not among the factors; {choices(factor, factors)}")
