@@ -81,7 +81,7 @@ def test_shapley_sums_to_the_whole_gain(runs):
 
 
 def test_what_a_seed_adds_to_all_runs_changes_nothing(runs):
-    shifted = runs.assign(test_accuracy=runs["test_accuracy"] + runs["seed"] ** 2)
+    shifted = runs.assign(test_accuracy=runs["test_accuracy"] + 0.003 * runs["seed"] ** 2)
     pd.testing.assert_frame_equal(table_of(runs), table_of(shifted), rtol=1e-6)
 
 
@@ -186,6 +186,11 @@ WRONG_TABLES = {
     "missing": (lambda r: r.assign(test_accuracy=r["test_accuracy"].where(r.index != 1)), "row 2: nan"),
     "infinite": (lambda r: r.assign(test_accuracy=r["test_accuracy"].where(r.index > 0, np.inf)), "row 1: inf"),
     "text": (lambda r: r.assign(test_accuracy="good"), "row 1: 'good' is not a number"),
+    "percent": (
+        lambda r: r.assign(test_accuracy=r["test_accuracy"].where(r.index != 1, 55)),
+        "column test_accuracy: row 2: 55 is no accuracy; valid: fractions from 0 to 1",
+    ),
+    "below 0": (lambda r: r.assign(test_accuracy=r["test_accuracy"].where(r.index != 1, -0.3)), "row 2: -0.3 is no"),
     "no common seed": (
         lambda r: r.assign(seed=r["seed"] + 10 * _cell(r)),
         "activation: no seed is in all of the 8 cells",
@@ -247,8 +252,8 @@ def test_wrong_names_are_one_clear_error(runs):
             table_of(runs, factors, baseline=baseline)
     with pytest.raises(TakeoffError, match="none of the responses seconds is called an accuracy"):
         with_log_odds(["seconds"])
-    with pytest.raises(TakeoffError, match="55 has no log-odds"):
-        responses_of(runs.assign(test_accuracy=55), ["test_accuracy_log_odds"])
+    with pytest.raises(TakeoffError, match="55 is no accuracy"):
+        responses_of(runs.assign(score=55), ["score_log_odds"])
 
 
 def test_wrong_arguments_are_one_line_and_status_1(tmp_path, command, runs):

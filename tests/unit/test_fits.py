@@ -318,7 +318,7 @@ def test_a_law_of_errors_that_rise_is_refused(tmp_path, runs):
     for table, response, message in (
         (score, "score", "method hog: errors rise with train_samples"),
         (score[score["seed"] == 0], "score", "errors rise"),
-        (percent, "test_accuracy", "valid: accuracies as fractions"),
+        (percent, "test_accuracy", "valid: fractions from 0 to 1"),
     ):
         table.to_csv(tmp_path / "runs.csv", index=False)
         with pytest.raises(TakeoffError, match=message):

@@ -296,11 +296,14 @@ def test_accuracies_are_known_by_name_and_scale(effects, tmp_path):
     assert found["response"].unique().tolist() == ["loss", "val_acc", "val_acc_log_odds"]
     lost = table.assign(val_acc=100 * table["val_acc"].where(table.index > 0), diverged=table.index == 0)
     options = ("--factors", "activation,norm", "--response", "val_acc")
-    with pytest.raises(TakeoffError, match=r"on another scale than --chance; valid: .* fractions"):
+    with pytest.raises(TakeoffError, match=r"column val_acc: rows 2, .* valid: fractions from 0 to 1"):
         effects("runs.csv", lost.to_csv, *options, "--chance", "0.1")
     table.to_csv(tmp_path / "runs.csv")
     with pytest.raises(TakeoffError, match=r"--margin 1: no two of val_acc could differ by more"):
         analyse("equivalence", tmp_path / "runs.csv", tmp_path / "out.csv", *options, "--margin", 1)
+    table.assign(val_acc=100 * table["val_acc"]).to_csv(tmp_path / "runs.csv")
+    with pytest.raises(TakeoffError, match="valid: fractions from 0 to 1"):
+        analyse("equivalence", tmp_path / "runs.csv", tmp_path / "out.csv", *options, "--margin", 0.01)
 
 
 def test_long_seeds_stay_apart():

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,10 @@ from takeoff.common.tables import column, flags, write_csv
 from takeoff.statistics.censoring import crossings_table
 from takeoff.statistics.coverage import coverage_table, summary
 from takeoff.statistics.criteria import parts_of, verdicts_table
-from takeoff.statistics.design import Responses, design_of
+from takeoff.statistics.design import design_of
 from takeoff.statistics.effects import contrasts_of, effects_table, equivalence_table
 from takeoff.statistics.fractional import aliases_table, check_regular, fraction_contrasts
-from takeoff.statistics.responses import check_fractions, is_accuracy, responses_of, with_log_odds
+from takeoff.statistics.responses import is_accuracy, responses_of, with_log_odds
 from takeoff.statistics.scaling import check_falling, scaling_table
 
 SEED = "seed"
@@ -166,10 +167,9 @@ def _pairs(text: str) -> dict[str, str]:
     return found
 
 
-def _check_margin(margin: float, responses: Responses) -> None:
-    for name, values in responses.items():
-        found = np.asarray(values)
-        if margin >= 1 and is_accuracy(name) and found.min() >= 0 and found.max() <= 1:
+def _check_margin(margin: float, responses: Iterable[str]) -> None:
+    for name in responses:
+        if margin >= 1 and is_accuracy(name):
             valid = "valid: below 1, in fractions as the accuracies are: 0.01 is a point"
             raise TakeoffError(f"--margin {margin:g}: no two of {name} could differ by more; {valid}")
 
@@ -187,8 +187,6 @@ def _scaling(arguments: argparse.Namespace) -> None:
         raise TakeoffError(f"columns {', '.join(keys)}: one stands twice; valid: three different ones")
     response = arguments.response
     values = responses_of(runs, [response], arguments.images, arguments.chance, source)[response]
-    if is_accuracy(response):
-        check_fractions(values, f"{source}: column {response}", "has no error")
     errors = 1 - values if is_accuracy(response) else values
     nearest = 0.5 / arguments.images if arguments.images else 0.0
     table = scaling_table(runs, *keys, errors, nearest, source)

@@ -63,7 +63,8 @@ def responses_of(
 
     A name is a column's, or `generalisation_gap` (train_accuracy − test_accuracy), or `COLUMN_log_odds`, of accuracies
     that are fractions of `images`. Diverged runs without a finite accuracy count as `chance`. A column that is absent,
-    or holds something that is no finite number, is a TakeoffError, which names the `source` of the table.
+    or holds something that is no finite number, or no fraction though it is called an accuracy, is a TakeoffError,
+    which names the `source` of the table.
     """
     return {name: _response(runs, name, images, chance, source) for name in dict.fromkeys(names)}
 
@@ -76,29 +77,24 @@ def _response(runs: pd.DataFrame, name: str, images: int | None, chance: float |
         return _finite(runs, name, chance, source)
     column = name.removesuffix(LOG_ODDS)
     accuracy = _finite(runs, column, chance, source)
-    check_fractions(accuracy, f"{source}: column {column}", "has no log-odds")
+    _check_fractions(accuracy, f"{source}: column {column}")
     return log_odds(accuracy, images)
 
 
-def check_fractions(accuracy: Floats, where: str, wrong: str) -> None:
-    """Check that accuracies, (rows,), are fractions; the message has `where` and what is `wrong` of one that is none.
-
-    What is no number is not checked.
-    """
-    valid = "valid: accuracies as fractions between 0 and 1"
-    check_rows(~((accuracy < 0) | (accuracy > 1)), accuracy, where, f"{wrong}; {valid}")
+def _check_fractions(accuracy: Floats, where: str) -> None:
+    wrong = "is no accuracy; valid: fractions from 0 to 1, not percent"
+    check_rows((accuracy >= 0) & (accuracy <= 1), accuracy, where, wrong)
 
 
 def _finite(runs: pd.DataFrame, name: str, chance: float | None, source: str) -> Floats:
     values = numbers(runs, name, source)
     if chance is not None and is_accuracy(name):
-        lost = ~np.isfinite(values) & flags(runs, "diverged", source)
-        if lost.any():
-            check_fractions(values, f"{source}: column {name}", "is on another scale than --chance")
-        values = np.where(lost, chance, values)
+        values = np.where(~np.isfinite(values) & flags(runs, "diverged", source), chance, values)
     wrong = (
         f"is no result ({(~np.isfinite(values)).sum()} of {len(values)} rows have none); valid: a finite number in "
         "every row (--chance says what the accuracy counts as of a run that a column diverged marks)"
     )
     check_rows(np.isfinite(values), values, f"{source}: column {name}", wrong)
+    if is_accuracy(name):
+        _check_fractions(values, f"{source}: column {name}")
     return values
