@@ -1,7 +1,6 @@
 """Two results of one study: each second estimate on an axis whose unit is half the first's interval."""
 
 from collections.abc import Mapping
-from textwrap import shorten
 
 import numpy as np
 import pandas as pd
@@ -10,7 +9,7 @@ from matplotlib.figure import Figure
 from takeoff.across.results import StudyResults
 from takeoff.figures.rows import AGAINST, ZERO, draw_rows, headed
 from takeoff.figures.style import COLOURS, INK, new_figure, styled
-from takeoff.figures.words import term_words
+from takeoff.figures.words import label_words, term_words
 from takeoff.statistics.criterion import Criterion
 
 LABEL = 75
@@ -58,7 +57,7 @@ def _rows(own: pd.DataFrame, levels: Mapping[str, tuple[object, object]]) -> pd.
     scale = np.where(effect & (own["name"] == "test_accuracy"), 100, 1)
     pairs = zip(own["estimate"] * scale, own["estimate_against"] * scale, strict=True)
     return shown.assign(
-        label=[shorten(text, LABEL, placeholder=" …") for text in labels],
+        label=[label_words(text, letters=LABEL) for text in labels],
         open=beyond,
         colour=np.select([own["outside_both"].astype(bool), ~own["inside"].astype(bool)], [AGAINST, COLOURS[1]], INK),
         text=[f"{one:.3g} → {other:.3g}".replace("-", "−") for one, other in pairs],

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from textwrap import fill, shorten
+from textwrap import fill
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 
 from takeoff.across.pool import PooledPart, pool_table
 from takeoff.figures.style import COLOURS, MUTED, new_figure, styled
+from takeoff.figures.words import label_words
 from takeoff.judging.claims import side_words
 from takeoff.judging.figure import BELOW, LABEL, LINE, ROW, SYMBOLS, WIDTH, draw_judged, row_of, scale_of
 
@@ -70,7 +71,7 @@ def _label(one: PooledPart, *, first: bool) -> str:
     part = one.judgement.part
     quantity = f"{one.claim.parts[one.part].quantity} {side_words(part.criterion.supports, part.measure.unit)}"
     claim = f"{SYMBOLS[one.claim_verdict]} {one.claim.statement.rstrip('.')}" if first else ""
-    return "\n".join(shorten(line, LABEL, placeholder=" …") for line in (claim, quantity))
+    return label_words(claim, quantity, letters=LABEL)
 
 
 def _named(one: PooledPart, shown: Mapping[str, PooledPart]) -> str:

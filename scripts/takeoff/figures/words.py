@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from math import floor, isfinite, isinf, log10, nan
+from textwrap import shorten
 
 from takeoff.common.tables import level_text
 
@@ -62,6 +63,15 @@ def term_words(term: str, levels: Mapping[str, tuple[object, object]]) -> str:
     if ":" in term:
         return " × ".join(level_words(name, levels[name][1]) for name in term.split(":"))
     return switch_words(term, *levels[term])
+
+
+def label_words(*lines: str, letters: int) -> str:
+    """A row's label, a line each; a line that is longer than so many letters ends in a mark that says so.
+
+    >>> label_words("a long line", "short", letters=8).splitlines()
+    ['a long …', 'short']
+    """
+    return "\n".join(shorten(line, letters, placeholder=" …") for line in lines)
 
 
 def signed(value: float, decimals: int = 1) -> str:

@@ -1,7 +1,7 @@
 """The claims at a glance, on one screen: a row for each that was tested, and below them why others were not."""
 
 from collections.abc import Callable, Sequence
-from textwrap import fill, shorten
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from takeoff.data.catalogue import entries
 from takeoff.figures.rows import AGAINST, FOR, draw_rows
 from takeoff.figures.style import INK, MUTED, new_figure, styled
-from takeoff.figures.words import digits_words, estimate_words
+from takeoff.figures.words import digits_words, estimate_words, label_words
 from takeoff.judging.claims import side_words
 from takeoff.judging.judge import JudgedClaim, Outcome, claims_table
 from takeoff.statistics.measures import Measure
@@ -85,7 +85,7 @@ def row_of(judged: JudgedClaim, *, published: bool = True) -> dict[str, Any]:
     lines = statement, f"{measure.label} {side_words(part.criterion.supports, measure.unit)}"
     regions = [(part.criterion.supports, FOR), *((region, AGAINST) for region in part.against)]
     return {
-        "label": "\n".join(shorten(line, LABEL, placeholder=" …") for line in lines),
+        "label": label_words(*lines, letters=LABEL),
         "estimate": share(measure.estimate),
         "ci_low": low,
         "ci_high": high,
