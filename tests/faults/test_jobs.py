@@ -79,7 +79,7 @@ def test_killed_at_any_moment(dice: Random, unbroken: Job, tmp_path: Path) -> No
         job.run(lambda process, number=number: os.kill(process.pid, number), dice.uniform(0, unbroken.seconds))
     assert job.run() == 0
     assert_same(job.folder, unbroken.folder)
-    assert not list(job.folder.rglob("*.checkpoint"))
+    assert not list(job.folder.rglob("[!.]*.checkpoint"))
     # What was being written when the job was killed goes with the next run of the workflow.
     assert len(temporary(job.folder)) <= numbers.count(signal.SIGKILL)
 
