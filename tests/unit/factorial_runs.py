@@ -48,7 +48,7 @@ def make_results(study, noise=0.01, options=None, accuracy_of=truth):
             accuracy = float(np.clip(accuracy_of(arm) + noise * rng.normal(), 0, 1))
             measured = {"train_accuracy": min(accuracy + 0.2, 1), "validation_accuracy": accuracy}
             run = {"arm": arm.name, "seed": seed, **arm.levels, **measured, "test_accuracy": accuracy}
-            run |= {"diverged": False, "learning_rate": arm.learning_rate or 0.1}
+            run |= {"diverged": False, "learning_rate": arm.learning_rate or 0.1, "weight_decay": 0.0005}
             runs.append(run | {"device": "cpu", "precision": "float32"})
             for epoch in range(arm.recipe.epochs + 1):
                 share = epoch / arm.recipe.epochs

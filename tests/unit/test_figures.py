@@ -1,5 +1,6 @@
 """The figures: the numbers drawn, words that overlap nothing, and the same bytes each time."""
 
+from collections import Counter
 from dataclasses import replace
 
 import pandas as pd
@@ -9,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection
 from matplotlib.colors import to_hex
 from takeoff.experiments.factorial.design import Design, Options
+from takeoff.experiments.factorial.figures import draw_cells
 from takeoff.figures.style import PUBLISHED, new_figure, save, text_width
 from takeoff.figures.words import level_words, switch_words
 from unit.factorial_runs import LEVELS, diverge, fixed_criteria, make_results, make_study
@@ -69,6 +71,20 @@ def published_in(axes):
 
 def same_colour(colours, colour):
     return len(colours) > 0 and to_hex(colours[0]) == to_hex(colour)
+
+
+def test_runs_that_took_another_weight_decay_have_a_marker_of_their_own(tmp_path):
+    study = make_study(tmp_path)
+    tables = Design(study, Options()).analyse(make_results(study))
+    runs = tables["runs"].copy()
+    others = runs["arm"].eq("tanh") & runs["seed"].gt(runs["seed"].min())
+    runs.loc[others, "weight_decay"] = 0.005
+    for changed, counts in ((tables["runs"], [len(runs)]), (runs, [others.sum(), (~others).sum()])):
+        figure = draw_cells(Design(study, Options()), tables | {"runs": changed})[0]
+        shapes = Counter()
+        for points in figure.findobj(PathCollection):
+            shapes[len(points.get_paths()[0].vertices)] += len(points.get_offsets())
+        assert sorted(shapes.values()) == counts
 
 
 def test_a_mark_says_which_effects_are_shown_to_be_small(drawn):

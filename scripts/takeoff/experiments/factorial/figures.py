@@ -32,6 +32,8 @@ CURVES = {
 }
 CURVE = ["arm", "epoch", "n_seeds"]
 SPACE = "\N{NO-BREAK SPACE}"
+SIGNS = {"o": "●", "D": "◆", "^": "▲", "s": "■", "v": "▼"}
+"""Markers of single runs, by weight decay, and what stands for each in words."""
 GIVEN_NORM = pd.DataFrame(
     [("Mishkin 2017, dropout 0.5", -1.4), ("Mishkin 2017, dropout 0.2", 1.4), ("Li 2018, DenseNet", -8.8)],
     columns=["label", "published"],
@@ -60,7 +62,11 @@ def draw_cells(factorial: Design, tables: Tables) -> Drawn:
     numbers = in_percent(tables["cells"], kept, [RESPONSE])
     numbers["chance_percent"] = 100 * tables["collapse"]["chance"].iloc[0]
     hollow = ", hollow where collapsed" if runs["collapsed"].any() else ""
-    subtitle = f"{runs_words(tables)} · small points: single runs{hollow}"
+    runs = runs.assign(marker=_markers(runs["weight_decay"]))
+    decays = runs.drop_duplicates("marker").sort_values("weight_decay")
+    by_decay = ", ".join(f"{SIGNS[row.marker]} {row.weight_decay:g}" for row in decays.itertuples())
+    by_decay = f", weight decay {by_decay}" if len(decays) > 1 else ""
+    subtitle = f"{runs_words(tables)} · small points: single runs{hollow}{by_decay}"
     if len(factorial.levels) in {2, 3}:
         return _draw_lines(factorial, numbers, runs, subtitle), numbers
     ordered = numbers.sort_values(PERCENT, ascending=False, kind="stable", ignore_index=True)
@@ -122,12 +128,19 @@ def _treated(factorial: Design, cells: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({name: cells[name].map(level_text) == end for name, end in ends.items()})
 
 
+def _markers(decays: pd.Series) -> pd.Series:
+    """The marker of each run's weight decay: the least decay has the first of `SIGNS`."""
+    return decays.rank(method="dense").sub(1).mod(len(SIGNS)).astype(int).map(dict(enumerate(SIGNS)))
+
+
 def _draw_runs(axes: Axes, runs: pd.DataFrame, cells: pd.DataFrame) -> None:
     """Single runs as small points at their cell's `spot`, in its `colour`, hollow where they collapsed."""
     single = runs.merge(cells[["arm", "spot", "colour"]], on="arm")
-    faces = single["colour"].mask(single["collapsed"].astype(bool), "white")
-    spots = axes.scatter(single["spot"], 100 * single[RESPONSE], s=15, c=faces, edgecolors=single["colour"])
-    spots.set(linewidth=0.8, alpha=0.65, zorder=2, clip_on=False)
+    single["face"] = single["colour"].mask(single["collapsed"].astype(bool), "white")
+    for marker, group in single.groupby("marker"):
+        look_of = {"s": 15, "marker": marker, "c": group["face"], "edgecolors": group["colour"]}
+        spots = axes.scatter(group["spot"], 100 * group[RESPONSE], **look_of)
+        spots.set(linewidth=0.8, alpha=0.65, zorder=2, clip_on=False)
 
 
 def _frame(grid: Sequence[Axes], chance: float) -> None:

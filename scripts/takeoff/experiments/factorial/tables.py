@@ -153,7 +153,7 @@ def _measured(
         **responses_of(given, names, images, chance, "factorial"), diverged=given["diverged"].astype(bool)
     )
     found["collapsed"] = collapsed(found["test_accuracy"], found["diverged"], chance, images)
-    kept = [name for name in ("learning_rate", "at_edge", "untuned") if name in given]
+    kept = [name for name in ("learning_rate", "weight_decay", "at_edge", "untuned") if name in given]
     return found.join(given[kept]), design
 
 
