@@ -142,8 +142,11 @@ def test_a_figure_is_found_by_its_question_and_comes_with_its_caption(
 
 
 @pytest.mark.slow
-def test_raising_the_seeds_trains_only_the_new(finished: Finished) -> None:
+def test_raising_the_seeds_trains_only_the_new_also_in_a_copy_of_the_results(finished: Finished) -> None:
     assert finished.trained() == 2 * (4 + 2)
+    shutil.rmtree(finished.folder / ".snakemake")
+    again = finished.snakemake()
+    assert "Nothing to be done" in again.stdout + again.stderr
     study = finished.study
     criteria = json.loads((study / "criteria.json").read_text())
     criteria["batch-norm-speeds-training"]["margin"] = 0.5

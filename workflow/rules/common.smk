@@ -12,6 +12,7 @@ from takeoff.workflow.following import imports_of
 from takeoff.workflow.leftovers import remove_temporary
 from takeoff.workflow.patience import be_patient
 from takeoff.workflow.project import load_project
+from takeoff.workflow.provenance import Provenance
 from takeoff.workflow.wiring import (
     asked,
     classes_option,
@@ -81,12 +82,41 @@ SPEED = f"{STUDY}/speed.csv"
 CLAIMS = f"{STUDY}/claims.csv"
 
 # Snakemake looks at dates alone: a finished file that was changed would count as made.
+LOOKS = workflow.output_settings.dryrun or only_looks(sys.argv)
 if workflow.is_main_process and not CONFIG.partial:
-    looks = workflow.output_settings.dryrun or only_looks(sys.argv)
     for path, resting in PROJECT.changed().items():
         print(f"{path}: changed or damaged; a run makes it anew", file=sys.stderr)
-        for file in [] if looks else [path, *resting]:
+        for file in [] if LOOKS else [path, *resting]:
             file.unlink(missing_ok=True)
+
+
+def forget_outdated():
+    """Once all rules are known: remove what came with copied results, and another study or other code has made."""
+    if not workflow.is_main_process or CONFIG.partial:
+        return None
+    digests = {
+        file.removeprefix(f"{STUDY}/"): rule.params.get("digest")
+        for rule in workflow.rules
+        for file in map(str, rule.output)
+        if file.startswith(f"{STUDY}/") and file != CRITERIA
+    }
+    made = Provenance(
+        PROJECT.folder, {f: d for f, d in digests.items() if isinstance(d, str)}
+    )
+    outdated = made.outdated()
+    if outdated:
+        print(
+            f"{STUDY}: {len(outdated)} files, as {outdated[0].name}, are of another study or of other code; "
+            "a run makes them anew, and keeps finished runs that still fit",
+            file=sys.stderr,
+        )
+    if LOOKS:
+        return None
+    for file in outdated:
+        file.unlink(missing_ok=True)
+    made.begin()
+    return made
+
 
 if CONSOLE:
     at_once = workflow.resource_settings.nodes or workflow.resource_settings.cores or 1
@@ -103,7 +133,7 @@ if CONSOLE:
         commands,
     )
     CONSOLE.imports = imports_of(PROJECT)
-    CONSOLE.looks = workflow.output_settings.dryrun or only_looks(sys.argv)
+    CONSOLE.looks = LOOKS
 
 # A job takes GPUs where training will be on one. On a cluster it keeps to what it is given; the machine at hand has
 # as many slots as `--resources gpu=N` says, or as it has GPUs. Without a limit `--cores all` would start them all.

@@ -35,10 +35,10 @@ _BEGIN = (
 
 
 LOOKS = frozenset(
-    "plan compare --lint -l --unlock --summary -S --detailed-summary -D --dag --rulegraph --filegraph "
-    "--d3dag --archive --list-rules --list-target-rules --list-changes --list-input-changes --list- "
-    "params-changes --list-untracked --cleanup-metadata --delete-all-output --delete-temp-output "
-    "--containerize --export-cwl --touch -t".split()
+    "plan compare --lint -l --unlock --summary -S --detailed-summary -D --dag --rulegraph --filegraph --d3dag "
+    "--archive --list --list-rules --list-target-rules --lt --list-changes --lc --list-input-changes --li "
+    "--list-params-changes --lp --list-untracked --lu --list-conda-envs --cleanup-metadata --cm --delete-all-output "
+    "--delete-temp-output --containerize --export-cwl --touch -t".split()
 )
 """Words of Snakemake's command line, and rules for people, that make no result."""
 
@@ -48,6 +48,8 @@ def only_looks(words: Sequence[str]) -> bool:
 
     >>> [only_looks(words.split()) for words in ("--cores 2", "--report=x.html", "--report x --report-after-run")]
     [False, True, False]
+    >>> [only_looks([word]) for word in ("--list-params-changes", "--lu", "all")]
+    [True, True, False]
     """
     given = {word.partition("=")[0] for word in words}
     return bool(LOOKS & given) or ("--report" in given and "--report-after-run" not in given)
