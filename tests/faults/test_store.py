@@ -21,7 +21,7 @@ from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 from results_folder import ResultsFolder, retrain
 from sqlalchemy.exc import OperationalError
-from takeoff.tracking.server import settle
+from takeoff.tracking.server import connect, settle
 from unit.mlflow_store import Store, import_into_mlflow
 
 from faults.bounds import bounded
@@ -53,6 +53,18 @@ def counted(method):
 for name in sys.argv.pop(1).split():
     setattr(MlflowClient, name, counted(getattr(MlflowClient, name)))
 track.main()
+"""
+MADE_KILLED = """
+import os, signal, sys
+from sqlalchemy import Engine, event
+from takeoff.tracking.server import connect
+left = [int(sys.argv[1])]
+@event.listens_for(Engine, "before_cursor_execute")
+def count(*_):
+    left[0] -= 1
+    if left[0] == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+connect(sys.argv[2])
 """
 Import = Callable[..., str | None]
 
@@ -137,6 +149,17 @@ def test_killed_at_any_call(dice: Random, folder: ResultsFolder, log_to: Import)
     assert done.returncode in {0, -signal.SIGKILL}
     assert log_to() is None
     assert_complete(folder)
+
+
+@pytest.mark.tries(quick=1, whole=10)
+def test_killed_while_a_store_is_made(dice: Random, tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    line = [sys.executable, "-c", MADE_KILLED, str(dice.randrange(2, 700)), uri]
+    done = subprocess.run(line, env=os.environ | {"PYTHONPATH": str(SCRIPTS)}, timeout=600, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert len(connect(uri).search_experiments()) == 1
+    settle(uri)
+    assert {path.name for path in tmp_path.iterdir()} == {"mlflow.db", ".mlflow.db.lock"}
 
 
 @pytest.mark.tries(quick=2, whole=30)

@@ -14,6 +14,7 @@ from weakref import WeakSet
 
 from takeoff.common.addresses import check_address, check_folder, check_path, without_secrets
 from takeoff.common.errors import TakeoffError
+from takeoff.common.files import atomic_path
 from takeoff.common.spelling import one_line
 
 if TYPE_CHECKING:
@@ -149,7 +150,33 @@ def connect(uri: str) -> "MlflowClient":
     with reported(uri):
         if not server:
             _await_database(uri)
+        if file := uri.startswith("sqlite") and Path(_database(uri)):
+            _make_whole(file)
         return MlflowClient(tracking_uri=uri)
+
+
+def _make_whole(path: Path) -> None:
+    """Make a SQLite store that has no tables yet beside its place, and put it there whole: MLflow takes seconds to make
+    its tables, and cannot go on where it was killed among them.
+    """
+    from filelock import FileLock
+    from mlflow import MlflowClient
+
+    if _has_tables(path):
+        return
+    with FileLock(path.parent / f".{path.name}.lock"):
+        if _has_tables(path):
+            return
+        for stray in path.parent.glob(f".{path.stem}-????????{path.suffix}*"):
+            stray.unlink()
+        with atomic_path(path) as temporary:
+            MlflowClient(tracking_uri=f"sqlite:///{temporary}")
+            settle(f"sqlite:///{temporary}")
+
+
+def _has_tables(path: Path) -> bool:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] > 0
 
 
 def _await_server(uri: str) -> None:
