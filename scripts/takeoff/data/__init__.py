@@ -1,1 +1,1 @@
-"""Data: the catalogue, fetching and preparing, and the batches a device trains on."""
+"""Data: the catalogue, fetching, preparing, and splits."""

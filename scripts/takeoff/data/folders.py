@@ -31,8 +31,6 @@ class _Group:
     """The folders of training images: one, or its parts."""
     tests: dict[str, list[str]]
     both: list[str]
-    pure: bool
-    """Whether they are called nothing but their splits."""
 
     @property
     def depth(self) -> int:
@@ -104,7 +102,7 @@ def _groups(images: Sequence[str]) -> list[_Group]:
         tests = {word: kinds[word] for word in TEST_WORDS if word in kinds}
         train = kinds.get("train") or kinds.get("both", [])
         if train and (tests or not rest):
-            groups.append(_Group(parent, train, tests, kinds.get("both", []) if "train" in kinds else [], not rest))
+            groups.append(_Group(parent, train, tests, kinds.get("both", []) if "train" in kinds else []))
     inside = {f"{folder}/" for group in groups for folder in group.folders}
     return [group for group in groups if not any(f"{group.parent}/".startswith(folder) for folder in inside)]
 

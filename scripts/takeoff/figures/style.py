@@ -63,10 +63,10 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
     return wrapped
 
 
-def new_figure(width: float, height: float, title: str, subtitle: str, *, constrained: bool = True) -> Figure:
+def new_figure(width: float, height: float, title: str, subtitle: str) -> Figure:
     """A figure of so many inches, wider if its words need it: its question, and what is to be known below."""
     width = max(width, text_width(title, 12) + 0.25, text_width(subtitle) + 0.25)
-    figure = Figure(figsize=(width, height), layout="constrained" if constrained else None)
+    figure = Figure(figsize=(width, height), layout="constrained")
     engine = figure.get_layout_engine()
     if isinstance(engine, ConstrainedLayoutEngine):
         # Words stay a little away from the edges.

@@ -15,7 +15,7 @@ from takeoff.study.settings import Count, Resolution, Settings
 
 ARM = "arm.json"
 FILES = (ARM, "learning_rate.json", "tuning.json", "runs.parquet", "curves.parquet", "probe.parquet")
-"""What may lie in an arm's folder."""
+"""An arm's files that may be named in place of its folder."""
 LARGE = 40_000
 """Training images of a large study."""
 NEEDED = {"network": ("learning_rate.json", "curves.parquet"), "classical": ("tuning.json",)}

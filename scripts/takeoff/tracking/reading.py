@@ -135,7 +135,7 @@ def _best_weights(arm: AnyPlannedArm, folder: Path, runs: pd.DataFrame) -> Path 
     if scored.empty:
         return None
     best = scored.sort_values([VALIDATED, "seed"], ascending=[False, True]).iloc[0]
-    chooser = getattr(arm, "choice_from", None)
+    chooser = arm.choice_from
     places = [folder, *([folder.parent / chooser] if chooser else [])]
     kept = ((place / WEIGHTS, described(place / WEIGHTS)) for place in places)
     return next((path for path, about in kept if about and about["run_key"] == best["run_key"]), None)

@@ -4,6 +4,7 @@ Without its records Snakemake takes a finished file for up to date, whatever the
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -57,7 +58,8 @@ class Provenance:
 
     def _write(self, made: dict[str, Any]) -> None:
         self.made = made
-        write_json(self.folder / FILE, made)
+        with suppress(OSError):  # where nothing can be written, nothing is made, either
+            write_json(self.folder / FILE, made)
 
     def _read(self) -> dict[str, Any] | None:
         """The list; None where there are results without one. One that is damaged lists nothing."""

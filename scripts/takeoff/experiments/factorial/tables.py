@@ -56,7 +56,7 @@ def analyse(factorial: Design, results: Results) -> dict[str, pd.DataFrame]:
       the test images as random, too (`crossed_low`, `crossed_high`): what other test images might have shown. Empty
       where runs have no record of their answers.
     - `equivalence`: which main and simple effects on accuracy are shown to lie within the study's margin: the
-      columns of `statistics.equivalence.COLUMNS`.
+      columns of `statistics.effects.EQUIVALENCE_COLUMNS`.
     - `pooled`: each effect with the interval from the pooled error of all cells, which takes all cells as equally
       noisy: a check of the t intervals, never the result; none on epochs where a run never got there, since a
       pooled error of bounds would be too small.
