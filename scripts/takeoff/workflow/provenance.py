@@ -10,7 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 from takeoff.common.errors import TakeoffError
-from takeoff.common.files import load_json, write_json
+from takeoff.common.files import load_json, write_json, write_text
 
 FILE = "made.json"
 """Of a study's folder: of each file the digest that its rule had, and whose Snakemake has a record of it."""
@@ -73,6 +73,5 @@ class Provenance:
 
     def _name(self) -> str:
         if not NAME.is_file():
-            NAME.parent.mkdir(exist_ok=True)
-            NAME.write_text(uuid4().hex, encoding="utf-8")
+            write_text(NAME, uuid4().hex)
         return NAME.read_text(encoding="utf-8")
