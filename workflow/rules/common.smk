@@ -12,7 +12,6 @@ from takeoff.workflow.following import imports_of
 from takeoff.workflow.leftovers import remove_temporary
 from takeoff.workflow.patience import be_patient
 from takeoff.workflow.project import load_project
-from takeoff.workflow.provenance import Provenance
 from takeoff.workflow.wiring import (
     asked,
     classes_option,
@@ -88,34 +87,6 @@ if workflow.is_main_process and not CONFIG.partial:
         print(f"{path}: changed or damaged; a run makes it anew", file=sys.stderr)
         for file in [] if LOOKS else [path, *resting]:
             file.unlink(missing_ok=True)
-
-
-def forget_outdated():
-    """Once all rules are known: remove what came with copied results, and another study or other code has made."""
-    if not workflow.is_main_process or CONFIG.partial:
-        return None
-    digests = {
-        file.removeprefix(f"{STUDY}/"): rule.params.get("digest")
-        for rule in workflow.rules
-        for file in map(str, rule.output)
-        if file.startswith(f"{STUDY}/") and file != CRITERIA
-    }
-    made = Provenance(
-        PROJECT.folder, {f: d for f, d in digests.items() if isinstance(d, str)}
-    )
-    outdated = made.outdated()
-    if outdated:
-        print(
-            f"{STUDY}: {len(outdated)} files, as {outdated[0].name}, are of another study or of other code; "
-            "a run makes them anew, and keeps finished runs that still fit",
-            file=sys.stderr,
-        )
-    if LOOKS or "benchmark" in sys.argv:  # which makes nothing of a study
-        return None
-    for file in outdated:
-        file.unlink(missing_ok=True)
-    made.begin()
-    return made
 
 
 if CONSOLE:

@@ -3,7 +3,8 @@
 Without its records Snakemake takes a finished file for up to date, whatever the study or the code says today.
 """
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -75,3 +76,30 @@ class Provenance:
         if not NAME.is_file():
             write_text(NAME, uuid4().hex)
         return NAME.read_text(encoding="utf-8")
+
+
+def forget_outdated(rules: Iterable[Any], folder: Path, looks: bool, apart: Collection[str]) -> Provenance | None:
+    """Remove what came with copied results, and another study or other code has made; what made the rest is returned.
+
+    Where the run only looks, the line about it is all there is, and None is returned.
+    """
+    digests = {
+        Path(file).relative_to(folder).as_posix(): rule.params.get("digest")
+        for rule in rules
+        for file in map(str, rule.output)
+        if file not in apart and Path(file).is_relative_to(folder)
+    }
+    made = Provenance(folder, {file: digest for file, digest in digests.items() if isinstance(digest, str)})
+    outdated = made.outdated()
+    if outdated:
+        print(
+            f"{folder.as_posix()}: {len(outdated)} files, as {outdated[0].name}, are of another study or of other "
+            "code; a run makes them anew, and keeps finished runs that still fit",
+            file=sys.stderr,
+        )
+    if looks:
+        return None
+    for file in outdated:
+        file.unlink(missing_ok=True)
+    made.begin()
+    return made
