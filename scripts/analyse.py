@@ -46,9 +46,8 @@ def main() -> None:
     )
     spreads = commands.add_parser("spreads", help="how much claims' quantities differ between seeds, to plan by")
     spreads.set_defaults(do=_spreads)
-    words = "a study's results, with <experiment>/measured.csv or claims_parts.csv in it, and study.json"
+    words = "a study's results, with <experiment>/measured.csv in it, and study.json"
     spreads.add_argument("results", type=Path, nargs="+", help=words)
-    spreads.add_argument("--claims", type=Path, default=claims_file(), help="the claims (default: %(default)s)")
     spreads.add_argument("--out", type=Path, required=True, help="the CSV file to write")
     fits = commands.add_parser("fit_times", help="how long fits of older methods took, to plan by")
     fits.set_defaults(do=_fits)
@@ -73,8 +72,7 @@ def main() -> None:
 def _spreads(arguments: argparse.Namespace) -> None:
     from takeoff.judging.spreads import spreads_of
 
-    claims = load_claims(arguments.claims)
-    found = [one for folder in arguments.results for one in spreads_of(folder, claims)]
+    found = [one for folder in arguments.results for one in spreads_of(folder)]
     if not found:
         raise TakeoffError(f"{arguments.results[0]}: no claim has a spread; valid: results of two seeds or more")
     write_rows(arguments.out, found)

@@ -31,7 +31,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     from takeoff.common.tables import write_csv
-    from takeoff.data.card import load_card
+    from takeoff.data.card import CARD, load_card
     from takeoff.figures.style import save
     from takeoff.judging.figure import draw_claims, number_words
     from takeoff.judging.judge import claims_table, judge_study, parts_table
@@ -41,7 +41,7 @@ def main() -> None:
     study, claims = load_study(arguments.study), load_claims(arguments.claims, EXPERIMENTS)
     check_results(study, arguments.results)
     options = {name: one.options for name, one in enabled(study, str(arguments.study)).items()}
-    now, card = criteria(claims, study, options), load_card(arguments.data / "card.json")
+    now, card = criteria(claims, study, options), load_card(arguments.data / CARD)
     stated = [one.partition("=") for one in arguments.untested]
     absent = {name: reason for name, _, reason in stated if reason.strip()}
     for name in {name for name, *_ in stated} - absent.keys() | absent.keys() - options.keys():

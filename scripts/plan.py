@@ -74,7 +74,7 @@ def main() -> None:
     networks = [arm for arm in arms if isinstance(arm, PlannedArm)]
     runs = plan_runs(arms, shape, measure(networks, shape, machine) if arguments.measure else known(machine))
     claims = load_claims(arguments.claims, EXPERIMENTS)
-    spreads = read_spreads(arguments.spreads, claims)
+    spreads = read_spreads(arguments.spreads)
     from takeoff.workflow.power import planned_parts, power_table  # takes scipy
 
     parts = planned_parts(study, path.stem, experiments, claims, spreads, shape.train, runs)

@@ -153,7 +153,7 @@ def test_the_nearest_source_is_taken_and_of_others_the_greatest_spread() -> None
 
 
 def test_spreads_come_from_results_of_any_study(command: Command, tmp_path: Path) -> None:
-    """From `measured.csv` as they are, of committed tables from the intervals."""
+    """From `measured.csv` as they are, and so the intervals of committed claims come out."""
     values = [0.1, 0.4, 0.3, 0.9]
     pilot = tmp_path / "pilot"
     write_json(pilot / "study.json", {"dataset": {"name": "cifar10"}})
@@ -162,11 +162,11 @@ def test_spreads_come_from_results_of_any_study(command: Command, tmp_path: Path
     write_csv(measures_table(found), pilot / "scaling" / "measured.csv")
     reference = REPOSITORY / "results" / "reference" / "digits"
     command.done("analyse", "spreads", pilot, reference, "--out", tmp_path / "spreads.csv")
-    spreads = read_spreads(tmp_path / "spreads.csv", load_claims())
+    spreads = read_spreads(tmp_path / "spreads.csv")
     first, *others = spreads
     assert (first.study, first.dataset, first.n, first.bound) == ("pilot", "cifar10", 4, (0, 0))
     assert (first.estimate, first.spread) == pytest.approx((np.mean(values), np.std(values, ddof=1)))
-    assert read_spreads(pilot, load_claims()) == [first]
+    assert read_spreads(pilot) == [first]
     row = next(r for r in csv.DictReader((reference / "claims_parts.csv").open(encoding="utf-8")) if r["claim"] == LEAD)
     (own,) = [one for one in others if one.claim == LEAD]
     half = stats.t.ppf(1 - float(row["level"]) / 2, own.n - 1) * own.spread / sqrt(own.n)
@@ -174,11 +174,11 @@ def test_spreads_come_from_results_of_any_study(command: Command, tmp_path: Path
     assert "there is no such file" in command.refused("analyse", "spreads", tmp_path, "--out", tmp_path / "x.csv")
     (tmp_path / "spreads.csv").write_text("study,claim\na,b\n", encoding="utf-8")
     with pytest.raises(TakeoffError, match=r"spreads\.csv: no column dataset"):
-        read_spreads(tmp_path / "spreads.csv", load_claims())
+        read_spreads(tmp_path / "spreads.csv")
 
 
 def test_the_committed_spreads_are_of_claims_that_there_are() -> None:
     claims = load_claims()
-    spreads = read_spreads(REPOSITORY / "config" / "spreads.csv", claims)
+    spreads = read_spreads(REPOSITORY / "config" / "spreads.csv")
     assert {one.unit for one in spreads} == {claims.claims[one.claim].parts[one.part].unit for one in spreads}
     assert {one.study for one in spreads} >= {"digits"}

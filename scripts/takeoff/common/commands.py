@@ -11,8 +11,8 @@ from collections.abc import Callable
 from importlib import metadata
 
 from takeoff.common.errors import TakeoffError
-from takeoff.common.machine import ROOT
 from takeoff.common.parent import VARIABLE
+from takeoff.common.places import ROOT
 from takeoff.common.spelling import one_line, printable
 
 TRACEBACK = "TAKEOFF_TRACEBACK"

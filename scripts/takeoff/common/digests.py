@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-PACKAGE = Path(__file__).parents[1]
+from takeoff.common.places import PACKAGE
+
 ENGINE = "engine"
 """The folder that every trained number depends on."""
 CLASSICAL = ("classical/features.py", "classical/learners.py", "data/splits.py")

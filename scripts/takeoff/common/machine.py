@@ -5,7 +5,7 @@ import platform
 import subprocess
 from pathlib import Path
 
-ROOT = Path(__file__).parents[3]
+from takeoff.common.places import ROOT
 
 
 def cpu_name() -> str:

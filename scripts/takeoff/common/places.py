@@ -3,12 +3,12 @@
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
-_CLONE = PACKAGE.parents[1]
-CLONED = (_CLONE / "config").is_dir() and (_CLONE / "scripts").is_dir()
+ROOT = PACKAGE.parents[1]
+CLONED = (ROOT / "config").is_dir() and (ROOT / "scripts").is_dir()
 """Whether the package is used from a clone of the repository."""
-CONFIG = _CLONE / "config" if CLONED else PACKAGE / "config"
+CONFIG = ROOT / "config" if CLONED else PACKAGE / "config"
 """Configuration, studies and claims."""
-SCRIPTS = _CLONE / "scripts" if CLONED else PACKAGE / "scripts"
+SCRIPTS = ROOT / "scripts" if CLONED else PACKAGE / "scripts"
 """The commands."""
 
 

@@ -7,14 +7,13 @@ folders. Planning reads it, so that this takes no pandas.
 import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
-from math import inf, isfinite, log, nan, sqrt
+from math import isfinite, nan, sqrt
 from pathlib import Path
 from typing import Any
 
 from takeoff.common.errors import TakeoffError
 from takeoff.common.files import load_json
 from takeoff.common.spelling import choices
-from takeoff.judging.claims import Claims
 from takeoff.statistics.criterion import Range
 
 LIKENESS = ("same study", "same images", "other images")
@@ -46,49 +45,36 @@ class Spread:
         return (self.bound_below, self.bound_above)
 
 
-def read_spreads(path: Path, claims: Claims) -> list[Spread]:
+def read_spreads(path: Path) -> list[Spread]:
     """Those in a file that `analyse.py spreads` wrote, or in a study's results folder, finished or a pilot's.
 
     A TakeoffError says that there is no such file, or what in it is wrong.
     """
     if path.is_dir():
-        return list(spreads_of(path, claims))
+        return list(spreads_of(path))
     return [_spread(path, row) for row in _rows(path, [field.name for field in fields(Spread)])]
 
 
-def spreads_of(results: Path, claims: Claims) -> Iterator[Spread]:
-    """Of a results folder: from the `measured.csv` of its experiments, or else, as of results of older code, from
-    `claims_parts.csv`. A TakeoffError says that it has neither, or what is wrong in them.
+def spreads_of(results: Path) -> Iterator[Spread]:
+    """Of a results folder: from the `measured.csv` of its experiments. A TakeoffError says that it has none, or what
+    is wrong in them.
     """
     if not results.is_dir():
         raise TakeoffError(f"{results}: there is no such folder; valid: a study's results")
     dataset = load_json(results / "study.json").get("dataset")
     own = {"study": results.resolve().name, "dataset": dataset.get("name", "") if isinstance(dataset, dict) else ""}
     # A committed copy has its tables side by side.
-    if measured := sorted([*results.glob("*/measured.csv"), *results.glob("*-measured.csv")]):
-        for path in measured:
-            for row in _rows(path, "claim part unit standard_error degrees_of_freedom".split()):
-                freedom = _number(path, row, "degrees_of_freedom")
-                # What is no whole number, of two errors taken together, is rounded.
-                n = round(freedom) + 1.0 if isfinite(freedom) else 0.0
-                spread = _number(path, row, "standard_error") * sqrt(n)
-                if row["part"] and n > 1 and isfinite(spread):
-                    yield _spread(path, row | own | {"spread": spread, "n": n})
-        return
-    path = results / "claims_parts.csv"
-    if not path.exists():
-        raise TakeoffError(
-            f"{results}: neither <experiment>/measured.csv nor claims_parts.csv; valid: a study's results"
-        )
-    rows = _rows(path, "claim unit n estimate ci_low ci_high level".split())
-    for claim in claims.claims.values():
-        found = [row for row in rows if row["claim"] == claim.name]
-        # An older version may have measured something else.
-        if [row["unit"] for row in found] == [part.unit for part in claim.parts.values()]:
-            for part, row in zip(claim.parts, found, strict=True):
-                n = _number(path, row, "n")
-                if n > 1 and (numbers := _from_interval(path, row, n)):
-                    yield _spread(path, row | own | numbers | {"part": part})
+    measured = sorted([*results.glob("*/measured.csv"), *results.glob("*-measured.csv")])
+    if not measured:
+        raise TakeoffError(f"{results}: no <experiment>/measured.csv; valid: a study's results")
+    for path in measured:
+        for row in _rows(path, "claim part unit standard_error degrees_of_freedom".split()):
+            freedom = _number(path, row, "degrees_of_freedom")
+            # What is no whole number, of two errors taken together, is rounded.
+            n = round(freedom) + 1.0 if isfinite(freedom) else 0.0
+            spread = _number(path, row, "standard_error") * sqrt(n)
+            if row["part"] and n > 1 and isfinite(spread):
+                yield _spread(path, row | own | {"spread": spread, "n": n})
 
 
 def nearest(spreads: Iterable[Spread], claim: str, part: str, study: str, dataset: str) -> tuple[Spread, str] | None:
@@ -100,22 +86,6 @@ def nearest(spreads: Iterable[Spread], claim: str, part: str, study: str, datase
     like = [(one.dataset == dataset) + (one.study == study and one.dataset == dataset) for one in known]
     ranked = sorted(zip(like, known, strict=True), key=lambda pair: (-pair[0], pair[1].veto, -pair[1].spread))
     return (ranked[0][1], LIKENESS[2 - ranked[0][0]]) if ranked else None
-
-
-def _from_interval(path: Path, row: dict[str, Any], n: float) -> dict[str, float]:
-    """Estimate, spread and bounds from an interval, whose nearer end counts: a bound makes the other one farther, or
-    both, and then the spread is overstated. Nothing where both ends are open.
-    """
-    from scipy import special
-
-    estimate, low, high, level = (_number(path, row, name) for name in ("estimate", "ci_low", "ci_high", "level"))
-    if row["unit"] == "ratio":
-        estimate, low, high = (log(value) if value > 0 else -inf for value in (estimate, low, high))
-    half = min(estimate - low, high - estimate)
-    if not isfinite(half):
-        return {}
-    bounds = {"bound_below": inf if low == -inf else 0.0, "bound_above": inf if high == inf else 0.0}
-    return {"estimate": estimate, "spread": half / -special.stdtrit(n - 1, level / 2) * sqrt(n), "n": n, **bounds}
 
 
 def _rows(path: Path, columns: list[str]) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from takeoff.common.errors import TakeoffError
 from takeoff.common.tables import check_once, check_rows, level_texts, positive
 from takeoff.statistics.contrasts import Floats
 from takeoff.statistics.fits import EVERY, beta_profile_interval, beta_resampling_interval, fit_power_law
-from takeoff.statistics.intervals import mean_interval
+from takeoff.statistics.intervals import Interval, mean_interval
 
 DECADES = 1.5
 """Over a shorter range of sizes a law's parameters cannot be separated, and only slopes are reported."""
@@ -72,9 +72,9 @@ def scaling(sizes: ArrayLike, errors: ArrayLike, nearest: float = 0.0, *, shared
     row |= {"n_sizes": len(m), "n_draws": int(whole.sum()), "decades": decades}
     notes = [] if whole.all() else [f"{(~whole).sum()} draws without every size: in the law only"]
     if whole.any() and len(m) > 1:
-        row |= _named("slope", mean_interval(log_slopes(m, logged[whole])))
+        row |= mean_interval(log_slopes(m, logged[whole])).named("slope")
     if whole.any() and decades >= DOUBLINGS * np.log10(2) - 1e-9:
-        row |= _named("gain", mean_interval(gains_per_doubling(m, error[whole])))
+        row |= mean_interval(gains_per_doubling(m, error[whole])).named("gain")
     if len(m) < SIZES or decades < DECADES - 1e-9:
         notes.append(f"slopes only: {len(m)} sizes over {decades:.2f} decades")
     else:
@@ -97,16 +97,13 @@ def _law(sizes: Floats, errors: Floats, shared: bool) -> tuple[dict[str, float],
     law = fit_power_law(m, values)
     if law.gamma == 0:
         return {}, ["slopes only: gamma sits on its bound"]
-    row = {"alpha": law.alpha, "gamma": law.gamma} | _named("beta", (law.beta, *beta_profile_interval(m, values)))
+    beta = Interval(law.beta, *beta_profile_interval(m, values), np.nan)
+    row = {"alpha": law.alpha, "gamma": law.gamma} | beta.named("beta")
     if np.isfinite(errors).all(axis=1).sum() < FEW_DRAWS:
         notes.append(f"not resampled: fewer than {FEW_DRAWS} draws")
     else:
         row["resampled_low"], row["resampled_high"] = beta_resampling_interval(m, values, draw)
     return row, notes
-
-
-def _named(name: str, interval: tuple[float, ...]) -> dict[str, float]:
-    return dict(zip((name, f"{name}_low", f"{name}_high"), interval, strict=False))
 
 
 def scaling_table(

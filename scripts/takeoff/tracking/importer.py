@@ -12,7 +12,8 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from takeoff.common.machine import ROOT, commit
+from takeoff.common.machine import commit
+from takeoff.common.places import ROOT
 from takeoff.tracking.entries import Entry, Key, Only, key_of
 from takeoff.tracking.models import delete_models, log_model
 

@@ -9,7 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from takeoff.common.digests import PACKAGE, closure
+from takeoff.common.digests import closure
+from takeoff.common.places import PACKAGE
 from takeoff.study.weights import described
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from takeoff.common.digests import ENGINE, PACKAGE, classical_digest, code_digest
+from takeoff.common.digests import ENGINE, classical_digest, code_digest
 from takeoff.common.documents import read_yaml
 from takeoff.common.files import digest_of
+from takeoff.common.places import PACKAGE
 from takeoff.experiments.base import Experiment
 from takeoff.judging.claims import claims_file
 from takeoff.study.configuration import Configuration

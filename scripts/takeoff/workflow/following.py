@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from takeoff.common.places import SCRIPTS
+from takeoff.data.card import CARD
 from takeoff.workflow.project import Project
 from takeoff.workflow.wiring import TRY
 
@@ -70,5 +71,5 @@ def imports_of(project: Project) -> Imports | None:
     if not (project.tracking_uri and machine.tracking_minutes) or machine.partial:
         return None
     options = [] if machine.weights_kept else ["--no-models"]
-    card = project.images.prepared / "card.json"
+    card = project.images.prepared / CARD
     return Imports(project.folder, str(card), 60 * machine.tracking_minutes, options)

@@ -92,14 +92,12 @@ class Design(Experiment[Options]):
         """The arms, those of few layers first."""
         study, options = self.study, self.options
         found: list[Arm] = []
-        for depth in sorted(set(options.depths)):
+        for depth in sorted(options.depths):
             last = depth == self.deepest
             # What is said of networks of fewer layers comes from their tuning runs.
             seeds = first_seeds(study, options.seeds if last else study.tuning.blocks)
             kinds: list[dict[str, Level]] = [
-                {"activation": activation, "norm": norm}
-                for activation in dict.fromkeys(options.activations)
-                for norm in NORMS
+                {"activation": activation, "norm": norm} for activation in options.activations for norm in NORMS
             ]
             if last and options.gaussian:
                 kinds.append({"activation": "relu", "norm": "none", "initialisation": "gaussian-0.01"})

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from takeoff.experiments.base import Drawing, FixedCriterion, Tables
-from takeoff.experiments.dropout.design import Design
+from takeoff.experiments.dropout.design import CLAIM, Design
 from takeoff.figures.curves import ENDS, draw_curves, in_percent, limit_values, look, value_ticks
 from takeoff.figures.rows import ESTIMATE, Line, criterion_lines, draw_rows
 from takeoff.figures.style import COLOURS, MUTED, new_figure, styled
@@ -42,7 +42,7 @@ def draw(dropout: Design, tables: Tables, criteria: Mapping[str, FixedCriterion]
         for x, title in titles.items() if not place else ():
             axes[x].set_title(title)
     figure.legend(*axes["time"].get_legend_handles_labels(), loc="outside lower center", ncols=6)
-    claim = criteria.get("dropout-reduces-overfitting")
+    claim = criteria.get(CLAIM)
     lines = criterion_lines(claim.parts["gap-1x"]) if claim else [Line(0, "no change", MUTED)]
     rates = sorted(numbers["dropout"].unique())
     _draw_dropout(figure.add_subplot(grid[:2, -1]), tables, rates, lines)

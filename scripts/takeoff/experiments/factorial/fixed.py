@@ -46,7 +46,7 @@ def _compared(response: str, contrast: Contrast, pair: tuple[Runs, Runs]) -> dic
     tuned, fixed = pd.concat(values, axis=1, join="inner").to_numpy().T
     row: dict[str, object] = {"term": contrast.term, "kind": contrast.kind, "response": response}
     for side, sample in (("tuned", tuned), ("fixed", fixed), ("difference", tuned - fixed)):
-        row[side], row[f"{side}_low"], row[f"{side}_high"], _ = mean_interval(sample, size=size)
+        row |= mean_interval(sample, size=size).named(side)
     return row | {"n_seeds": len(tuned)}
 
 
@@ -57,7 +57,7 @@ def _cells(factors: list[str], rate: float, tuned: pd.DataFrame, fixed: pd.DataF
         row: dict[str, object] = {"arm": ours["arm"].iloc[0], **dict(zip(factors, levels, strict=True))}
         row |= {"tuned_rate": ours["learning_rate"].median(), "rate": rate}
         for side, group in (("tuned", ours), ("fixed", groups[levels])):
-            row[side], row[f"{side}_low"], row[f"{side}_high"], _ = mean_interval(group["test_accuracy"])
+            row |= mean_interval(group["test_accuracy"]).named(side)
             row |= {f"{side}_runs": len(group), f"{side}_collapsed": int(group["collapsed"].sum())}
         rows.append(row)
     return pd.DataFrame(rows)

@@ -187,7 +187,7 @@ def _cells(runs: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
         row |= {flag: group[flag].sum() for flag in ("collapsed", "censored")}
         row |= group.filter(["learning_rate"]).median().to_dict() | group.filter(["at_edge", "untuned"]).any().to_dict()
         for name in (*RESPONSES, "train_accuracy", "validation_accuracy"):
-            row[name], row[f"{name}_low"], row[f"{name}_high"], _ = mean_interval(group[name])
+            row |= mean_interval(group[name]).named(name)
         rows.append(row)
     return pd.DataFrame(rows)
 

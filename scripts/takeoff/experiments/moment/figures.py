@@ -7,7 +7,7 @@ import pandas as pd
 
 from takeoff.experiments.base import Drawing, FixedCriterion, Tables
 from takeoff.experiments.moment.design import Design
-from takeoff.experiments.moment.measured import TOP1_PUBLISHED
+from takeoff.experiments.moment.measured import CLAIM, TOP1_PUBLISHED
 from takeoff.experiments.moment.tables import RESPONSES, words_of
 from takeoff.figures.rows import DOTTED, Line, criterion_lines, draw_rows
 from takeoff.figures.style import COLOURS, MUTED, new_figure, styled
@@ -37,7 +37,7 @@ PUBLISHED_RATIOS = {
 @styled
 def draw(moment: Design, tables: Tables, criteria: Mapping[str, FixedCriterion]) -> list[Drawing]:
     """Errors of every method beside the published ones, and the ratio beside the published ones."""
-    fixed = criteria.get("network-nearly-halved-the-error")
+    fixed = criteria.get(CLAIM)
     criterion = fixed.parts["ratio"] if fixed else None
     return [_errors(moment, tables["methods"]), _ratio(moment, tables["ratio"], criterion)]
 

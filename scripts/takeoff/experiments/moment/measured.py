@@ -11,18 +11,19 @@ from takeoff.statistics.chance import chance_line
 from takeoff.statistics.measures import Measure, Veto
 from takeoff.study.choices import STOPPED
 
+CLAIM = "network-nearly-halved-the-error"
 TOP1_PUBLISHED = 37.5 / 45.7
 """Of top-1 errors on ILSVRC-2010: network over Fisher vectors (Krizhevsky 2012, table 1)."""
 
 
 def measure(moment: Design, tables: Tables, card: dict[str, Any]) -> list[Measure]:
     """The judged one of the two ratios."""
-    claim, ratios, methods = "network-nearly-halved-the-error", tables["ratio"], tables["methods"]
+    ratios, methods = tables["ratio"], tables["methods"]
     row = ratios[ratios["judged"].astype(bool)].iloc[0]
     network, rival = str(row["network"]), str(row["rival"])
     pair = f"{words_of(network)} over {words_of(rival)}"
     if not isfinite(row["log_ratio"]):
-        return [Measure.missing(claim, f"{pair}: one of the two made no error, so that there is no ratio")]
+        return [Measure.missing(CLAIM, f"{pair}: one of the two made no error, so that there is no ratio")]
     reasons, top1 = [], methods[methods["response"] == "top1"].set_index("method")["error"]
     guessing = bool((1 - top1[[network, rival]] <= chance_line(*chance_of(card, moment.study))).all())
     if guessing:
@@ -39,4 +40,4 @@ def measure(moment: Design, tables: Tables, card: dict[str, Any]) -> list[Measur
     label = f"{RESPONSES[row['response']].words} error, {pair}"
     value, error, freedom = (float(row[name]) for name in ("log_ratio", "error", "freedom"))
     reason = "; ".join(reasons)
-    return [Measure(claim, "ratio", label, value, error, freedom, "ratio", veto=veto, reason=reason)]
+    return [Measure(CLAIM, "ratio", label, value, error, freedom, "ratio", veto=veto, reason=reason)]

@@ -9,6 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from takeoff.experiments.base import Drawing, FixedCriterion, Tables
 from takeoff.experiments.race.design import Design
+from takeoff.experiments.race.measured import CHEAPER, FASTER, SIX_TIMES
 from takeoff.figures.curves import ACTIVATION_LOOKS, draw_curves, in_percent
 from takeoff.figures.rows import DASHED, criterion_lines, draw_rows, ratio_lines, ratio_rows
 from takeoff.figures.style import ACTIVATION_COLOURS, MUTED, new_figure, styled
@@ -88,12 +89,12 @@ def _ratios(race: Design, tables: Tables, criteria: Mapping[str, FixedCriterion]
     figure = new_figure(7.4, height, title, subtitle)
     panels = figure.subplots(len(parts), squeeze=False, height_ratios=[len(part) + 0.6 for part in parts])
     drawn = [ratio_rows(part.assign(colour=part["arm"].map(ACTIVATION_COLOURS)), UNKNOWN) for part in parts]
-    several, six = criteria.get("relu-trains-faster"), criteria.get("relu-six-times-faster")
+    several, six = criteria.get(FASTER), criteria.get(SIX_TIMES)
     lines = ratio_lines(several.parts["epochs"] if several else None, race.published(six))
     near = Criterion(six.parts["epochs"].supports, ()) if six else None
     draw_rows(panels[0, 0], drawn[0], xlabel="times as long", log=True, lines=lines, shade=near)
     if len(parts) > 1:
-        cheaper = criteria.get("relu-steps-cheaper")
+        cheaper = criteria.get(CHEAPER)
         lines = criterion_lines(cheaper.parts["seconds"] if cheaper else None, "×")
         draw_rows(panels[1, 0], drawn[1], xlabel="times as many seconds per step", log=True, lines=lines)
     return Drawing("ratios", figure, numbers)

@@ -12,7 +12,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from takeoff.experiments.base import Drawing, FixedCriterion, Tables
 from takeoff.experiments.scaling.caveats import KINDS, tuned_words
-from takeoff.experiments.scaling.design import Design
+from takeoff.experiments.scaling.design import ORDER, PLATEAU, Design
 from takeoff.experiments.scaling.measured import JUDGED, SCALES, best_of, law_words, lawful
 from takeoff.experiments.scaling.methods import listed, method_words
 from takeoff.figures.curves import MARKERS, Look, draw_curves, value_ticks
@@ -44,9 +44,9 @@ def draw(scaling: Design, tables: Tables, criteria: Mapping[str, FixedCriterion]
     """Error by size with fits, gains per doubling, the claims' differences, and agreement by size."""
     return [
         Drawing("curves", *_curves(scaling, tables)),
-        Drawing("gains", *_gains(scaling, tables, criteria.get("older-methods-plateau"))),
+        Drawing("gains", *_gains(scaling, tables, criteria.get(PLATEAU))),
         Drawing("differences", *_differences(scaling, tables, criteria)),
-        Drawing("agreement", *_agreement(scaling, tables, criteria.get("order-unsettled-with-little-data"))),
+        Drawing("agreement", *_agreement(scaling, tables, criteria.get(ORDER))),
     ]
 
 

@@ -85,7 +85,7 @@ class Design(Experiment[Options]):
         is the factorial's. Where computation is little, warm-up is shortened with the epochs.
         A TakeoffError says that little computation cannot be had, or that the size of the full set is not known.
         """
-        recipes = [*product(dict.fromkeys(self.options.plain), [0.0]), *product(["modern"], DROPOUT)]
+        recipes = [*product(self.options.plain, [0.0]), *product(["modern"], DROPOUT)]
         found: dict[Place, Arm] = {}
         for data, computation, recipe in product(reversed(AMOUNTS), reversed(AMOUNTS), recipes):
             first = found.get(Place("much", "much", *recipe))

@@ -42,12 +42,11 @@ def analyse(synergy: Design, results: Results) -> dict[str, pd.DataFrame]:
     A TakeoffError says that runs or card do not fit the study.
     """
     runs = _runs(synergy, results)
-    plains = list(dict.fromkeys(synergy.options.plain))
     return {
         "cells": _cells(runs),
         "runs": runs,
-        "effects": pd.concat([_effects(runs, plain) for plain in plains], ignore_index=True),
-        "alone": pd.DataFrame([row for plain in plains for row in _alone(runs, plain)]),
+        "effects": pd.concat([_effects(runs, plain) for plain in synergy.options.plain], ignore_index=True),
+        "alone": pd.DataFrame([row for plain in synergy.options.plain for row in _alone(runs, plain)]),
     }
 
 
