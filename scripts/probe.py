@@ -43,14 +43,14 @@ def main() -> None:
     arms = [arm for _, arm in arms_at(given.arms, PlannedArm)]
 
     import torch
-    from takeoff.jobs.hardware import hardware_of
+    from takeoff.jobs.hardware import gpus_here, hardware_of, take_gpu
     from takeoff.speed.kept import timed_once
     from takeoff.speed.rates import measured_rates
     from takeoff.speed.steps import time_steps
 
     hardware = hardware_of(given.device, given.precision, given.step_threads, study.dataset.resolution)
     data = load(given.data, images_of(study), hardware.device, given.image_memory_mb)
-    cuda = given.device != "cpu" and torch.cuda.is_available()
+    cuda = given.device != "cpu" and bool(gpus_here())
     benchmark = given.out.absolute().parents[1] / "benchmark"
 
     def measure() -> "list[Timing]":
@@ -59,7 +59,7 @@ def main() -> None:
 
     subject = {
         "code": [code_digest(ENGINE, "speed"), torch.__version__],
-        "machine": [cpu_name(), torch.cuda.get_device_name() if cuda else None, hardware.precision],
+        "machine": [cpu_name(), torch.cuda.get_device_name(take_gpu()) if cuda else None, hardware.precision],
         "threads": [given.step_threads, given.threads],
         "seconds": given.seconds,
         "images": data.shape,

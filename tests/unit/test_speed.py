@@ -17,7 +17,7 @@ from takeoff.jobs.ways import Way
 from takeoff.speed import rates, timing
 from takeoff.speed.rates import activation_bytes, fastest_pass, measured_rates, passes, product, settings
 from takeoff.speed.steps import Stepping, time_steps
-from takeoff.speed.timing import Timing, interleaved
+from takeoff.speed.timing import Timed, Timing, interleaved
 from takeoff.study.arms import Arm, Run, make_arm
 from takeoff.study.loading import load_study
 from takeoff.study.planned import planned_arms
@@ -26,6 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 CPU = torch.device("cpu")
 HARDWARE = Hardware(CPU, "float32", "cpu", 1)
+GPU = Hardware(torch.device("cuda"), "float32", "a GPU")
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU here")
 
 
@@ -180,6 +181,21 @@ def test_rates_are_of_passes_and_products_of_the_same_settings(study, monkeypatc
     assert all(row.rate == pytest.approx(row.flops / row.seconds) for row in rows if row.seconds is not None)
 
 
+def test_a_gpus_float32_is_timed_in_full_beside_a_cpus(monkeypatch) -> None:
+    """A CPU without tiles sets a precision that would be TensorFloat-32 on a GPU."""
+    before, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    monkeypatch.setattr("takeoff.engine.hardware._medium_is_exact", lambda: True)
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    try:
+        for hardware, precision in ((HARDWARE, "medium"), (GPU, "highest"), (HARDWARE, "medium"), (GPU, "highest")):
+            Timed("matrix", "8", hardware, lambda: None, 1).ready()
+            assert torch.get_float32_matmul_precision() == precision
+        assert not torch.backends.cuda.matmul.allow_tf32
+    finally:
+        torch.set_float32_matmul_precision(before)
+        torch.backends.cudnn.allow_tf32 = convolutions
+
+
 @needs_gpu
 def test_the_gpu_is_measured_in_both_precisions(study, tmp_path: Path) -> None:
     rows = measured_rates(study, noise(60, 8), cuda=True, threads=1, seconds=0.05)
@@ -224,3 +240,23 @@ def test_the_command_measures_this_machine(command, write_study, plan_arms, digi
     kept.write_text(kept.read_text()[:-20])  # damaged
     command.done("probe", *given)
     assert speed.read_bytes() != first
+
+
+def test_the_command_leaves_out_a_gpu_that_torch_has_no_code_for(
+    run_here, write_study, plan_arms, digits: Path, tmp_path: Path, monkeypatch
+) -> None:
+    """As training does: torch sees it all the same."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda number=0: "Tesla V100")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda number=0: (7, 0))
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_75", "sm_90"])
+    monkeypatch.setitem(rates.SIDES, "cpu", (64,))
+    monkeypatch.setitem(rates.BATCHES, "cpu", (8,))
+    study, speed = write_study(), tmp_path / "results" / "small" / "speed.csv"
+    plan_arms(study, tmp_path)
+    given = ["--study", study, "--data", digits, "--seconds", 0.01, "--threads", 1, "--out", speed]
+    run_here("probe", *given, tmp_path / "arms" / "relu")
+    with speed.open() as file:
+        found = {(row["kind"], row["device"]) for row in csv.DictReader(file)}
+    assert found == {(kind, "cpu") for kind in ("step", "training", "matrix")}
