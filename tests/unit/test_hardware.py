@@ -14,6 +14,7 @@ from takeoff.common.errors import TakeoffError
 from takeoff.engine.hardware import Hardware
 from takeoff.jobs.checkpoints import Checkpoints
 from takeoff.jobs.hardware import first_line, hardware_of, out_of_memory
+from takeoff.jobs.ranks import STARTED
 from takeoff.jobs.running import train
 from takeoff.study.arms import Run
 
@@ -110,7 +111,7 @@ cuda = SimpleNamespace(
     get_device_properties=lambda number: SimpleNamespace(uuid=f"GPU-{number}"),
     set_device=current.append,
 )
-sys.modules["torch"] = SimpleNamespace(cuda=cuda, version=SimpleNamespace(hip=None), device=object)
+sys.modules["torch"] = SimpleNamespace(cuda=cuda, version=SimpleNamespace(hip=None), device=object, distributed=None)
 from takeoff.jobs.hardware import take_gpu
 tempfile.tempdir = sys.argv[1]
 print(take_gpu(), take_gpu(), current, flush=True)
@@ -118,13 +119,16 @@ sys.stdin.read()
 """
 
 
-def start(folder: Path, gpus: int, old: int = -1) -> subprocess.Popen:
-    """A job that takes a GPU and keeps it until its input ends; torch has no code for the one of number `old`."""
+def start(folder: Path, gpus: int, old: int = -1, ranks: int = 1) -> subprocess.Popen:
+    """A job, or one of its `ranks`, that takes a GPU and keeps it until its input ends; torch has no code for the one
+    of number `old`.
+    """
     return subprocess.Popen(
         [sys.executable, "-c", JOB, folder, str(gpus), str(old)],
-        env={"PYTHONPATH": str(SCRIPTS)},
+        env={"PYTHONPATH": str(SCRIPTS), STARTED: str(ranks)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
     )
 
@@ -189,3 +193,27 @@ def test_the_only_gpu_is_everyones(tmp_path) -> None:
     assert not list(tmp_path.iterdir())
     for job in jobs:
         job.communicate("")
+
+
+@pytest.mark.parametrize(("gpus", "old"), [(1, -1), (2, -1), (2, 0)])
+def test_processes_that_train_a_run_together_share_no_gpu(tmp_path, gpus: int, old: int) -> None:
+    """More of them than GPUs would meet, and then fail, or wait for ever."""
+    usable = [str(number) for number in range(gpus) if number != old]
+    jobs = []
+    for number in usable:
+        jobs.append(start(tmp_path, gpus, old, ranks=len(usable) + 1))
+        assert jobs[-1].stdout.readline().split()[0] == number
+    last = start(tmp_path, gpus, old, ranks=len(usable) + 1)
+    told = last.communicate()[1]
+    assert last.returncode == 1
+    assert f"TakeoffError: gpus_per_run: {len(usable) + 1}; " in told.splitlines()[-1]
+    assert f"valid: 1 to {len(usable)}" in told
+    for job in jobs:
+        job.communicate("")
+        assert job.returncode == 0
+
+
+def test_where_no_lock_can_be_had_processes_of_one_run_end(tmp_path) -> None:
+    job = start(tmp_path / "missing", gpus=2, ranks=2)
+    assert "TakeoffError: gpus_per_run: 2; " in job.communicate("")[1]
+    assert job.returncode == 1

@@ -258,6 +258,41 @@ def test_jobs_take_the_gpus_that_the_driver_shows_and_torch_can_use(
     assert all(str(words) in line for line in lines)
 
 
+def test_a_run_has_as_many_gpus_as_there_are_at_most(
+    tmp_path: Path, write_study: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_driver(tmp_path / "driver", gpus=[("NVIDIA H200", (9, 0))] * 2 + [("Tesla K80", (3, 7))])
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path / "driver"))
+
+    def dry(ranks: int, side: int = 16, *looks: str, fails: bool = False) -> subprocess.CompletedProcess[str]:
+        study = write_study(dataset=LARGER | {"resolution": side})
+        config = (f"study={study}", f"gpus_per_run={ranks}")
+        words = looks or ("--dry-run",)
+        return run_snakemake(tmp_path / "here", "--cores", "4", *words, config=config, fails=fails)
+
+    own = _of(dry(2), "train_0")
+    assert "gpu=2" in own
+    line = dry(3, fails=True).stderr.splitlines()[-1]
+    assert line.startswith("error: gpus_per_run: 3 ")
+    assert line.endswith("valid: 1 to 2")
+    assert "threads: 3" in _of(dry(3, 8), "train_0")  # processes of the CPU
+    dry(3, 16, "--summary")
+    assert "gpu=3" in _of(dry(3, 16, "--dry-run", "--executor", "slurm", "--jobs", "2"), "train_0")
+
+
+def test_each_process_that_trains_has_memory(snakemake: Snakemake) -> None:
+    """Once its images are there; what times steps is one process."""
+    timed = {"experiments": {"compute": {}}}
+    snakemake("--cores", "2", "--until", "study", **timed)
+    asked = []
+    for ranks in (1, 3):
+        done = snakemake("--cores", "3", "--dry-run", config=(f"gpus_per_run={ranks}",), **timed)
+        asked.append([int(re.findall(r"mem_mb=(\d+)", _of(done, rule))[0]) for rule in ("train_0", "probe")])
+    (alone, probe), (together, still) = asked
+    assert 3 * 4000 <= together < 3 * 4100
+    assert 4000 <= alone == probe == still < 4100
+
+
 @pytest.mark.parametrize(
     ("config", "words"),
     [

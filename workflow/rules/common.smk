@@ -14,6 +14,7 @@ from takeoff.workflow.patience import be_patient
 from takeoff.workflow.project import load_project
 from takeoff.workflow.wiring import (
     asked,
+    check_ranks,
     classes_option,
     command,
     fetch_from,
@@ -107,7 +108,8 @@ if CONSOLE:
     CONSOLE.looks = LOOKS
 
 # A job takes GPUs where training will be on one. On a cluster it keeps to what it is given; the machine at hand has
-# as many slots as `--resources gpu=N` says, or as it has GPUs. Without a limit `--cores all` would start them all.
+# as many slots as `--resources gpu=N` says, or as it has GPUs. Without a limit `--cores all` would start them all; on a
+# cluster, whose jobs `--jobs` limits, it would take GPUs from a job that asks for several.
 here = Found(0)
 if CONFIG.device != "cpu" and not workflow.remote_exec and (driver() or AMD.exists()):
     from takeoff.jobs.hardware import found_gpus  # takes torch, seconds
@@ -115,12 +117,15 @@ if CONFIG.device != "cpu" and not workflow.remote_exec and (driver() or AMD.exis
     here = found_gpus()
 GPUS = int(CONFIG.device == "cuda" or here.gpus > 0)
 TRAINING_GPUS = 0 if CONFIG.stays_on_cpu(PROJECT.study.dataset.resolution) else GPUS
-workflow.global_resources.setdefault("gpu", max(1, here.gpus))
+if not workflow.resource_settings.nodes:
+    workflow.global_resources.setdefault("gpu", max(1, here.gpus))
+    if TRAINING_GPUS and here.gpus and not (CONFIG.partial or only_looks(sys.argv)):
+        check_ranks(RANKS, here.gpus)
 if here.unused and workflow.is_main_process:
     print(here.unused, file=sys.stderr)
-# A job that trains takes torch's memory and that of the images: once where they lie, and once as they are read. One
-# that fits older methods takes their features', too.
-TRAINING_MB = memory(4000, 2, CONFIG.images_in_memory)
+# A job that trains takes torch's memory and that of the images: once where they lie, for each of its processes, and
+# once as they are read. One that fits older methods takes their features', too.
+training_mb = lambda ranks: memory(4000 * ranks, 1 + ranks, CONFIG.images_in_memory)
 FITTING_MB = memory(4000, 3)
 # What measures takes every core, so that nothing else runs beside it; on a cluster, those of any training job.
 ALL_THREADS = (

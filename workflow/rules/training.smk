@@ -87,7 +87,7 @@ for number, pack in enumerate(PROJECT.packs):
             **asked(
                 CONFIG.resources.train,
                 gpu=TRAINING_GPUS * RANKS,
-                mem_mb=TRAINING_MB,
+                mem_mb=training_mb(RANKS),
                 runtime="12h",
                 **ranks_asked(RANKS, CONFIG.threads, TRAINING_GPUS),
             ),
@@ -129,7 +129,9 @@ if not CONFIG.partial and any(
             "../../envs/training.yaml"
         threads: ALL_THREADS
         resources:
-            **asked(CONFIG.resources.train, gpu=GPUS, mem_mb=TRAINING_MB, runtime="1h"),
+            **asked(
+                CONFIG.resources.train, gpu=GPUS, mem_mb=training_mb(1), runtime="1h"
+            ),
         params:
             verb=verb("probe"),
             source=unwatched(SOURCE),

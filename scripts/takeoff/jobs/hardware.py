@@ -15,6 +15,7 @@ import torch
 from takeoff.common.errors import TakeoffError
 from takeoff.common.gpus import AMD, Found, driver, runs_on, usable
 from takeoff.engine.hardware import Hardware
+from takeoff.jobs.ranks import join, started
 from takeoff.study.configuration import FULL_PRECISION_SIDE, SMALL_SIDE
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
@@ -49,8 +50,6 @@ def hardware_of(device: str = "auto", precision: str = "auto", threads: int = 1,
         precision = "bfloat16" if half and (side is None or side > FULL_PRECISION_SIDE) else "float32"
         if cuda and not half:  # Turing and older; float16 would need losses scaled, and train to other numbers
             print(f"{name} does not multiply in bfloat16; training is in float32", file=sys.stderr)
-    from takeoff.jobs.ranks import join
-
     chosen = Hardware(here, precision, name, None if cuda else threads, *join(here))
     chosen.keep_to_precision()
     return chosen
@@ -70,11 +69,16 @@ def take_gpu() -> int:
     """Make the first free GPU this process's own until it ends, and torch's current one; its number.
 
     Jobs of other users, and those of a cluster that shows each job its own GPU, are not considered. Where more jobs run
-    than there are GPUs, they share them.
+    than there are GPUs, they share them; processes that train a run together cannot, which a `TakeoffError` says.
     """
-    found = gpus_here()
-    shared = found[os.getpid() % len(found)]
-    number = shared if torch.cuda.device_count() == 1 else next(filter(_taken, found), shared)
+    found, ranks = gpus_here(), started()
+    everyones = torch.cuda.device_count() == 1 and ranks == 1
+    number = None if everyones else next(filter(_taken, found), None)
+    if number is None:
+        if ranks > 1:
+            words = f"of the {len(found)} that torch can use here, none is left for one of the processes"
+            raise TakeoffError(f"gpus_per_run: {ranks}; {words}; valid: 1 to {len(found)}, and no other job on them")
+        number = found[os.getpid() % len(found)]
     torch.cuda.set_device(number)
     return number
 

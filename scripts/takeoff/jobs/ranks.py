@@ -35,12 +35,17 @@ def start(ranks: int) -> None:
     os.execvpe(words[0], words, environment)
 
 
+def started() -> int:
+    """How many processes train each run together, of which this is one."""
+    return int(os.environ.get(STARTED, "1"))
+
+
 def join(device: torch.device) -> tuple[int, int]:
     """Meet the other ranks of this command, if it has any: which one this is, and how many there are.
 
     A `TakeoffError` says where the processes that were started are not as many.
     """
-    ranks = int(os.environ.get(STARTED, "1"))
+    ranks = started()
     if ranks == 1:
         return 0, 1
     if not distributed.is_initialized():

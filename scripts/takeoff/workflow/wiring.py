@@ -106,6 +106,12 @@ def ranks_asked(ranks: int, threads: int, gpus: int) -> dict[str, object]:
     return {"mpi": "srun", "tasks": ranks, "cpus_per_task": threads} | ({"tasks_per_gpu": 1} if gpus else {})
 
 
+def check_ranks(ranks: int, gpus: int) -> None:
+    """Refuse, with a TakeoffError, more processes for each run than this machine has GPUs, which they cannot share."""
+    if ranks > gpus:
+        raise TakeoffError(f"gpus_per_run: {ranks} is more than the {gpus} that torch can use here; valid: 1 to {gpus}")
+
+
 def memory(mb: int, copies: int, most: float = math.inf) -> Callable[..., int]:
     """A resource: so many megabytes, and so many copies of the files that a job reads, of which it keeps at most so
     many megabytes each; times the try.
