@@ -1,4 +1,4 @@
-"""A job ends with the workflow that started it: one that is killed can end nothing itself."""
+"""A job ends with the workflow that started it, and its ranks with torchrun: what is killed can end nothing itself."""
 
 import os
 import signal
@@ -9,6 +9,8 @@ from pathlib import Path
 
 VARIABLE = "TAKEOFF_WORKFLOW"
 """Names the process of the workflow, in the environment of its jobs."""
+LAUNCHER = "TAKEOFF_LAUNCHER"
+"""Names torchrun's, in that of the ranks that it starts."""
 EVERY, GRACE = 2.0, 20.0
 """Seconds between two looks, and until a job that does not end by itself is ended."""
 
@@ -19,16 +21,17 @@ def is_the_workflow() -> None:
 
 
 def end_with_the_workflow() -> None:
-    """End this process, by SIGTERM, when the workflow that started it is gone; none started it by hand."""
-    given = os.environ.get(VARIABLE, "")
-    if given.isdigit():
-        threading.Thread(target=_watch, args=(int(given),), name="workflow", daemon=True).start()
+    """End this process, by SIGTERM, when the workflow that started it is gone, or torchrun; none started it by hand."""
+    for variable, name in ((VARIABLE, "the workflow"), (LAUNCHER, "torchrun")):
+        given = os.environ.get(variable, "")
+        if given.isdigit():
+            threading.Thread(target=_watch, args=(int(given), name), name=name, daemon=True).start()
 
 
-def _watch(workflow: int) -> None:
-    while _lives(workflow):
+def _watch(process: int, name: str) -> None:
+    while _lives(process):
         time.sleep(EVERY)
-    print("error: the workflow that started this job is gone: what is finished is kept", file=sys.stderr)
+    print(f"error: {name} that started this job is gone: what is finished is kept", file=sys.stderr)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(GRACE)
     os._exit(128 + signal.SIGTERM)

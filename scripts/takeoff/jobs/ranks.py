@@ -11,7 +11,7 @@ import torch
 from torch import distributed
 
 from takeoff.common.errors import TakeoffError
-from takeoff.common.parent import VARIABLE
+from takeoff.common.parent import LAUNCHER, VARIABLE
 
 STARTED = "TAKEOFF_RANKS"
 """Says in the environment of each of these processes how many there are."""
@@ -28,8 +28,12 @@ def start(ranks: int) -> None:
     environment = os.environ | {STARTED: str(ranks)}
     if os.environ.get("SLURM_NTASKS") == str(ranks):
         environment.pop(VARIABLE, None)  # Slurm ends every rank with its job, on other nodes, too
-        words = ["srun", f"--ntasks={ranks}", "--kill-on-bad-exit=1", sys.executable, *sys.argv]
+        words = ["srun", f"--ntasks={ranks}", "--kill-on-bad-exit=1"]
+        if cores := os.environ.get("SLURM_CPUS_PER_TASK"):  # which srun does not take from the job since Slurm 22.05
+            words.append(f"--cpus-per-task={cores}")
+        words += [sys.executable, *sys.argv]
     else:
+        environment[LAUNCHER] = str(os.getpid())  # this process becomes torchrun
         words = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}", *sys.argv]
     sys.stdout.flush()
     os.execvpe(words[0], words, environment)
