@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[2]
 sys.path += [str(ROOT / "scripts"), str(ROOT / "tests")]
 
 from engine import NETWORKS, WORDS, noise, numbers, train  # noqa: E402
+from takeoff.engine.evaluation import BATCH  # noqa: E402
 from takeoff.jobs.hardware import hardware_of  # noqa: E402
 from takeoff.study.arms import Run, make_arm  # noqa: E402
 from takeoff.study.loading import load_study  # noqa: E402
@@ -19,6 +20,7 @@ from takeoff.study.loading import load_study  # noqa: E402
 def main() -> None:
     """A line per family."""
     hardware = hardware_of("cpu", "float32")
+    BATCH["cpu"] = 50  # so that every rank has parts of each score, one of them more than another
     study = load_study(ROOT / "config" / "studies" / "digits.yaml")
     images = noise(300, 16, 3)
     for levels, words in zip(NETWORKS, WORDS, strict=True):

@@ -11,7 +11,7 @@ import pytest
 import torch
 from conftest import SCRIPTS
 from takeoff.common.errors import TakeoffError
-from takeoff.engine.hardware import Hardware
+from takeoff.engine.hardware import Hardware, _medium_is_exact
 from takeoff.jobs.checkpoints import Checkpoints
 from takeoff.jobs.hardware import first_line, hardware_of, out_of_memory
 from takeoff.jobs.ranks import STARTED
@@ -49,6 +49,39 @@ def test_a_gpus_float32_is_no_tensor_float(monkeypatch) -> None:
     for precision, allowed in (("float32", False), ("bfloat16", True), ("float32", False)):
         replace(gpu, precision=precision).keep_to_precision()
         assert torch.backends.cudnn.allow_tf32 == allowed
+
+
+def test_a_gpus_algorithms_are_those_that_repeat(monkeypatch) -> None:
+    for setting, before in (("deterministic", False), ("benchmark", True), ("allow_tf32", True)):
+        monkeypatch.setattr(torch.backends.cudnn, setting, before)
+    for given, kept in ((None, ":4096:8"), (":16:8", ":16:8")):
+        monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", given or "")
+        if given is None:
+            del os.environ["CUBLAS_WORKSPACE_CONFIG"]
+        Hardware(torch.device("cuda"), "float32", "NVIDIA Made-up").keep_to_precision()
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == kept
+    assert torch.backends.cudnn.deterministic
+    assert not torch.backends.cudnn.benchmark
+
+
+@pytest.mark.parametrize(("tiles", "precision"), [(True, "highest"), (False, "medium")])
+def test_a_cpus_float32_is_full_also_where_it_has_tiles(monkeypatch, tiles: bool, precision: str) -> None:
+    """With which torch's precision `medium` multiplies in bfloat16."""
+    before = torch.get_float32_matmul_precision()
+
+    def multiplies(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+        if tiles and one.dtype == torch.float32 and torch.get_float32_matmul_precision() == "medium":
+            one, other = one.bfloat16(), other.bfloat16()
+        return torch.mm(one.double(), other.double())
+
+    monkeypatch.setattr(torch.Tensor, "__matmul__", multiplies)
+    _medium_is_exact.cache_clear()
+    try:
+        Hardware(torch.device("cpu"), "float32", "cpu", 1).keep_to_precision()
+        assert torch.get_float32_matmul_precision() == precision
+    finally:
+        _medium_is_exact.cache_clear()
+        torch.set_float32_matmul_precision(before)
 
 
 def test_a_lack_of_memory_is_known_behind_the_error_that_it_brought_about() -> None:

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 from engine import noise, numbers, records, train
+from takeoff.data.prepared import load_prepared
 from takeoff.engine import images as engine_images
 from takeoff.engine.dataset import Dataset
 from takeoff.engine.hardware import Hardware
-from takeoff.engine.images import AHEAD, Streamed
+from takeoff.engine.images import AHEAD, Resident, Streamed
 from takeoff.engine.state import Epoch
+from takeoff.jobs import loading
 from takeoff.jobs.checkpoints import Checkpoints
 from takeoff.jobs.running import train as train_runs
 from takeoff.jobs.ways import Way
@@ -91,6 +93,25 @@ def test_what_cannot_be_read_ends_the_run(both, arm, hardware, monkeypatch) -> N
     monkeypatch.setattr(engine_images.np, "take", take)
     with pytest.raises(OSError, match="the disk is gone"):
         train(both[1], arm(), RUN, hardware)
+
+
+@pytest.mark.parametrize("kind", ["cuda", "cpu", "a given room"])
+def test_images_lie_on_the_device_where_both_splits_fit(digits, monkeypatch, kind: str) -> None:
+    """Up to the last byte of a share of a GPU's free memory, of what a host keeps, or of what is given."""
+    found = load_prepared(digits, 8, "all", 0.2)
+    size = found.images.nbytes + found.test_images.nbytes
+    monkeypatch.setattr(loading, "on_device", lambda images, labels, test_images, *_, **__: (images, test_images))
+    monkeypatch.setattr(loading, "_copied", lambda pixels, device: pixels)
+
+    def kinds(room: int) -> set[type]:
+        free = int(np.ceil(room / 0.6))
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 100 * free))
+        monkeypatch.setattr(loading, "HOST_MB", room / 10**6)
+        device = torch.device("cuda" if kind == "cuda" else "cpu")
+        return {type(own) for own in loading.dataset_of(found, device, room if kind == "a given room" else None)}
+
+    assert kinds(size) == {Resident}
+    assert kinds(size - 1) == {Streamed}
 
 
 def test_few_batches_are_in_memory(both) -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -224,14 +225,16 @@ def test_an_arm_that_takes_anothers_choice_comes_after_it_whatever_is_named_firs
 
 
 def test_a_runs_key_follows_the_engine_its_arm_and_nothing_around_it(images, hardware, arm, monkeypatch) -> None:
-    def key(own: Arm, seed: int = 0, rate: float = 0.05, decay: float = 0.0) -> str:
-        job = ArmJob(own, images, hardware, Path())  # type: ignore[arg-type]
+    def key(own: Arm, seed: int = 0, rate: float = 0.05, decay: float = 0.0, **where: object) -> str:
+        job = ArmJob(own, images, replace(hardware, **where), Path())  # type: ignore[arg-type]
         return job.key(Run(seed, rate), own.recipe.model_copy(update={"weight_decay": decay}))
 
     assert key(arm()) == key(arm().model_copy(update={"name": "other", "learning_rates": (0.1, 0.2)}))
     others = [arm({"momentum": 0.8}), arm(norm="batch"), arm(probed=True), arm(train_samples=500)]
     keys = {key(arm()), key(arm(), seed=1), key(arm(), rate=0.06), key(arm(), decay=0.1), *map(key, others)}
-    assert len(keys) == 8
+    keys |= {key(arm(), **where) for where in ({"name": "a GPU"}, {"precision": "bfloat16"}, {"threads": 2})}
+    assert len(keys) == 11
+    assert key(arm(), rank=1, ranks=2) == key(arm())
     covered = closure("engine")
     assert "statistics/crossing.py" in covered
     assert not [module for module in covered if module.startswith(("jobs/", "experiments/"))]

@@ -13,7 +13,7 @@ from engine import NETWORKS, RUNS, WORDS, assert_same, on, records
 from takeoff.common.errors import TakeoffError
 from takeoff.engine import fused
 from takeoff.engine.fused import FusedStep
-from takeoff.engine.state import Epoch, Training
+from takeoff.engine.state import Epoch, Finished, Training
 from takeoff.jobs import trials
 from takeoff.jobs.checkpoints import Checkpoints
 from takeoff.jobs.hardware import hardware_of
@@ -52,6 +52,32 @@ def test_a_run_that_diverges_leaves_its_group_alone(images, arm, hardware) -> No
     found = records(images, own, hardware, Way(at_once=3, fused=True), runs=runs)
     assert found[runs[1]][-1].values["diverged"]
     assert_same({r: found[r] for r in runs[::2]}, {r: expected[r] for r in runs[::2]}, within=2e-3)
+
+
+@pytest.mark.parametrize("way", [ONE_AFTER_ANOTHER, Way(3, fused=True)], ids=lambda way: way.name)
+def test_what_trained_a_group_is_gone_before_its_last_score(images, arm, hardware, monkeypatch, way: Way) -> None:
+    """Which takes memory itself: of a GPU much is a graph's."""
+    made: list[weakref.ref] = []
+    stepper, finished = Way.stepper, Training.finished
+
+    def makes(own: Way, group: list[Training]) -> object:
+        one = stepper(own, group)
+        made.append(weakref.ref(one))
+        return one
+
+    def scores(training: Training) -> Finished:
+        assert made
+        assert not any(one() for one in made)
+        return finished(training)
+
+    monkeypatch.setattr(Way, "stepper", makes)
+    monkeypatch.setattr(Training, "finished", scores)
+    monkeypatch.setattr("takeoff.jobs.running.free_gpu_memory", lambda hardware: None)
+    gc.disable()
+    try:
+        assert len(records(images, arm({"epochs": 2}), hardware, way)) == 3
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("seconds", [0, 1e-3], ids=["always", "when it is time"])
