@@ -13,6 +13,7 @@ sys.path += [str(ROOT / "scripts"), str(ROOT / "tests")]
 from engine import NETWORKS, WORDS, noise, numbers, train  # noqa: E402
 from takeoff.engine.evaluation import BATCH  # noqa: E402
 from takeoff.jobs.hardware import hardware_of  # noqa: E402
+from takeoff.jobs.ranks import leave  # noqa: E402
 from takeoff.study.arms import Run, make_arm  # noqa: E402
 from takeoff.study.loading import load_study  # noqa: E402
 
@@ -33,6 +34,7 @@ def main() -> None:
         if hardware.rank == 0:
             plain = [{key: value for key, value in one.items() if not isinstance(value, bytes)} for one in found]
             print(json.dumps([words, plain]), flush=True)
+    leave()
 
 
 main()

@@ -81,6 +81,7 @@ def jobs(arguments: argparse.Namespace) -> "Iterator[ArmJob]":
         start(arguments.gpus_per_run)
     from takeoff.jobs.arm_job import ArmJob
     from takeoff.jobs.hardware import hardware_of
+    from takeoff.jobs.ranks import leave
 
     @cache
     def ready(images: Images) -> "tuple[Dataset, Hardware]":
@@ -91,6 +92,7 @@ def jobs(arguments: argparse.Namespace) -> "Iterator[ArmJob]":
         data, hardware = ready(arm.images)
         report = print if hardware.rank == 0 else _silent
         yield ArmJob(arm, data, hardware, folder, arguments.checkpoint_minutes * 60, report=report)
+    leave()
 
 
 def _silent(line: str) -> None:

@@ -64,6 +64,12 @@ def join(device: torch.device) -> tuple[int, int]:
     return distributed.get_rank(), ranks
 
 
+def leave() -> None:
+    """Part from the other ranks at the end of all work: a thread of theirs that outlives Python would abort it."""
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
+
+
 def _as_torchrun_does() -> None:
     """Say where ranks meet, from what Slurm says of its tasks."""
     given = os.environ
