@@ -73,16 +73,16 @@ class Archive:
     def __str__(self) -> str:
         return str(self.path)
 
-    def read(self, wanted: Container[str]) -> Iterator[tuple[str, bytes]]:
-        """The name and bytes of each wanted file, in the archive's own order, one at a time."""
+    def read(self, wanted: Container[str], most: int | None = None) -> Iterator[tuple[str, bytes]]:
+        """The name and bytes of each wanted file, or its first bytes, in the archive's own order, one at a time."""
         for member in _members(self.path):
             if member.open is None or member.name not in wanted:
                 continue
             where, size = f"{self}: {escaped(member.name)}", f"{member.size:,} bytes"
-            if member.size > MAX_MEMBER:
+            if most is None and member.size > MAX_MEMBER:
                 raise TakeoffError(f"{where} is absurdly large, {size} (at most {MAX_MEMBER:,})")
-            data = _read(self.path, member, member.size + 1)
-            if len(data) != member.size:
+            data = _read(self.path, member, min(most or member.size + 1, member.size + 1))
+            if len(data) != min(most or member.size, member.size):
                 raise TakeoffError(f"{where} is cut off after {len(data):,} of {size}")
             yield member.name, data
 

@@ -154,12 +154,24 @@ def _training(archive: Archive, images: Sequence[str], group: _Group) -> tuple[_
     train = _below(archive, images, group.train)
     if len(train.classes) > 1:
         return train, None
-    found = find_labels(archive, train.images, "train")
+    apart = set(group.folders) - set(group.train)
+    found = find_labels(archive, train.images, "train", inside=group.train, apart=apart)
     if isinstance(found, Labels):
+        _check_splits(archive, found, "train", group.train)
         return train, found
     if train.members and not train.loose:
         return train, None  # one class, which is refused for what it is
     return f"{_named(group.train)} has no class folders, and {found}"
+
+
+def _check_splits(archive: Archive, labels: Labels, split: str, folders: Iterable[str]) -> None:
+    """Raise TakeoffError where a table puts images into another split than their folder does."""
+    for image, word in labels.splits.items():
+        if (word.kind == "test") != (split == "test"):
+            raise TakeoffError(
+                f"{archive}: {escaped(labels.source)} says {word.word} of {escaped(basename(image))}, which is in "
+                f"{_named(folders)}; valid: a table that agrees or has no column of splits, or all images in one folder"
+            )
 
 
 def _layout(archive: Archive, images: Sequence[str], group: _Group, train: _Sorted, labels: Labels | None) -> Layout:
@@ -167,6 +179,7 @@ def _layout(archive: Archive, images: Sequence[str], group: _Group, train: _Sort
     notes = []
     if len(group.train) > 1 or labels:
         notes.append(f"training images from {_named(group.train)}{_with(labels)}")
+    notes += labels.notes if labels else ()
     notes += [] if labels else _outside(train, group.train)
     if group.both:
         notes.append(f"{_named(group.both)} was left out")
@@ -193,10 +206,14 @@ def _test_images(
             continue
         found = _below(archive, images, folders, classes)
         fits = bool(found.classes & classes)
-        labels = None if fits and not found.loose else find_labels(archive, found.images, "test", train)
+        labels = None
+        if not fits or found.loose:
+            apart = set(group.folders) - set(folders)
+            labels = find_labels(archive, found.images, "test", train, inside=folders, apart=apart)
         if isinstance(labels, Labels):
+            _check_splits(archive, labels, "test", folders)
             test = labels.classes
-            notes.append(f"test images from {_named(folders)}{_with(labels)}")
+            notes += [f"test images from {_named(folders)}{_with(labels)}", *labels.notes]
         elif fits or len(found.classes) > 1:
             test = found.members
             notes += [f"test images from {_named(folders)}", *_outside(found, folders)]
@@ -232,7 +249,24 @@ def flat(archive: Archive) -> Layout | None:
     found = find_labels(archive, images, "train")
     if not isinstance(found, Labels):
         return None
-    return Layout("labels in a table", found.classes, notes=(f"all images{_with(found)}",))
+    return _by_table(archive, found)
+
+
+def _by_table(archive: Archive, labels: Labels) -> Layout:
+    """Images with labels in a file, in the splits that it says, if any."""
+    notes = [f"all images{_with(labels)}", *labels.notes]
+    if not labels.splits:
+        return Layout("labels in a table", labels.classes, notes=tuple(notes))
+    parts: dict[str, dict[str, str]] = defaultdict(dict)
+    for image, word in labels.splits.items():
+        parts[word.word if word.kind == "test" else "train"][image] = labels.classes[image]
+    tests = [word for word in TEST_WORDS if word in parts]
+    if "train" not in parts:
+        raise TakeoffError(f"{archive}: {escaped(labels.source)} says train of no image; valid: train, and {tests[0]}")
+    notes += [f"test images are those that {escaped(labels.source)} says {word} of" for word in tests[:1]]
+    notes += [f"{len(parts[word]):,} images that it says {word} of were left out" for word in tests[1:]]
+    test = parts[tests[0]] if tests else {}
+    return Layout("labels in a table", parts["train"], test, notes=tuple(notes))
 
 
 def class_folders(archive: Archive) -> Layout | None:

@@ -9,6 +9,7 @@ from takeoff.common.errors import TakeoffError
 from takeoff.data.archives import Archive, root_of
 from takeoff.data.kinds import stem
 from takeoff.data.layouts import Layout, strays_among
+from takeoff.data.tables import encoding
 
 KIT = ("data/ILSVRC2012_validation_ground_truth.txt", "data/meta.mat")
 VALIDATION = re.compile(r"ILSVRC2012_val_(\d{8})")
@@ -22,10 +23,12 @@ def tiny_imagenet(archive: Archive) -> Layout | None:
     if root is None:
         return None
     labels, names, words = (root + name for name in ("val/val_annotations.txt", "wnids.txt", "words.txt"))
-    texts = {name: data.decode("utf-8", "replace") for name, data in archive.read({labels, names, words})}
+    texts = {name: data.decode(encoding(data), "replace") for name, data in archive.read({labels, names, words})}
     at = {posixpath.basename(name): name for name in archive.images if name.startswith(f"{root}val/")}
     test = {}
     for number, line in enumerate(texts[labels].splitlines(), 1):
+        if not line.strip():
+            continue
         image, wnid = [*line.split("\t"), ""][:2]
         if not wnid or image not in at:
             raise TakeoffError(

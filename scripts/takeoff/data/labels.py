@@ -2,23 +2,23 @@
 ILSVRC2012, or an XML file per image.
 """
 
-import csv
 import posixpath
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
+from takeoff.common.errors import TakeoffError
 from takeoff.data.archives import Archive
 from takeoff.data.imagenet import kit_labels
-from takeoff.data.kinds import stem
-from takeoff.data.split_names import split_name
+from takeoff.data.kinds import escaped, stem
+from takeoff.data.split_names import SplitName, split_name
+from takeoff.data.tables import LARGEST, Table, read_table, same_classes
 
 TABLES = (".csv", ".tsv", ".txt")
 MOST_TABLES = 50
-NAMED = set("label labels class classes classname category target breed species wnid synset predictionstring".split())
-"""What the column of labels is called, where there are more than two columns."""
-COLUMNS = 10
+MOST_ROWS, PER_IMAGE = 200_000, 20
+"""Rows of a table: so many, and so many more for every image, of which each may have some boxes."""
 _OBJECT = re.compile(rb"<object>.*?<name>\s*(.*?)\s*</name>", re.DOTALL)
 
 
@@ -28,33 +28,98 @@ class Labels:
 
     classes: dict[str, str]
     source: str
+    splits: dict[str, SplitName] = field(default_factory=dict)
+    """The split of each image, where the file says it too."""
+    notes: tuple[str, ...] = ()
 
 
 def find_labels(
-    archive: Archive, images: Sequence[str], split: Literal["train", "test"], others: Collection[str] = ()
+    archive: Archive,
+    images: Sequence[str],
+    split: Literal["train", "test"],
+    others: Collection[str] = (),
+    inside: Collection[str] = (),
+    apart: Collection[str] = (),
 ) -> Labels | str:
     """The labels of all these images, of one split, where a file in the archive has them; else what is wrong, in words.
 
-    A table whose name is that of another split does not count. Nor does, in one of no split, what may be said of the
-    `others`, the images of another split: numbers often begin anew. What submits guesses has one label for all.
+    A table does not count whose name is that of another split, or that lies in a folder of one, `apart`. Nor does, in
+    one of no split and not `inside` of this one's folders, what may be said of the `others`, the images of another
+    split: numbers often begin anew. What submits guesses has one label for all. Raises TakeoffError where two tables
+    have labels for all images and disagree.
     """
     if found := kit_labels(archive, images):
         return Labels(*found)
-    wanted = set(_tables(archive, images, split))
-    tables = dict(archive.read(wanted)) if wanted else {}
-    short: tuple[int, str] = (0, "no file says their classes")
-    for name, data in sorted(tables.items(), key=lambda item: (item[0].count("/"), item[0])):
-        named = split_name(stem(name)) is not None
-        keys = _keys(images)
-        for key in () if named else _keys(others):
-            keys.pop(key, None)
-        classes = _labels_in(data.decode("utf-8-sig", "replace"), keys)
-        if len(classes) == len(images) and len(set(classes.values())) > 1:
-            return Labels({image: classes[image] for image in images}, posixpath.basename(name))
-        missing = next((image for image in images if image not in classes), None)
-        if missing and len(classes) > short[0] and len(set(classes.values())) > 1:
-            short = (len(classes), f"{posixpath.basename(name)} has no label for {posixpath.basename(missing)}")
-    return _of_xml(archive, images) or short[1]
+    tables = _read_tables(archive, images, split, others, inside, apart)
+    faults = {name: fault for name, table in tables.items() if (fault := _fault(table, images))}
+    fitting = [name for name in tables if name not in faults]
+    for one, other in ((fitting[0], other) for other in fitting[1:]):
+        if not same_classes(tables[one].labels, tables[other].labels):
+            raise TakeoffError(
+                f"{archive}: {escaped(one)} and {escaped(other)} disagree on the classes of the images; "
+                "valid: one table of labels"
+            )
+    if fitting:
+        return _labels(archive, images, fitting[0], tables[fitting[0]])
+    worst = max(faults, key=lambda name: tables[name].count, default=None)
+    return _of_xml(archive, images) or (
+        f"{escaped(posixpath.basename(worst))} {faults[worst]}" if worst else "no file says their classes"
+    )
+
+
+def _read_tables(
+    archive: Archive,
+    images: Sequence[str],
+    split: str,
+    others: Collection[str],
+    inside: Collection[str],
+    apart: Collection[str],
+) -> dict[str, Table]:
+    """The tables that speak of the images, the shallowest first: if one has a column called so, only such."""
+    wanted = {name for name in _tables(archive, images, split) if not _lies_in(name, apart)}
+    if not wanted:
+        return {}
+    own = _keys(images)
+    alone = own.keys() - _keys(others).keys()
+    shared = {key: image for key, image in own.items() if key in alone}
+    tables = {}
+    for name, data in archive.read(wanted, LARGEST + 1):
+        named = split_name(stem(name)) is not None or _lies_in(name, inside)
+        table = read_table(data, own if named else shared, MOST_ROWS + PER_IMAGE * len(archive.images))
+        if table:
+            tables[name] = table
+    certain = any(table.named for table in tables.values())
+    names = sorted(tables, key=lambda name: (name.count("/"), name))
+    return {name: tables[name] for name in names if tables[name].named or not certain}
+
+
+def _lies_in(name: str, folders: Iterable[str]) -> bool:
+    return any(name.startswith(f"{folder}/") for folder in folders)
+
+
+def _fault(table: Table, images: Sequence[str]) -> str:
+    """Why a table does not say the class of each image, if it does not."""
+    if table.fault:
+        return table.fault
+    if missing := next((image for image in images if image not in table.labels), None):
+        return f"has no label for {escaped(posixpath.basename(missing))}"
+    return "" if len(set(table.labels.values())) > 1 else "has one label for all of them"
+
+
+def _labels(archive: Archive, images: Sequence[str], name: str, table: Table) -> Labels:
+    """The labels of a table that fits, with the splits that it says, and notes on what in it was not used."""
+    source, notes = posixpath.basename(name), list[str]()
+    words = {value: split_name(value) for value in set(table.splits.values())}
+    known = {value: word for value, word in words.items() if word}
+    if words and len(known) < len(words):
+        unknown = min(words.keys() - known.keys())
+        notes.append(f"{escaped(source)} has a column of splits that was not read, with {escaped(unknown)!r} in it")
+    whole = len(known) == len(words) and len(table.splits) == len(images)
+    names = {key for image in archive.images for key in _names(image)} if table.absent else set()
+    if absent := sorted(table.absent - names):
+        notes.append(f"{escaped(source)} names {len(absent):,} images that are not there, as {escaped(absent[0])}")
+    splits = {image: known[value] for image, value in table.splits.items()} if whole else {}
+    return Labels({image: table.labels[image] for image in images}, source, splits, tuple(notes))
 
 
 def _tables(archive: Archive, images: Sequence[str], split: str) -> Iterable[str]:
@@ -71,60 +136,20 @@ def _tables(archive: Archive, images: Sequence[str], split: str) -> Iterable[str
 
 
 def _keys(images: Iterable[str]) -> dict[str, str]:
-    """What a table may call an image: its name, with its folder or without, with its ending or without."""
+    """The image that a table means by what it may call one, if that is one image."""
     keys: dict[str, str] = {}
     twice = set()
     for image in images:
-        name = posixpath.basename(image)
-        for key in {name, stem(name), f"{posixpath.basename(posixpath.dirname(image))}/{name}"}:
+        for key in _names(image):
             if keys.setdefault(key, image) != image:
                 twice.add(key)
     return {key: image for key, image in keys.items() if key not in twice}
 
 
-def _labels_in(text: str, keys: Mapping[str, str]) -> dict[str, str]:
-    """The label of each image that a table names; none where a row does not tell which of its columns is the label, or
-    an image has two.
-    """
-    rows = _rows(text)
-    if not rows:
-        return {}
-    width = min(COLUMNS, max(map(len, rows[:100])))
-    hits = [sum(len(row) > place and row[place] in keys for row in rows) for place in range(width)]
-    key = hits.index(max(hits))
-    if not hits[key]:
-        return {}
-    head = [cell.lower() for cell in rows[0]]
-    headed = rows[0][key : key + 1] != [] and rows[0][key] not in keys and not any(cell.isdigit() for cell in head)
-    named = [place for place, cell in enumerate(head) if headed and place != key and cell in NAMED]
-    if named:
-        column = named[0]
-    elif width == 2:
-        column = 1 - key
-    elif not headed and len(head) > key + 1:
-        column = key + 1
-    else:
-        return {}
-    boxes = headed and head[column] == "predictionstring"  # of Kaggle's ImageNet: a class, then boxes
-    found: dict[str, str] = {}
-    for row in rows:
-        if len(row) > max(key, column) and (image := keys.get(row[key])) and (label := row[column]):
-            label = label.split()[0] if boxes else label
-            if found.setdefault(image, label) != label:
-                return {}
-    return found
-
-
-def _rows(text: str) -> list[list[str]]:
-    first, _, _ = text.partition("\n")
-    delimiter = next((mark for mark in "\t;," if mark in first), None)
-    if delimiter is None:
-        return [line.split() for line in text.splitlines() if line.strip()]
-    try:
-        rows = csv.reader(text.splitlines(), delimiter=delimiter)
-        return [[cell.strip() for cell in row] for row in rows if row]
-    except csv.Error:
-        return []
+def _names(image: str) -> set[str]:
+    """What a table may call an image: its name, with its folder or without, with its ending or without."""
+    name = posixpath.basename(image)
+    return {name, stem(name), f"{posixpath.basename(posixpath.dirname(image))}/{name}"}
 
 
 def _of_xml(archive: Archive, images: Sequence[str]) -> Labels | None:
