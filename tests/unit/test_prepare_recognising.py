@@ -134,6 +134,47 @@ READ = {
         (["bus", "car", "train"], [4, 4, 4], [1, 1, 1], [0, 1, 2]),
         ["the folder train was taken for a class, as those beside it", NO_TEST],
     ),
+    "images and their masks, with a table": (
+        make.pictures("x/images/{10}.jpg", "x/masks/{10}.png")
+        | {"labels.csv": table((i, "ab"[i % 2]) for i in range(10))},
+        (["a", "b"], [4, 4], [1, 1], None),
+        ["all images, with the labels of labels.csv", "10 images beside them were left out, as x/masks/0.png", NO_TEST],
+    ),
+    "parts, with a table": (
+        make.pictures("HAM_images_part_1/{5}.jpg", "HAM_images_part_2/b{5}.jpg")
+        | {"meta.csv": table([*((i, "pq"[i % 2]) for i in range(5)), *((f"b{i}", "q") for i in range(5))], "id,dx")},
+        (["p", "q"], [2, 6], [1, 1], None),
+        ["all images, with the labels of meta.csv", NO_TEST],
+    ),
+    "parts of images in folders of their own, with a table": (
+        make.pictures("images_001/images/a{5}.jpg", "images_002/images/b{5}.jpg")
+        | {
+            "d.csv": table(((f"{c}{i}.jpg", f"c{i % 2}") for c in "ab" for i in range(5)), "Image Index,Finding Labels")
+        },
+        (["c0", "c1"], [5, 3], [1, 1], None),
+        ["all images, with the labels of d.csv", NO_TEST],
+    ),
+    "folders that differ by numbers, with a table": (
+        make.pictures("shot_1/{5}.jpg", "shot_2/b{5}.jpg")
+        | {"d.csv": table((f"{c}{i}.jpg", f"c{i % 2}") for c in ("", "b") for i in range(5))},
+        (["c0", "c1"], [5, 3], [1, 1], None),
+        ["all images, with the labels of d.csv", NO_TEST],
+    ),
+    "the same without": (
+        make.pictures("shot_1/{5}.jpg", "shot_2/b{5}.jpg"),
+        (["shot_1", "shot_2"], [4, 4], [1, 1], None),
+        ["folders that differ by numbers alone were taken for classes, as shot_1", NO_TEST],
+    ),
+    "class folders of images beside those of thumbnails": (
+        make.pictures(*(f"{place}/{c}/{{5}}.jpg" for place in ("images", "thumbnails") for c in "ab")),
+        (["a", "b"], [4, 4], [1, 1], None),
+        ["10 images beside them were left out, as thumbnails/a/0.jpg", NO_TEST],
+    ),
+    "a test set alone": (
+        make.pictures("set/test/a/{5}.jpg", "set/test/b/{5}.jpg"),
+        (["a", "b"], [4, 4], [1, 1], None),
+        ["all images are from test/: no folder of training images stands beside it", NO_TEST],
+    ),
     "Tiny ImageNet, sorted in images/": (
         sorted_tiny("images/{wnid}/{name}"),
         (["n01", "n02"], [3, 3], [1, 1], [0, 1]),
@@ -143,7 +184,7 @@ READ = {
     "Tiny ImageNet, sorted, without annotations": (
         without_annotations(sorted_tiny("{wnid}/images/{name}")),
         (["n01", "n02"], [3, 3], [1, 1], [0, 1]),
-        ["test/ has no labels and was left out", "test images from val/"],
+        ["test/ has no class folders and was left out", "test images from val/"],
     ),
 }
 
@@ -157,7 +198,36 @@ def test_layouts_that_people_have_are_read(tmp_path, name):
     assert (card.notes, card["left_out"]) == (notes, 0)
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        *(
+            ["n01440764", "n01443537"],
+            ["0", "1", "2"],
+            ["class1", "class2"],
+            ["label_0", "label_1"],
+            ["s1", "s2", "s40"],
+        ),
+        *(
+            ["2019", "2020"],
+            ["mask", "no mask"],
+            ["fold", "cut", "poke"],
+            ["photo", "sketch"],
+            ["HR", "SI"],
+            ["图片1", "图2"],
+        ),
+    ],
+)
+def test_names_of_classes_stay_classes_without_a_note(tmp_path, names):
+    members = make.pictures(*(f"{name}/{{5}}.png" for name in names)) | {
+        "x.csv": table((i, "ab"[i % 2]) for i in range(5))
+    }
+    card, *_ = prepared(make.write_folder(tmp_path / "set", members), tmp_path)
+    assert (card["classes"], card.notes) == (sorted(names), [NO_TEST])
+
+
 LOOSE = "train/ has no class folders"
+PARTS = "words for files and parts of a set are no classes"
 
 
 @pytest.mark.parametrize(
@@ -178,6 +248,22 @@ LOOSE = "train/ has no class folders"
         ({f"train_data_batch_{i}": b"\x80\x02}." for i in range(1, 11)}, "unknown layout"),
         ({"cifar-10-batches-bin/data_batch_1.bin": bytes(3073), "cifar-10-batches-bin/x.txt": b"x"}, "unknown layout"),
         ({"data/train-0.parquet": b"PAR1"}, "unknown layout"),
+        (make.pictures("images/{5}.jpg", "masks/{5}.png"), f"images: {PARTS}, and no file says"),
+        (make.pictures("x/images/{5}.jpg", "x/annotations/trimaps/{5}.png"), f"images: {PARTS}"),
+        (make.pictures("HR/{5}.jpg", "LR/{5}.png"), f"HR, LR: {PARTS}"),
+        (make.pictures(*(f"fold{i}/{i}{{5}}.jpg" for i in range(3))), f"fold0, fold1, fold2: {PARTS}"),
+        (make.pictures(*(f"A_part_{i}/{i}{{5}}.jpg" for i in range(3))), f"A_part_0, A_part_1, A_part_2: {PARTS}"),
+        (make.pictures(*(f"Batch {i}/{i}{{5}}.jpg" for i in range(3))), f"Batch 0, Batch 1, Batch 2: {PARTS}"),
+        (make.pictures("cat/{5}.jpg", "dog/{5}.jpg", "labels/{5}.jpg"), f"labels, beside cat, dog: {PARTS}"),
+        (make.pictures("train/images/{5}.jpg", "train/masks/{5}.jpg", "test/cat/{5}.jpg"), LOOSE),
+        (
+            make.pictures(*(f"20{y}/{c}/{{3}}.jpg" for y, c in ("9a", "9b", "8a", "8b", "8c"))),
+            "208, 209 hold the same folders",
+        ),
+        (
+            make.pictures(*(f"{d}/images/{c}/{{3}}.jpg" for d in ("amazon", "dslr") for c in "abc")),
+            "amazon, dslr hold the same folders, a, b, c",
+        ),
         (CIFARS, "holds the pickles of cifar10 and of cifar100; valid: one of these names"),
     ],
 )

@@ -32,6 +32,11 @@ class Labels:
     """The split of each image, where the file says it too."""
     notes: tuple[str, ...] = ()
 
+    @property
+    def said(self) -> str:
+        """The end of a note on what images were read."""
+        return f", with the labels of {escaped(self.source)}"
+
 
 def find_labels(
     archive: Archive,
@@ -77,9 +82,11 @@ def _read_tables(
 ) -> dict[str, Table]:
     """The tables that speak of the images, the shallowest first: if one has a column called so, only such."""
     wanted = {name for name in _tables(archive, images, split) if not _lies_in(name, apart)}
+    own = _keys(images) if wanted else {}
+    # A text that is called as an image says something of that one: where objects stand in it, say.
+    wanted = {name for name in wanted if not (name.endswith(".txt") and stem(name) in own)}
     if not wanted:
         return {}
-    own = _keys(images)
     alone = own.keys() - _keys(others).keys()
     shared = {key: image for key, image in own.items() if key in alone}
     tables = {}

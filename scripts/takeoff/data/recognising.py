@@ -2,12 +2,13 @@
 
 from takeoff.common.errors import TakeoffError
 from takeoff.data.archives import Archive
-from takeoff.data.folders import class_folders, flat, split_folders
+from takeoff.data.folders import split_folders
 from takeoff.data.imagenet import ilsvrc2012, tiny_imagenet
 from takeoff.data.kinds import escaped
 from takeoff.data.layouts import Layout, hold_out
+from takeoff.data.unsplit import class_folders, labelled
 
-READERS = (tiny_imagenet, ilsvrc2012, split_folders, flat, class_folders)
+READERS = (tiny_imagenet, ilsvrc2012, split_folders, labelled, class_folders)
 READ = (
     "the CIFAR pickles, train/CLASS/… with test/ or val/ or valid/CLASS/…, CLASS/… alone, "
     "Tiny ImageNet, ILSVRC2012's tars"
