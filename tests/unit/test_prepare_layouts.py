@@ -79,6 +79,24 @@ def test_without_a_test_split_the_same_part_of_each_class_is_held_out(tmp_path):
     assert prepared(again, tmp_path, test_fraction=0.3)[0]["digest"] == card["digest"]
 
 
+@pytest.mark.parametrize("inside", ["train/", ""])
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_a_tar_that_was_unpacked_beside_is_left_out(tmp_path, inside, mode):
+    members = make.folders()
+    tars = {
+        f"{split}.tar{'.gz' if mode == 'w:gz' else ''}": make.tar_bytes(
+            {inside.replace("train", split) + f"a/{i}9.png": make.encoded(make.pixels(i)) for i in range(9)}, mode
+        )
+        for split in ("train", "test")
+    }
+    card, *_ = prepared(make.write_folder(tmp_path / "set", members | tars), tmp_path)
+    assert card["images_per_class"] == {"train": [3, 3], "test": [2, 2]}
+    notes = [f"{name} was left out: a folder of its name stands beside" for name in sorted(tars)]
+    assert card.notes == ["test images from test/", *notes]
+    only = make.write_folder(tmp_path / "tars", {"train/.DS_Store": b"x", **tars})
+    assert "holds one class, a" in refused(only, tmp_path)  # each tar is read: the folder beside holds nothing
+
+
 @pytest.mark.parametrize("protocol", [0, 2, 5])
 def test_cifar10_pickles_keep_the_meta_files_order_and_every_pixel(tmp_path, monkeypatch, protocol):
     published(monkeypatch, "cifar10", classes=3, train=30, test=6)

@@ -46,9 +46,10 @@ class Archive:
     """What an archive or a folder holds: the names of its files, of those of them that are images, and of its folders,
     empty or not.
 
-    A tar inside a folder, or an uncompressed tar inside a tar, counts as a folder named like it without its
-    suffix. Links in a folder are followed, since a user's own folder may be spread over disks; in an archive
-    they are refused. A file is an image by its name or its first bytes; whether it is whole shows when it is decoded.
+    A tar inside a folder, or an uncompressed tar inside a tar, counts as a folder named like it without its suffix; one
+    that was unpacked, so that such a folder stands beside it, is a file. Links in a folder are followed, since a user's
+    own folder may be spread over disks; in an archive they are refused. A file is an image by its name or its first
+    bytes; whether it is whole shows when it is decoded.
     Raises TakeoffError for a path that does not exist or may not be read, is no archive, is damaged, or holds an
     unsafe member.
     """
@@ -72,6 +73,12 @@ class Archive:
 
     def __str__(self) -> str:
         return str(self.path)
+
+    @property
+    def unpacked(self) -> list[str]:
+        """Its tars that were unpacked beside."""
+        names = [(name, suffix) for name in self.files for suffix in TAR_SUFFIXES if name.endswith(suffix)]
+        return sorted(name for name, suffix in names if name.removesuffix(suffix) in self.folders)
 
     def read(self, wanted: Container[str], most: int | None = None) -> Iterator[tuple[str, bytes]]:
         """The name and bytes of each wanted file, or its first bytes, in the archive's own order, one at a time."""
@@ -306,12 +313,16 @@ def _folder(root: Path) -> Iterator[Member]:
     yield from _bounded(root, 0, _unpacked(root))
 
 
+def _holds_something(folder: Path) -> bool:
+    return folder.is_dir() and any(not is_litter(path.name) for path in folder.iterdir())
+
+
 def _unpacked(root: Path) -> Iterator[Member]:
     for inner, files in files_below(root):
         yield Member(inner or ".")
         for name, path, facts in files:
             suffix = next((suffix for suffix in TAR_SUFFIXES if name.endswith(suffix)), None)
-            if suffix is None:
+            if suffix is None or _holds_something(root / name.removesuffix(suffix)):
                 yield Member(name, facts.st_size, partial(path.open, "rb"))
                 continue
             with _readable(path), tarfile.open(path, tarinfo=_StrictInfo) as tar:

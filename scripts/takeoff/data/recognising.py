@@ -1,5 +1,7 @@
 """Recognising how an archive of images lays out its classes and splits, without decoding any."""
 
+from dataclasses import replace
+
 from takeoff.common.errors import TakeoffError
 from takeoff.data.archives import Archive
 from takeoff.data.folders import split_folders
@@ -22,6 +24,8 @@ def recognise(archive: Archive, test_fraction: float) -> Layout:
     """
     for reader in READERS:
         if layout := reader(archive):
+            said = [f"{escaped(name)} was left out: a folder of its name stands beside" for name in archive.unpacked]
+            layout = replace(layout, notes=(*layout.notes, *said))
             return layout if layout.test else hold_out(layout, test_fraction)
     top = sorted({name.partition("/")[0] for name in archive.files | archive.folders})
     seen = ", ".join(map(escaped, top[:8])) + (f" and {len(top) - 8} more" if len(top) > 8 else "")
