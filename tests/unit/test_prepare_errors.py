@@ -42,6 +42,7 @@ def below(*folders: str) -> dict[str, bytes]:
         ({"train/a/0.png": make.encoded(Image.new("I;16", (8, 8)))}, "train/a/0.png: pixels of kind 'I;16'"),
         ({"train/a/0.png": make.encoded(Image.new("1", (12000, 8000)))}, "absurdly large, 12000×8000 pixels"),
         ({"train/a/0.png": make.encoded(Image.new("1", (20000, 9000)))}, "absurdly large"),
+        ({"train/a/0.png": make.encoded(Image.new("1", (300_000, 8)))}, "300000×8 pixels; valid: at most 100 to 1"),
     ],
 )
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
@@ -117,6 +118,33 @@ def test_several_tars_in_one_file_are_named(tmp_path):
     make.write_tar(archive, make.folders(), "w")
     archive.write_bytes(archive.read_bytes() + b"no member" * 99)
     assert prepared(archive, tmp_path)[0]["images"] == {"train": 6, "test": 4}
+
+
+@pytest.mark.parametrize("name", ["zz.zip", "LICENCE.docx"])
+def test_a_tar_that_ends_in_a_zip_is_a_tar(tmp_path, name):
+    inner = make.write_zip(tmp_path / "inner.zip", make.folders(classes="xy")).read_bytes()
+    archive = make.write_tar(tmp_path / "x.tar", make.folders() | {name: inner}, "w")
+    assert prepared(archive, tmp_path)[0]["classes"] == ["a", "b"]
+
+
+def test_what_gnu_tar_notes_of_itself_is_no_member(tmp_path):
+    archive = make.write_tar(tmp_path / "x.tar", make.folders(), "w")
+    archive.write_bytes(
+        make.header("my label", 0, b"V") + make.header("train/", 512, b"D") + bytes(512) + archive.read_bytes()
+    )
+    assert prepared(archive, tmp_path)[0]["images"] == {"train": 6, "test": 4}
+
+
+def test_a_text_is_no_damaged_image(tmp_path):
+    members = make.folders() | {"notes.txt": b"P1 is the first part of the study"}
+    assert prepared(make.write_tar(tmp_path / "x.tgz", members), tmp_path)[0]["images"] == {"train": 6, "test": 4}
+
+
+def test_a_file_called_tar_that_is_none_is_named(tmp_path):
+    folder = make.write_folder(tmp_path / "set", make.folders() | {"notes.tar": b"words"})
+    message = refused(folder, tmp_path)
+    assert f"{folder / 'notes.tar'}: damaged or cut off" in message
+    assert "\\n" not in message
 
 
 @pytest.mark.parametrize("kind", ["x.tar", "x.tgz", "x.tar.xz", "x.zip"])

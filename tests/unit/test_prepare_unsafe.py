@@ -1,5 +1,6 @@
 """Preparing: an archive that would write elsewhere, run something or fill the memory is refused."""
 
+import bz2
 import errno
 import gzip
 import io
@@ -18,10 +19,10 @@ from unit import image_archives as make
 from unit.preparation import prepared, refused
 
 
-@pytest.mark.parametrize("name", ["../x.png", "/etc/x.png", "train/../../x.png", "train\\a\\x.png"])
+@pytest.mark.parametrize("name", ["../x.png", "/etc/x.png", "train/../../x.png", "..\\x.png"])
 @pytest.mark.parametrize("write", [make.write_tar, make.write_zip])
 def test_a_member_that_leaves_the_folder_is_refused(tmp_path, name, write):
-    assert "outside" in refused(write(tmp_path / "x", make.folders() | {name: b"x"}), tmp_path)
+    assert f"its member {name!r}" in refused(write(tmp_path / "x", make.folders() | {name: b"x"}), tmp_path)
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
@@ -85,6 +86,29 @@ def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
     assert "train/a/0.png is absurdly large, 1,001 bytes" in refused(
         make.write_tar(tmp_path / "y.tgz", large), tmp_path
     )
+
+
+@pytest.mark.parametrize("kind", ["x.tgz", "x.tar.bz2", "folder"])
+def test_a_bomb_behind_the_end_of_a_tar_is_refused(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr("takeoff.data.archives.MOST_PADDING", 1 << 22)
+    packed = {"x.tgz": gzip.compress, "x.tar.bz2": bz2.compress, "folder": bytes}[kind]
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for size, read in ((1 << 21, True), (1 << 25, False)):
+        path = folder / "set.tar" if kind == "folder" else tmp_path / kind
+        path.write_bytes(packed(make.tar_bytes(make.folders()) + bytes(size)))
+        place = folder if kind == "folder" else path
+        if read:
+            assert prepared(place, tmp_path)[0]["images"] == {"train": 6, "test": 4}
+        else:
+            assert "follow the mark of its end" in refused(place, tmp_path)
+
+
+@pytest.mark.parametrize("names", [["a", None], ["a", ["b"]], [1, 2]])
+def test_classes_in_a_pickle_that_are_no_text_are_refused(tmp_path, names):
+    members = make.cifar10(np.zeros((12, 32, 32, 3), np.uint8), [0, 1] * 6, ["a", "b"])
+    members["cifar-10-batches-py/batches.meta"] = pickle.dumps({"label_names": names})
+    assert "'label_names'" in refused(make.write_tar(tmp_path / "x.tgz", members), tmp_path)
 
 
 HEADERS = [tarfile.REGTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, b"S"]

@@ -24,6 +24,7 @@ SMALL = 1 << 30
 HOLLOW, MOST_HOLLOW = 24, 20_000
 PER_HOLLOW = 1024  # bytes of the archive for each one more
 LONGEST, DEEPEST_NAME = 1024, 64  # characters and folders of a member's name
+MOST_PADDING = 1 << 26  # bytes after the mark of a tar's end: blocks of some tapes have megabytes
 LONGEST_HEADER = 1 << 20  # bytes that a tar may take to say what a member is called
 DEEPEST = 3  # ILSVRC2012 is a folder of tars of tars
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2")
@@ -165,8 +166,10 @@ def _bounded(path: Path, packed: int, members: Iterable[Member]) -> Iterator[Mem
     total = hollow = 0
     for member in members:
         name = posixpath.normpath(member.name)
-        if member.name.startswith("/") or name.split("/")[0] == ".." or "\\" in name or "\0" in name:
+        if member.name.startswith("/") or name.split("/")[0] == "..":
             raise _unsafe(path, member.name, "lies outside the archive's own folder")
+        if "\\" in name or "\0" in name:
+            raise _unsafe(path, member.name, "has a backslash or a NUL in its name")
         if len(name) > LONGEST or name.count("/") > DEEPEST_NAME:
             raise _unsafe(path, name[:40], f"has a name of more than {LONGEST:,} characters or {DEEPEST_NAME} folders")
         total += member.size
@@ -188,7 +191,8 @@ def _readable(path: Path, member: str = "") -> Iterator[None]:
         raise
     except Exception as error:  # what a damaged header raises in tarfile and zipfile is nearly anything
         where = f"{path}: {escaped(member)}" if member else str(path)
-        words = escaped(str(error) or type(error).__name__)[:200]
+        # Where no kind of packing fits, tarfile says so in a line for each.
+        words = escaped(str(error).partition("\n")[0].rstrip(":") or type(error).__name__)[:200]
         if isinstance(error, OSError) and error.errno is not None:  # gzip's and bz2's own have no number
             fault = f"{escaped(str(error.filename or where))}: cannot be read: {error.strerror}"
         elif isinstance(error, RuntimeError | MemoryError):  # also what zipfile does not know
@@ -199,7 +203,10 @@ def _readable(path: Path, member: str = "") -> Iterator[None]:
 
 
 def _archive(path: Path) -> Iterator[Member]:
-    if zipfile.is_zipfile(path):
+    # A zip may end a tar: only what begins as one is one.
+    with path.open("rb") as file:
+        begins = file.read(2)
+    if begins == b"PK" and zipfile.is_zipfile(path):
         yield from _zip(path)
         return
     try:
@@ -273,6 +280,8 @@ _DESCRIPTIONS = (
     tarfile.SOLARIS_XHDTYPE,
 )
 """Types of headers that say how the next member is called."""
+_FACTS = (b"V", b"D")
+"""Types of GNU tar's headers that say what the archive is called, and what a folder held when it was packed."""
 
 
 def _tar(path: Path, tar: tarfile.TarFile, prefix: str = "", depth: int = 1) -> Iterator[Member]:
@@ -282,6 +291,8 @@ def _tar(path: Path, tar: tarfile.TarFile, prefix: str = "", depth: int = 1) -> 
         if info.size < 0 or tar.offset <= reached:
             raise tarfile.ReadError(f"a header at byte {info.offset:,} says {info.size:,} bytes")
         reached = tar.offset
+        if info.type in _FACTS:
+            continue
         if not (info.isfile() or info.isdir()):
             raise _unsafe(path, info.name)
         name, open_file = posixpath.join(prefix, info.name), partial(tar.extractfile, info)
@@ -297,8 +308,10 @@ def _check_end(tar: tarfile.TarFile) -> None:
     """Nothing but padding follows the mark of a tar's end. A gzip stream, too, is checked at its end, which tarfile
     does not reach by itself.
     """
-    padding = True
+    padding, left = True, MOST_PADDING
     while tar.fileobj and (data := tar.fileobj.read(1 << 20)):
+        if (left := left - len(data)) < 0:
+            raise tarfile.ReadError(f"more than {MOST_PADDING:,} bytes follow the mark of its end")
         if padding and (rest := data.lstrip(b"\0")):
             padding = False
             start = (len(data) - len(rest)) // tarfile.BLOCKSIZE * tarfile.BLOCKSIZE

@@ -23,6 +23,8 @@ GREY, DEEP = ("1", "L"), ("I", "F")
 """Pillow's names of grey pixels, and how those of more than 8 bits begin."""
 # Pillow's own warning level, a quarter of a GiB as RGB; ImageNet's largest has 61 million.
 MAX_PIXELS = 89_478_485
+LONGEST = 100
+"""Times as long as wide: of a longer image the whole would be resized for its centre."""
 
 # Of size (checked here), of damaged EXIF, of transparency: a line for each such image, none of use.
 warnings.filterwarnings("ignore", module="PIL")
@@ -48,6 +50,8 @@ def decode(data: bytes, name: str, resolution: int, channels: int) -> NDArray[np
             if image.width * image.height > MAX_PIXELS:
                 size = f"{image.width}×{image.height} pixels"
                 raise TakeoffError(f"{name}: absurdly large, {size} (at most {MAX_PIXELS:,})")
+            if max(image.size) > LONGEST * min(image.size):
+                raise TakeoffError(f"{name}: {image.width}×{image.height} pixels; valid: at most {LONGEST} to 1")
             if image.mode.startswith(DEEP):
                 kind = f"pixels of kind {image.mode!r}"
                 raise TakeoffError(f"{name}: {kind} are not read; valid: 8-bit grey or colour")

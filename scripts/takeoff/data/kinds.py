@@ -15,7 +15,7 @@ _IMAGES = re.compile(
     rb"|II[*+]\0|MM\0[*+]"  # TIFF
     rb"|RIFF....WEBP"
     rb"|BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0"  # BMP, with the sizes that its second header has
-    rb"|P[1-6]\s",  # PBM, PGM, PPM
+    rb"|P[1-6]\s+[#0-9]",  # PBM, PGM, PPM
     re.DOTALL,
 )
 _LITTER = frozenset(

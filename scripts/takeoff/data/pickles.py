@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from takeoff.common.errors import TakeoffError
 from takeoff.data.archives import Archive, root_of
+from takeoff.data.kinds import escaped
 from takeoff.data.layouts import Layout
 
 SIDE = 32  # pixels
@@ -61,7 +62,9 @@ def _read(
     found = load(data[meta], f"{archive}: {meta}").get(names_key)
     if not isinstance(found, list) or len(found) < 2:
         raise TakeoffError(f"{archive}: {meta}: its key {names_key!r} should list the classes")
-    classes = tuple(str(_text(name)) for name in found)
+    classes = tuple(_text(name) for name in found)
+    if not all(isinstance(name, str) for name in classes):
+        raise TakeoffError(f"{archive}: {meta}: its key {names_key!r} lists what is no text; valid: the classes' names")
     parts = [_batch(data.pop(name), f"{archive}: {name}", labels_key, len(classes)) for name in batches]
     labels = [label for _, part in parts for label in part]
     members = [(str(number), classes[label]) for number, label in enumerate(labels)]
@@ -78,7 +81,9 @@ class _ArraysOnly(pickle.Unpickler):
         if (module, name) == ("_codecs", "encode"):
             return _encode
         if (module, name) not in ARRAYS:
-            raise pickle.UnpicklingError(f"refused: it names {module}.{name}, which no batch of images needs")
+            raise pickle.UnpicklingError(
+                f"refused: it names {escaped(f'{module}.{name}')[:100]}, which no batch of images needs"
+            )
         return super().find_class(module, name)
 
 
@@ -96,7 +101,7 @@ def load(data: bytes, name: str) -> dict[str, Any]:
         value = _ArraysOnly(io.BytesIO(data), encoding="latin1").load()
         return {_text(key): entry for key, entry in value.items()}
     except Exception as error:  # a broken pickle raises nearly anything, and so does another kind of value
-        raise TakeoffError(f"{name}: no CIFAR pickle ({error})") from error
+        raise TakeoffError(f"{name}: no CIFAR pickle ({escaped(str(error))[:200]})") from error
 
 
 def _text(value: Any) -> Any:
