@@ -9,6 +9,7 @@ from takeoff.common.arguments import above_zero, positive
 from takeoff.common.commands import run_command
 from takeoff.common.errors import TakeoffError
 from takeoff.data import catalogue
+from takeoff.data.archives import Archive
 from takeoff.data.fetching import Patience, fetch
 
 
@@ -36,6 +37,17 @@ def main() -> None:
         if not sums:
             sums, size = entry.sums, entry.size
     fetch(addresses, given.out, sums, Patience(given.stall, given.tries), size)
+    if not sums:
+        _check(given.out)
+
+
+def _check(archive: Path) -> None:
+    """Without a checksum a page to sign in, or half of a file, would be kept, and never asked for anew."""
+    try:
+        Archive(archive)
+    except TakeoffError as fault:
+        archive.unlink()
+        raise TakeoffError(f"what came is no whole archive, and is not kept: {fault}") from None
 
 
 if __name__ == "__main__":

@@ -182,11 +182,14 @@ def test_whole_numbers_are_numbers(key: str, value: Any) -> None:
         ({"archives": {f"d{number}": "/x" for number in range(2000)}}, "archives"),
         ({"Device": "cpu"}, "did you mean device?"),
         ({"device": "CUDA"}, "did you mean cuda?"),
+        ({"resources": {"train": {"keys": 1}}}, "keys: "),
+        ({"resources": {"fit": {"append": 1}}}, "append: "),
         ({"set": "seeds=true"}, "seeds"),
         ({"set": "seeds=!!int x"}, "seeds"),
         ({"set": f"seeds={'9' * 5000}"}, "seeds"),
         ({"set": f"title={'[' * 3000}"}, "title"),
         ({"set": "seeds=1000000"}, "seeds"),
+        ({"set": "dataset.train_samples=99999"}, "set=dataset.train_samples=99999"),
         ({"set": "recipe.epoch=5"}, "did you mean epochs?"),
         ({"set": "experiments.factorial.thresholt=0.9"}, "did you mean threshold?"),
     ],
@@ -343,7 +346,13 @@ def test_an_error_that_nobody_thought_of_is_a_line(broken: list[str], variable: 
 
 
 @pytest.mark.parametrize(
-    ("text", "words"), [("against: 2026-02-30", "looks like a date"), ("threads: yes", "threads: True")]
+    ("text", "words"),
+    [
+        ("against: 2026-02-30", "looks like a date"),
+        ("threads: yes", "threads: True"),
+        ("checkpoint_minutes: 1:30", "checkpoint_minutes: '1:30'"),
+        ("resources: {train: {runtime: 4:00:00}}", "runtime: '4:00:00'"),
+    ],
 )
 def test_snakemake_says_it_in_a_line_too(place: Path, text: str, words: str) -> None:
     (place / "config").mkdir()

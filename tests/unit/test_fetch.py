@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+from base64 import b64encode
 
 import pytest
 from takeoff.common.errors import TakeoffError
@@ -9,6 +10,7 @@ from takeoff.data import fetching
 from takeoff.data.catalogue import Sums
 from takeoff.data.fetching import Patience, fetch
 from unit.data_server import answer, serve
+from unit.image_archives import folders, write_tar
 
 BODY = hashlib.shake_256(b"takeoff").digest(300_000)
 SUMS = Sums(sha256=hashlib.sha256(BODY).hexdigest())
@@ -211,6 +213,20 @@ def test_credentials_are_never_shown(site, out, address):
     assert not any(word in str(raised.value) for word in ("t0p", "secret", "73ecret"))
 
 
+def test_a_proxys_password_is_never_shown(site, out, monkeypatch):
+    site.answers["tells"] = answer(status=f"404 {b64encode(b'me:t0p/secret').decode()}")
+    monkeypatch.setenv("http_proxy", "http://me:t0p/secret@proxy/x")
+    with pytest.raises(TakeoffError) as raised:
+        fetch(["http://nobody.invalid/x", f"{site.address}/tells"], out, SUMS, HURRIED)
+    assert not any(word in str(raised.value) for word in ("t0p", "secret", b64encode(b"me:t0p/secret").decode()))
+
+
+def test_a_length_that_is_sent_twice_is_one(site, out):
+    site.answers["twice"] = answer(f"Content-Length: {len(BODY)}", f"Content-Length: {len(BODY)}", body=BODY)
+    get(site, out, "twice")
+    assert out.read_bytes() == BODY
+
+
 def test_a_connection_that_breaks_often_and_brings_much_comes_to_its_end(site, out, monkeypatch):
     monkeypatch.setattr(fetching, "CHUNK", 10_000)
     get(site, out, "breaks-at-40000")
@@ -282,6 +298,17 @@ def test_an_own_address_of_a_catalogue_dataset_is_held_to_its_checksum(command, 
     given = ("--dataset", "cifar10", "--url", f"{site.address}/good", "--out", out)
     assert "expected 6d958be074577803" in command.refused("fetch", *given)
     assert left(out) == []
+
+
+def test_without_a_checksum_only_a_whole_archive_is_kept(command, site, out):
+    whole = write_tar(out.parent.with_name("whole.tgz"), folders()).read_bytes()
+    for body in (b"<html>Please sign in</html>", whole[: len(whole) // 2]):
+        site.answers["x.tgz"] = answer(body=body)
+        assert "is not kept" in command.refused("fetch", "--url", f"{site.address}/x.tgz", "--out", out)
+        assert left(out) == []
+    site.answers["x.tgz"] = answer(body=whole)
+    command.done("fetch", "--url", f"{site.address}/x.tgz", "--out", out)
+    assert out.read_bytes() == whole
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,17 @@ def test_a_place_where_images_can_be(place: Path, address: str, local: str | Non
 RESULTS = [
     *("", ".", " ", "/", "/proc/x", "/sys/x", "/dev/x", "/dev/null/x", "a{b}", "{x", "a\nb", "a\0b", "\x1b[31m", "-x"),
     *("x" * 300, "x/" * 3000, "$UNSET", "${UNSET}/y", "$", "~nobody-at-all/x", "pipe/x", "http://host/x", "s3://b/x"),
-    *("..", "../..", "~", "config", "./scripts/x", "tests/../workflow"),  # where files of other kinds lie
+    *(
+        "..",
+        "../..",
+        "~",
+        "config",
+        "./scripts/x",
+        "tests/../workflow",
+        ".git",
+        ".snakemake/x",
+    ),  # where files of other kinds lie
+    *("what?", "a*b", "x<y", 'a"b'),  # an address of a store would end at the question mark
     *(5, True, None, ["a"], {"a": "b"}),
 ]
 
@@ -306,5 +316,15 @@ def test_an_address_where_runs_are_tracked(place: Path, uri: Any, found: str) ->
 
 
 def test_no_password_is_left_of_an_address() -> None:
-    for address in (f"http://me:{SECRET}@h/x?{SECRET}", f"me:{SECRET}@h", f"a://b@c:{SECRET}@h", f"http:/x:{SECRET}@h"):
+    for address in (f"https://me:pa${SECRET}@host/x", f"https://me:{SECRET}$@host/x"):
+        with pytest.raises(ValueError, match=r"https://host/x: ") as raised:
+            expanded(address)
+        assert SECRET not in str(raised.value)
+    for address in (
+        f"http://me:{SECRET}@h/x?{SECRET}",
+        f"me:{SECRET}@h",
+        f"a://b@c:{SECRET}@h",
+        f"http:/x:{SECRET}@h",
+        f"https:///a:{SECRET}@h/x",
+    ):
         assert SECRET not in without_secrets(address)

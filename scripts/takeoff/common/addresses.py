@@ -29,8 +29,10 @@ def without_secrets(uri: str) -> str:
     'postgresql://db:5432/mlflow'
     >>> without_secrets("me:s3cret@db/mlflow")
     'db/mlflow'
+    >>> without_secrets("https:///me:s3cret@host/x.tgz?key=x")
+    'https:///host/x.tgz'
     """
-    if re.match(r"[\w+.-]+:///", uri):
+    if re.match(r"(?!https?:)[\w+.-]+:///", uri, re.IGNORECASE):
         return uri.split("?", maxsplit=1)[0]  # a path may well have an @
     return re.sub(r"^([\w+.-]+:/+)?.*@", r"\1", uri, flags=re.DOTALL).split("?")[0]
 
@@ -41,9 +43,11 @@ def expanded(text: str) -> str:
         values = {name: value for name, value in os.environ.items() if value}
         found = Template(text).substitute(values) if "$" in text else text
     except KeyError as error:
-        raise ValueError(f"{one_line(text)}: ${error.args[0]} is not set; valid: a variable that is set") from None
+        # What follows a dollar sign in an address may be of its password.
+        name = "a variable in it" if _own(text) != one_line(text) else f"${error.args[0]}"
+        raise ValueError(f"{_own(text)}: {name} is not set; valid: a variable that is set, or $$ for $") from None
     except ValueError:
-        raise ValueError(f"{one_line(text)}: a dollar sign begins no variable; valid: $NAME, or $$ for $") from None
+        raise ValueError(f"{_own(text)}: a dollar sign begins no variable; valid: $NAME, or $$ for $") from None
     try:
         return str(Path(found).expanduser()) if found.startswith("~") else found
     except RuntimeError:

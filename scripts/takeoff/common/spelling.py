@@ -72,5 +72,8 @@ def shown(value: object) -> str:
 
     >>> shown("http://me:secret@host")
     "'http://***@host'"
+    >>> shown(["https://host/x.tgz?key=secret"])
+    "['https://host/x.tgz?***']"
     """
-    return re.sub(r"(:/*)[^/\s'\"]*@", r"\1***@", one_line(repr(value)))
+    text = re.sub(r"(:/*)[^/\s'\"]*@", r"\1***@", one_line(repr(value)))
+    return re.sub(r"(://[^\s'\"?]*\?)[^\s'\"]+", r"\1***", text)

@@ -7,6 +7,7 @@ import re
 import sys
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies
 
 import requests
 import urllib3
@@ -29,7 +31,7 @@ from takeoff.data.catalogue import Sums
 CHUNK = 1 << 18  # bytes read at a time
 PASSING = {408, 425, 429}  # statuses worth another try, as are all from 500 on, and a broken connection
 HEADERS = 8  # times as long as for a byte a server has for all headers, and those on the way to it
-SLOWEST = 100  # bytes a second, below which a server counts as silent
+SLOWEST = 1000  # bytes a second, below which a server counts as silent
 LONGEST = 300  # characters of what a message shows of an address or a server
 LONGEST_PAUSE = 60  # seconds between two tries
 NUMBER = r"[0-9]{1,18}"  # bytes, as a header may say them; \d and int() take more than HTTP does
@@ -91,9 +93,11 @@ def _words(text: str, address: str) -> str:
     """What a server or a library said, fit to be printed: no secret of the address, nothing that steers a terminal."""
     text = text.replace(address, _shown(address))
     # A password with a slash or a question mark in it is cut in pieces by whoever parses the address.
-    secretive = address if re.match(r"[^/]*:(?!///)", address) else ""
-    hidden = "/".join([secretive.rpartition("@")[0].rpartition("//")[2], secretive.partition("?")[2]])
-    for secret in sorted({*re.split(r"[/:@?#&=]", f"{hidden}/{unquote(hidden)}")}, key=len, reverse=True):
+    secretive = [one for one in (address, *getproxies().values()) if re.match(r"[^/]*:(?!///)", one)]
+    users = [one.rpartition("@")[0].partition("//")[2] for one in secretive]
+    hidden = "/".join([*users, *(one.partition("?")[2] for one in secretive)])
+    sent = {b64encode(unquote(user).encode()).decode() for user in users}  # as a header has both
+    for secret in sorted({*sent, *re.split(r"[/:@?#&=]", f"{hidden}/{unquote(hidden)}")}, key=len, reverse=True):
         text = text.replace(secret, "***") if len(secret) > 2 else text
     # An address that a server leads to has secrets, too.
     return printable(re.sub(r"\?[^\s'\")]+", "?***", re.sub(r"(?<!/)//(?!/)\S*@", "//", text)))[:LONGEST]
@@ -256,7 +260,9 @@ def _answer(response: requests.Response, start: int) -> tuple[bool, int | None]:
     if status not in (200, 206):
         fault = f"{status} {response.reason}"
         raise _BrokenError(fault) if status in PASSING or status >= 500 else TakeoffError(fault)
-    length = response.headers.get("Content-Length")
+    # Sent twice, and the same both times, it is one.
+    lengths = {one.strip() for one in response.headers.get("Content-Length", "").split(",")} - {""}
+    length = ", ".join(lengths) or None
     if length is not None and not re.fullmatch(NUMBER, length):
         raise _BrokenError(f"its Content-Length is no number: {length[:40]}")
     if status == 206 and span:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from takeoff.common.addresses import without_secrets
 from takeoff.common.documents import parse_yaml, read_yaml
 from takeoff.common.errors import TakeoffError
 from takeoff.common.files import digest_of, write_text
@@ -43,6 +44,12 @@ def changed_study(path: Path, changes: str, results: Path) -> ChangedStudy:
     Raises TakeoffError where a change is no key with a value, goes below a key that holds none, or is not valid.
     """
     content, made = read_yaml(path), _parsed(changes)
+    address = str(made.get("dataset.archive", ""))
+    if re.match(r"https?:", address, re.IGNORECASE) and without_secrets(address) != address:
+        raise TakeoffError(
+            "set: dataset.archive: the changes name files and commands, so that an address in them has no password and "
+            "no query; valid: such an address in a study's file, or in archives of config.yaml"
+        )
     for key, value in made.items():
         _put(content, key, value)
     study = study_of(content, f"set={one_line(changes)}")

@@ -29,12 +29,16 @@ def _asked(given: dict[str, int | str]) -> dict[str, int | str]:
     """Numbers as such, which `--config` hands on as text; what Snakemake would refuse is refused before it."""
     found = {name: int(value) if re.fullmatch(r"[0-9]{1,12}", str(value)) else value for name, value in given.items()}
     for name, value in found.items():
+        if hasattr(list, name) or re.fullmatch(OF_LISTS, name):
+            raise ValueError(f"{name}: Snakemake has no resource of that name; valid: others, as runtime or mem_mb")
         form, valid = next(rule for end, rule in FORMS.items() if name.endswith(end))
         if not re.fullmatch(form, str(value), re.ASCII):
             raise ValueError(f"{name}: {value!r} is not valid; valid: {valid}")
     return found
 
 
+OF_LISTS = r"get|items|keys|update|size(_\w+)?|temp_size_mb"
+"""What Snakemake's list of resources has under a name already, beside what every list has."""
 FORMS = {
     "runtime": (r"[1-9]\d{0,6}|(?=.*[1-9])\d{1,6}(\.\d+)? ?(s|m|h|d|w)", "minutes, or text like 90m, 4h, 2d"),
     "_mb": (r"\d{1,9}", "a whole number from 0, below a thousand million"),

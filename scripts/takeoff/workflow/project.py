@@ -40,7 +40,7 @@ LONGEST = 150
 """Bytes of a study's name: files beside its folder add to it."""
 NO_NAME = set('{}*?<>|"')
 """Characters that stand for others, to Snakemake, to a shell or to a disk."""
-WORKFLOW = ("config", "envs", "profiles", "scripts", "tests", "workflow")
+WORKFLOW = ("config", "envs", "profiles", "scripts", "tests", "workflow", ".cache", ".git", ".snakemake", ".venv")
 """Folders of a clone, where no results go."""
 NAMED = 3
 """How many missing arms a reason names."""
@@ -267,30 +267,32 @@ def load_project(config: dict[str, Any]) -> Project:
     if configuration.set:
         changed = changed_study(source, configuration.set, Path(configuration.results))
         source = changed.path
+    # A changed study is written once all is known to be right.
+    origin = f"set={one_line(configuration.set)}" if changed else str(source)
     project = Project(configuration, changed.study if changed else load_study(source), source, changed)
     if project.tracking_uri:
         kind_of(project.tracking_uri)
     if (ranks := configuration.gpus_per_run) > (batch := project.study.recipe.batch_size):
         raise TakeoffError(
-            f"gpus_per_run: {ranks} is more than the {batch} images of a batch, recipe.batch_size of {source}; valid: "
+            f"gpus_per_run: {ranks} is more than the {batch} images of a batch, recipe.batch_size of {origin}; valid: "
             f"1 to {batch}"
         )
-    project.images.check(str(source))
+    project.images.check(origin)
     # Of the user's own copy, `prepare` counts the images.
-    check_counts(project.study, str(source), None if project.images.given else project.images.shape)
+    check_counts(project.study, origin, None if project.images.given else project.images.shape)
     if shape := project.images.shape:
         lines = guessing_lines(project.study, None, shape.classes, shape.train, shape.test)
-        check_options(project.experiments, str(source), lines)
+        check_options(project.experiments, origin, lines)
     try:
         missing = project._choosers - project.arms.keys()
         # Claims, criteria and studies that are wrong are refused before a job starts.
         project.criteria_stand, project.pooled, project.against  # noqa: B018
     except ValueError as error:
-        raise TakeoffError(f"{source}: {error}") from None
+        raise TakeoffError(f"{origin}: {error}") from None
     if project.images.shape:
-        check_distinct(project.arms.values(), project.images.shape, str(source))
+        check_distinct(project.arms.values(), project.images.shape, origin)
     if missing:
-        raise TakeoffError(f"{source}: experiments: none that is switched on has the arm {min(missing)}")
+        raise TakeoffError(f"{origin}: experiments: none that is switched on has the arm {min(missing)}")
     return project
 
 
@@ -311,6 +313,8 @@ def _check_results(results: Path, study: str) -> None:
         check_folder(results / study)
         place, here = results.resolve(), Path.cwd().resolve()
         of_workflow = any(place.is_relative_to(here / name) for name in WORKFLOW)
+        if odd := sorted(set(str(results)) & NO_NAME):
+            raise ValueError(f"it has {' '.join(odd)}, which stand for others; valid: a folder's name without")
         if here.is_relative_to(place) or Path.home().resolve().is_relative_to(place) or of_workflow:
             raise ValueError("files of other kinds lie there; valid: a folder of their own, such as results")
     except ValueError as error:

@@ -152,13 +152,20 @@ def run_in_this_python() -> None:
 def read_configuration(workflow: Any) -> None:
     """Let Snakemake read `config.yaml`, once it is known to be what a configuration can be; a TakeoffError says where
     it is not.
+
+    The values are those of our own loader, also of files given by `--configfile`: to Snakemake's, 010 is 8.
     """
-    file = configured("config.yaml")
-    read_yaml(file)
+    from snakemake.utils import update_config  # of the workflow alone: other commands have no need of Snakemake
+
+    file, given = configured("config.yaml"), workflow.config_settings
+    values = read_yaml(file)
     try:
         workflow.configfile(str(file))
     except ValueError as error:  # Snakemake takes 2026-02-30 for a date
         raise TakeoffError(f"{file}: {error}; valid: text in quotes where it looks like a date") from None
+    if not workflow.modifier.skip_configfile:
+        for one in (values, *map(read_yaml, given.configfiles), given.config):
+            update_config(workflow.config, one)
 
 
 def log_to(uri: str) -> None:
