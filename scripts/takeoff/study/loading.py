@@ -34,8 +34,10 @@ def study_path(name_or_path: str) -> Path:
     except ValueError as error:
         raise TakeoffError(f"{given}: {error}") from None
     if path.suffix.lower() in DOCUMENTS:
+        if path.is_dir():
+            raise TakeoffError(f"{given}: it is a folder; valid: a name, or a path to a file")
         if not path.is_file():
-            raise TakeoffError(f"{given}: there is no such file")
+            raise TakeoffError(f"{given}: there is no such file; {choices(path.stem, configured_names('studies'))}")
         return path
     path = configured(f"studies/{name_or_path}.yaml")
     if not path.is_file():
