@@ -66,6 +66,9 @@ def main() -> None:
     compare.add_argument("--against", type=Path, nargs="*", required=True, help="the second")
     compare.add_argument("--out", type=Path, required=True, help="the folder for the table and its figure")
     arguments = parser.parse_args()
+    read = [path for path in vars(arguments).values() if isinstance(path, Path) and path is not arguments.out]
+    if arguments.out and any(path.is_file() and path.resolve() == arguments.out.resolve() for path in read):
+        raise TakeoffError(f"--out {arguments.out}: a table that is read; valid: another file")
     arguments.do(arguments)
 
 

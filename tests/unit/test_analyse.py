@@ -1,5 +1,6 @@
 """`analyse.py effects` as a user runs it: any table in, one tidy table or one clear error out."""
 
+import os
 from itertools import product
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from scipy import stats
 from takeoff.common.errors import TakeoffError
 from takeoff.common.table_files import read_table
-from takeoff.common.tables import flags, level_text
+from takeoff.common.tables import flags, level_text, level_texts
 from takeoff.statistics.design import design_of
 from takeoff.statistics.effects import COLUMNS, effects_table
 from takeoff.statistics.responses import responses_of, with_log_odds
@@ -104,6 +105,11 @@ def test_levels_that_are_numbers_match_however_written(runs, zero):
 def test_levels_as_text():
     values = [1200000, "1200000.0", np.float64(0.25), True, float("nan"), " none ", "inf"]
     assert [level_text(v) for v in values] == ["1200000", "1200000", "0.25", "True", "", "none", "inf"]
+
+
+def test_underscores_are_of_names_and_not_of_numbers():
+    table = pd.DataFrame({"seed": ["1_10", "11_0", "110"]})
+    assert level_texts(table, "seed", "x") == ["1_10", "11_0", "110"]
 
 
 def test_one_run_per_cell_has_estimates_without_intervals(runs):
@@ -272,6 +278,23 @@ def test_wrong_arguments_are_one_line_and_status_1(tmp_path, command, runs):
         line = ("--runs", file, *COMMON, "--out", tmp_path / "effects.csv", *extra)
         assert message in command.refused("analyse", "effects", *line)
     assert not (tmp_path / "effects.csv").exists()
+
+
+def test_what_is_read_and_what_is_no_file_is_not_written_over(tmp_path, command, runs):
+    path, folder, pipe = tmp_path / "runs.csv", tmp_path / "folder", tmp_path / "pipe"
+    runs.to_csv(path, index=False)
+    folder.mkdir()
+    os.mkfifo(pipe)
+    before = path.read_bytes()
+    for out in (path, folder, pipe):
+        assert str(out) in command.refused("analyse", "effects", "--runs", path, *COMMON, "--out", out)
+    assert path.read_bytes() == before
+    assert pipe.is_fifo()
+    (tmp_path / "link.csv").symlink_to(folder / "effects.csv")
+    (folder / "effects.csv").touch()
+    command.done("analyse", "effects", "--runs", path, *COMMON, "--out", tmp_path / "link.csv")
+    assert (tmp_path / "link.csv").is_symlink()
+    assert len(pd.read_csv(folder / "effects.csv"))
 
 
 def test_a_csv_is_read_as_it_stands(tmp_path):

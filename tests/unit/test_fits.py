@@ -61,6 +61,10 @@ def test_errors_that_bend_the_other_way_put_gamma_on_its_bound():
     assert scaling(SIZES, bent[None])["note"].startswith("slopes only: gamma sits on its bound")
 
 
+def test_errors_that_do_not_fall_have_no_law():
+    assert scaling(SIZES, np.full((3, len(SIZES)), 0.2))["note"].startswith("slopes only: beta sits on its bound")
+
+
 def test_profile_interval_is_where_the_f_test_rejects():
     """At either end the best α and γ, found by another optimiser, fit worse by just what F allows."""
     sizes, errors, _ = points(noisy(5))
@@ -266,6 +270,13 @@ def test_crossings_command(tmp_path, command, curves):
     assert (sigmoid["bound"], sigmoid["n_censored"], sigmoid["n_over_censored"]) == ("upper", 0, 3)
 
 
+def test_a_curve_that_stops_early_bounds_its_crossing_where_it_stops(curves):
+    columns = ("activation", "epoch", "train_accuracy", 0.75)
+    cut = curves[(curves["activation"] != "tanh") | (curves["epoch"] <= 10)].reset_index(drop=True)
+    relu = crossings_table(cut, *columns).iloc[0]
+    assert (relu["ratio"], relu["bound"], relu["n_censored"]) == (pytest.approx(10 / 5), "lower", 3)
+
+
 def test_wrong_curves_are_one_clear_error(curves):
     columns = ("activation", "epoch", "train_accuracy", 0.75)
     for wrong, message in (
@@ -274,7 +285,11 @@ def test_wrong_curves_are_one_clear_error(curves):
         (curves.assign(epoch=curves["epoch"] - 1), "column epoch: rows 1, 22, 43 and 6 more: -1 is not valid"),
         (
             curves.assign(train_accuracy=curves["train_accuracy"] + 0.75),
-            "activation tanh or relu is at 0.75 from epoch 0 on: there is no ratio",
+            "threshold 0.75: column train_accuracy goes from 0.75 to 1.75",
+        ),
+        (
+            curves.assign(epoch=curves["epoch"] + 1, train_accuracy=1 - curves["train_accuracy"]),
+            "activation tanh, seed 0: train_accuracy starts at 1, the threshold of 0.75 or above",
         ),
         (
             curves.assign(seed=curves["seed"] + 10 * (curves["activation"] == "relu")),

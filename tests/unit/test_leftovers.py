@@ -17,25 +17,26 @@ def results(tmp_path: Path) -> Path:
         for name in names:
             (tmp_path / place / name).write_text(name)
         write_manifest(tmp_path / place, names)
-    (tmp_path / "arms" / "tanh").mkdir()
-    (tmp_path / "arms" / "tanh" / "runs.parquet").write_text("of an earlier version")
     return tmp_path
 
 
 @pytest.mark.parametrize("place", ["arms/relu/runs.parquet", "arms/relu/learning_rate.json", "race/steps.csv"])
 def test_a_finished_file_that_was_changed_is_found(results: Path, place: str) -> None:
-    folders = [results / name for name in ("arms/relu", "arms/tanh", "race", "nowhere")]
+    folders = [results / name for name in ("arms/relu", "race", "nowhere")]
     assert changed_files(folders) == []
     (results / place).write_text("something else")
     assert changed_files(folders) == [results / place]
     (results / place).unlink()
-    assert changed_files(folders) == []
+    assert changed_files(folders) == [results / place]
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"gone.csv": "ab"}'])
-def test_a_manifest_that_says_nothing_stops_nothing(results: Path, text: str) -> None:
-    (results / "race" / FILE).write_text(text)
-    assert changed_files([results / "race"]) == []
+@pytest.mark.parametrize("text", ["", "[]", "{}", None])
+def test_without_its_list_no_file_is_trusted(results: Path, text: str | None) -> None:
+    path = results / "arms" / "relu" / FILE
+    path.unlink() if text is None else path.write_text(text)
+    assert changed_files([path.parent]) == [path.with_name("runs.parquet")]
+    path.with_name("runs.parquet").unlink()
+    assert changed_files([path.parent]) == []
 
 
 def test_what_a_killed_job_was_writing_goes_and_what_is_being_written_stays(results: Path) -> None:

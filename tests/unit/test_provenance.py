@@ -45,6 +45,11 @@ def test_a_clone_may_move_with_its_records(there: Path, monkeypatch: pytest.Monk
     assert Provenance(Path("study"), DIGESTS | {"claims.csv": "other"}).outdated() == []
 
 
+def test_results_that_were_renamed_beside_have_no_records(there: Path) -> None:
+    shutil.move("study", "renamed")
+    assert Provenance(Path("renamed"), DIGESTS | {"claims.csv": "other"}).outdated() == [Path("renamed/claims.csv")]
+
+
 @pytest.mark.parametrize("changed", [{}, {"claims.csv": "other"}, {"study.json": "x", "race/measured.csv": "y"}])
 def test_of_a_copy_what_other_code_or_another_study_has_made_is_found(
     there: Path, monkeypatch: pytest.MonkeyPatch, changed: dict[str, str]

@@ -242,6 +242,18 @@ def test_search_runs_of_mlflow_is_a_table(effects, expected, capsys, names, suff
     assert "1 of 25 rows left out" in capsys.readouterr().err
 
 
+def test_of_mlflows_runs_those_count_that_finished_the_oldest_first(effects, expected):
+    """MLflow lists the newest first; a run that failed may have a metric all the same."""
+    table = exported().assign(status="FINISHED")
+    table["start_time"] = pd.date_range("2026-01-01", periods=len(table), freq="min", tz="UTC")
+    failed = table.iloc[[3, 8]].assign(
+        status=["FAILED", "RUNNING"], **{"metrics.test_accuracy": 0.99, "params.seed": "99"}
+    )
+    found = effects("runs.csv", pd.concat([table, failed])[::-1].to_csv)
+    assert found["estimate"].tolist() == pytest.approx(expected["estimate"].tolist())
+    assert found["n_seeds"].tolist() == expected["n_seeds"].tolist()
+
+
 def test_the_download_of_mlflow_is_a_table(effects, expected):
     table = downloaded()
     found = effects("runs.csv", lambda path: table.to_csv(path, index=False, quoting=csv.QUOTE_ALL))

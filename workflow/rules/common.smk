@@ -85,7 +85,7 @@ CLAIMS = f"{STUDY}/claims.csv"
 LOOKS = workflow.output_settings.dryrun or only_looks(sys.argv)
 if workflow.is_main_process and not CONFIG.partial:
     for path, resting in PROJECT.changed().items():
-        print(f"{path}: changed or damaged; a run makes it anew", file=sys.stderr)
+        print(f"{path}: changed, damaged or gone; a run makes it anew", file=sys.stderr)
         for file in [] if LOOKS else [path, *resting]:
             file.unlink(missing_ok=True)
 

@@ -14,6 +14,9 @@ from takeoff.common.table_files import without_copies
 from takeoff.common.tables import KINDS, column, columns_named, level_text
 
 RUN, PARENT = ("run_id", "Run ID"), "tags.mlflow.parentRunId"
+STATUS, FINISHED = ("status", "Status"), "FINISHED"
+BEGAN = "start_time"
+"""The column by which the oldest run comes first: MLflow lists the newest first, and the first level is a baseline."""
 ROLE, WANTED = "takeoff.role", "experiment."
 """Tags of this project's own runs: `run`, `tuning`, `arm` or `experiment`; and, before an experiment's name, `yes`
 where it wants the run."""
@@ -26,18 +29,22 @@ def runs_exported(
 ) -> tuple[pd.DataFrame, str]:
     """The rows of `table` that are runs to compare, and a sentence that counts those left out, empty where none is.
 
-    Of a table that is not MLflow's that is every row. Else it is none that is the parent of others, or has nothing in
-    one of the columns `needed`: parents hold means, and other runs other params. Of this project's own export it is the
-    runs of final seeds, and of these the `experiment`'s, where these are there: other rows are means, tuning, or other
-    experiments' networks, which differ in more. Columns that an export has twice, as the param and as the tag of one
-    name, are one where they agree.
+    Of a table that is not MLflow's that is every row. Else it is none that did not finish, is the parent of others, or
+    has nothing in one of the columns `needed`: parents hold means, and other runs other params. Of this project's own
+    export it is the runs of final seeds, and of these the `experiment`'s, where these are there: other rows are means,
+    tuning, or other experiments' networks, which differ in more. Columns that an export has twice, as the param and as
+    the tag of one name, are one where they agree.
     """
     download = RUN[1] in table.columns
     if not download and not any(str(name).startswith(KINDS[:2]) for name in table.columns):
         return table, ""
     if download:
         table = table.replace(GUARDED, r"\1", regex=True)
+    if BEGAN in table.columns:
+        table = table.sort_values(BEGAN, kind="stable").reset_index(drop=True)
     kept = ~_parents(table)
+    for name in table.columns.intersection(STATUS):
+        kept &= _texts(table, name, source) == FINISHED
     for tag, value in ((ROLE, "run"), (WANTED + experiment, "yes")):
         if columns_named(table, tag):
             own = kept & (_texts(table, tag, source) == value)
@@ -47,7 +54,7 @@ def runs_exported(
         own = kept & cells.map(level_text).ne("").any(axis=1).to_numpy(dtype=bool)
         kept = own if own.any() else kept
     out = int((~kept).sum())
-    words = f"{out} of {len(table)} rows left out: no runs of the seeds, or without {', '.join(needed)}"
+    words = f"{out} of {len(table)} rows left out: not finished, no runs of the seeds, or without {', '.join(needed)}"
     return without_copies(table[kept].reset_index(drop=True)), f"{source}: {words}" if out else ""
 
 

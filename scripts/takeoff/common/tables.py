@@ -70,12 +70,14 @@ def level_texts(table: pd.DataFrame, name: str, source: str) -> list[str]:
 def level_text(value: object) -> str:
     """A level as text, numbers in their shortest form; empty where there is none.
 
-    >>> [level_text(value) for value in (0, 0.0, "0.0", 0.5, "relu", None)]
-    ['0', '0', '0', '0.5', 'relu', '']
+    >>> [level_text(value) for value in (0, 0.0, "0.0", 0.5, "relu", "1_0", None)]
+    ['0', '0', '0', '0.5', 'relu', '1_0', '']
     """
     if pd.api.types.is_scalar(value) and pd.isna(value):
         return ""
     text = str(value).strip()
+    if "_" in text:  # in a number of Python's, not of a table's
+        return text
     try:
         return str(int(text))  # seeds may have more digits than a float holds
     except ValueError:

@@ -41,6 +41,8 @@ def load_record(path: Path, *keys: str, report: Callable[[str], None] = lambda l
         if record.pop(DIGEST, None) not in {None, digest_of(record)}:
             raise ValueError("changed since it was written")
         row = record.get("run", {})
+        if row.get("run_key", path.stem) != path.stem:
+            raise ValueError("of another run")
         _check_shares(row)
         row |= {key: urlsafe_b64decode(row[key]) for key in BITS if key in row}
         return {key: record[key] for key in keys}

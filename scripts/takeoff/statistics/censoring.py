@@ -74,9 +74,25 @@ def crossings_table(
     points = pd.DataFrame({arm: level_texts(curves, arm, source), seed: seeds, position: positions})
     check_once(points, source, "one; --seed COLUMN names what tells an arm's curves apart")
     end = float(positions.max()) if horizon is None else horizon
+    seen = values[np.isfinite(values) & (positions <= end)]
+    if not (seen.size and seen.min() < threshold <= seen.max()):
+        reach = f"from {seen.min():g} to {seen.max():g}" if seen.size else "nowhere"
+        raise TakeoffError(
+            f"{source}: threshold {threshold:g}: column {value} goes {reach} up to {position} {end:g}; "
+            "valid: a number that curves rise to: above the least, and up to the most"
+        )
     crossings: dict[str, dict[str, Crossing]] = {}
     for (name, own), curve in points.groupby([arm, seed], sort=False):
-        crossing = first_crossing(positions[curve.index], values[curve.index], threshold, end)
+        x, y = positions[curve.index], values[curve.index]
+        first = y[np.isfinite(y)][np.argsort(x[np.isfinite(y)], kind="stable")][:1]
+        if first >= threshold:
+            raise TakeoffError(
+                f"{source}: {arm} {name}, {seed} {own}: {value} starts at {first[0]:g}, the threshold of {threshold:g} "
+                "or above; valid: a threshold that every curve rises to"
+            )
+        crossing = first_crossing(x, y, threshold, end)
+        # What a curve that ends before would have reached is not known.
+        crossing = Crossing(min(float(x.max()), end), True) if crossing.censored else crossing
         crossings.setdefault(name, {})[own] = crossing
     (first, baseline), *others = crossings.items()
     if not others:
@@ -92,18 +108,6 @@ def crossings_table(
                     "valid: the same seeds, or --unpaired for runs whose seeds have nothing in common"
                 )
             pair = [[of[own] for own in common] for of in (baseline, crossed)]
-        if any(crossing.position <= 0 for side in pair for crossing in side):
-            raise TakeoffError(
-                f"{source}: {arm} {first} or {name} is at {threshold:g} from {position} 0 on: there is no ratio; "
-                "valid: a threshold that every curve starts below"
-            )
         censored = [sum(crossing.censored for crossing in side) for side in pair]
         rows.append((first, name, *crossing_ratio(pair[0], pair[1], paired), min(map(len, pair)), *censored))
-    seen = values[np.isfinite(values) & (positions <= end)]
-    if not (seen.size and seen.min() < threshold <= seen.max()):
-        reach = f"from {seen.min():g} to {seen.max():g}" if seen.size else "nowhere"
-        raise TakeoffError(
-            f"{source}: threshold {threshold:g}: column {value} goes {reach} up to {position} {end:g}; "
-            "valid: a number that curves rise to: above the least, and up to the most"
-        )
     return pd.DataFrame(rows, columns=list(COLUMNS))

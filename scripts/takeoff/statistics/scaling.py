@@ -10,7 +10,14 @@ from numpy.typing import ArrayLike
 from takeoff.common.errors import TakeoffError
 from takeoff.common.tables import check_once, check_rows, level_texts, positive
 from takeoff.statistics.contrasts import Floats
-from takeoff.statistics.fits import EVERY, beta_profile_interval, beta_resampling_interval, fit_power_law
+from takeoff.statistics.fits import (
+    EVERY,
+    SHALLOWEST,
+    STEEPEST,
+    beta_profile_interval,
+    beta_resampling_interval,
+    fit_power_law,
+)
 from takeoff.statistics.intervals import Interval, mean_interval
 
 DECADES = 1.5
@@ -97,6 +104,8 @@ def _law(sizes: Floats, errors: Floats, shared: bool) -> tuple[dict[str, float],
     law = fit_power_law(m, values)
     if law.gamma == 0:
         return {}, ["slopes only: gamma sits on its bound"]
+    if not SHALLOWEST * 1.01 < law.beta < STEEPEST / 1.01:
+        return {}, ["slopes only: beta sits on its bound"]
     beta = Interval(law.beta, *beta_profile_interval(m, values), np.nan)
     row = {"alpha": law.alpha, "gamma": law.gamma} | beta.named("beta")
     if np.isfinite(errors).all(axis=1).sum() < FEW_DRAWS:

@@ -8,6 +8,8 @@ from takeoff.common.errors import TakeoffError
 from takeoff.common.files import load_json, sha256_of_file, write_json
 
 FILE = "files.json"
+LISTED = ("runs.parquet", "measured.csv", "claims.csv")
+"""Files that are never without a list beside them; their jobs write it last."""
 
 
 def write_manifest(folder: Path, names: Iterable[str]) -> None:
@@ -16,19 +18,27 @@ def write_manifest(folder: Path, names: Iterable[str]) -> None:
 
 
 def changed_files(folders: Iterable[Path]) -> list[Path]:
-    """The files in these folders that are not as their jobs wrote them; those that are gone are not among them."""
+    """The files in these folders that are not as their jobs wrote them, or are gone. Where the list itself is, or says
+    nothing, no file can be trusted.
+    """
     found = []
     for folder in folders:
-        paths = {folder / name: digest for name, digest in _written(folder).items()}
-        found += [path for path, digest in paths.items() if path.is_file() and sha256_of_file(path) != digest]
+        if written := _written(folder):
+            found += [folder / name for name, digest in written.items() if _digest(folder / name) != digest]
+        else:
+            found += [folder / name for name in LISTED if (folder / name).is_file()]
     return found
 
 
 def check_unchanged(path: Path) -> None:
     """Refuse, with a TakeoffError, a file that is not as its job wrote it; one that is gone is none of these."""
     digest = _written(path.parent).get(path.name)
-    if digest and path.is_file() and sha256_of_file(path) != digest:
+    if digest and _digest(path) not in {None, digest}:
         raise TakeoffError(f"{path}: changed or damaged since it was written; a run of the workflow makes it anew")
+
+
+def _digest(path: Path) -> str | None:
+    return sha256_of_file(path) if path.is_file() else None
 
 
 def _written(folder: Path) -> dict[str, Any]:

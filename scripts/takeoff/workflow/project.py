@@ -169,8 +169,8 @@ class Project:
         return Commands(f"snakemake --config {named} --report {quote(page)}", f"python scripts/ui.py {named}")
 
     def changed(self) -> dict[Path, list[Path]]:
-        """The finished files of arms and experiments, and the verdicts, that were changed, or damaged, since their jobs
-        wrote them; with what rests on each, as far as that has to go for Snakemake to make both anew.
+        """The finished files of arms and experiments, and the verdicts, that were changed, damaged or removed since
+        their jobs wrote them; with what rests on each, as far as that has to go for Snakemake to make both anew.
         """
         claims, places = self.folder / "claims.csv", {self.folder / name: [name] for name in self.experiments}
         places |= {self.folder / "arms" / arm.name: list(arm.experiments) for arm in self.arms.values()}

@@ -75,7 +75,8 @@ class Provenance:
     def _name(self) -> str:
         if not NAME.is_file():
             write_text(NAME, uuid4().hex)
-        return NAME.read_text(encoding="utf-8")
+        # Records are kept by the paths of files: results that were renamed or copied beside have none.
+        return f"{NAME.read_text(encoding='utf-8')} {self.folder.as_posix()}"
 
 
 def forget_outdated(rules: Iterable[Any], folder: Path, looks: bool, apart: Collection[str]) -> Provenance | None:
