@@ -13,6 +13,10 @@ CORES ?= all
 VENV := .venv
 RUN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 export PYTHONDONTWRITEBYTECODE :=
+# In a container there may be no home that can be written to; Snakemake and uv keep something there.
+ifneq ($(shell test -w "$$HOME" && echo yes),yes)
+export XDG_CACHE_HOME ?= $(CURDIR)/.cache
+endif
 
 # A file of tests stays in one process: its tests share what they set up. One process more than there are cores, since
 # a cluster, a browser and servers are waited for.

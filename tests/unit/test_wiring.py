@@ -1,10 +1,11 @@
 """What the rules of the workflow ask a cluster for."""
 
+import os
 from pathlib import Path
 
 import pytest
 from takeoff.study.configuration import Resources
-from takeoff.workflow.wiring import asked, memory
+from takeoff.workflow.wiring import asked, memory, run_in_this_python
 
 USUAL = {"gpu": 1, "mem_mb": 4000, "runtime": "12h"}
 
@@ -30,3 +31,13 @@ def test_memory_goes_by_what_a_job_reads_and_by_the_try(tmp_path: Path) -> None:
         with path.open("wb") as file:
             file.truncate(size)
     assert [memory(4000, 3)(None, map(str, files), attempt) for attempt in (1, 2, 3)] == [4700, 9400, 14100]
+
+
+def test_a_containers_user_without_a_name_has_one_for_those_who_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 1_234_567)
+    monkeypatch.setenv("PATH", os.environ["PATH"])
+    run_in_this_python()
+    assert os.environ["LOGNAME"] == "uid1234567"
+    monkeypatch.delenv("LOGNAME")

@@ -6,6 +6,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from getpass import getuser
 from pathlib import Path
 from shlex import quote
 from typing import Any, NamedTuple
@@ -147,6 +148,10 @@ def _first(files: Any) -> Path:
 def run_in_this_python() -> None:
     """Let jobs find the Python that runs the workflow, whether or not its environment is activated."""
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    try:
+        getuser()
+    except (KeyError, OSError):  # a container's user may have no name, which Snakemake and torch ask for
+        os.environ["LOGNAME"] = f"uid{os.getuid()}"
 
 
 def read_configuration(workflow: Any) -> None:
