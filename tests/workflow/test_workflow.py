@@ -177,8 +177,16 @@ def test_finished_files_that_were_changed_are_made_anew_and_nothing_is_left_behi
     done = finished.snakemake()
     assert finished.trained() == 0
     assert [path.read_bytes() for path in changed] == whole
-    assert sum("changed or damaged" in line for line in done.stderr.splitlines()) == 3
+    assert sum("changed, damaged or gone" in line for line in done.stderr.splitlines()) == 3
     assert not stray.exists()
+    gone = [study / name for name in ("power.csv", "explore.html", "claims_parts.csv", "figures/factorial-effects.png")]
+    gone += [*changed, study / "factorial" / "measured.csv", study / "arms" / "relu" / "arm.json"]
+    whole = [path.read_bytes() if path.suffix in {".parquet", ".csv"} else b"" for path in gone]
+    for path in gone:
+        path.unlink()
+    finished.snakemake()
+    assert finished.trained() == 0
+    assert [path.read_bytes() if path.suffix in {".parquet", ".csv"} else b"" for path in gone] == whole
     again = finished.snakemake()
     assert "Nothing to be done" in again.stdout + again.stderr
 

@@ -16,7 +16,9 @@ for name, experiment in PROJECT.analysed.items():
         for figure, label in experiment.figures().items()
     }
     MEASURED.append(f"{STUDY}/{name}/measured.csv")
-    FIGURES += [f"{figure}.{kind}" for kind in ("svg", "png", "csv") for figure in figures]
+    FIGURES += [
+        f"{figure}.{kind}" for kind in ("svg", "png", "csv") for figure in figures
+    ]
 
     rule:
         name:

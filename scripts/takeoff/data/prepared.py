@@ -58,7 +58,10 @@ def load_prepared(
     train = load_split(folder / "train.safetensors")
     images, labels = load_split(folder / "test.safetensors")
     if train[0].nbytes + images.nbytes <= VERIFIED and digest_of_images(folder) != card.digest:
-        raise TakeoffError(f"{folder}: images or labels were changed since they were prepared; prepare the data again")
+        raise TakeoffError(
+            f"{folder}: images or labels were changed since they were prepared; remove this folder, and a run makes "
+            "it anew"
+        )
     if (side := train[0].shape[1]) != resolution:
         raise TakeoffError(f"{folder}: the images have {side} px; valid for this arm: {resolution} px")
     if test_samples != "all":
