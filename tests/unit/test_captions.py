@@ -11,7 +11,7 @@ from takeoff.study.loading import load_study
 
 DIGITS = REPOSITORY / "config" / "studies" / "digits.yaml"
 EFFECTS = """term,kind,response,estimate,ci_low,ci_high,n_seeds
-activation,main,test_accuracy,0.0312,0.024,1.84,6
+activation,main,test_accuracy,0.0312,0.024,1.0,6
 activation,main,test_accuracy_log_odds,0.214,0.1,0.328,6
 activation,simple,test_accuracy_log_odds,0.9,0.1,0.328,6
 """

@@ -126,6 +126,16 @@ def test_pairing_and_one_seed(tmp_path):
     assert one(pairing, response="test_accuracy", quantity="variance_ratio", term="norm").value < 0.1
 
 
+def test_no_interval_of_an_accuracy_reaches_beyond_100_points(tmp_path):
+    two = make_study(tmp_path, seeds=2)
+    results = make_results(two)
+    apart = (results.runs["activation"] == "relu") & (results.runs["seed"] == results.runs["seed"].max())
+    results.runs.loc[apart, "test_accuracy"] *= 0.2
+    effects = analyse(two, results)["effects"]
+    main = one(effects, response="test_accuracy", term="activation", kind="main")
+    assert (main.ci_low, main.ci_high) == (-1, 1)
+
+
 def test_tables_do_not_depend_on_the_order_of_rows_or_on_other_arms(study):
     results = make_results(study)
     other = results.runs[:1].assign(arm="someone-elses")

@@ -1,7 +1,9 @@
 """The summary of a study: the numbers of its tables, in words."""
 
+import gzip
 import json
 import re
+from base64 import b64decode, b64encode
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,7 +80,10 @@ def test_the_page_to_explore_has_curves_effects_and_tables_and_needs_no_network(
     page = folder.results / "explore.html"
     line = ("--study", folder.study, "--results", folder.results, "--card", folder.card)
     command.done("summarise", *line, "--out", folder.results / "summary.md", "--explore-out", page)
-    assert not re.search(r"<(script|link)[^>]+(src|href)=.http", page.read_text())
+    packed = re.search(r'packed = "([^"]+)"', page.read_text())
+    assert packed
+    whole = gzip.decompress(b64decode(packed[1])).decode()
+    assert not re.search(r"<(script|link)[^>]+(src|href)=.http", whole)
     with chromium(tmp_path_factory.mktemp("browser")) as browser:
         browser.open(page.as_uri())
         browser.wait_for("return document.querySelectorAll('#curves canvas, #curves svg').length > 0")
@@ -99,6 +104,12 @@ def test_the_page_to_explore_has_curves_effects_and_tables_and_needs_no_network(
             "i.value = 'Second'; i.dispatchEvent(new Event('input', {bubbles: true}))"
         )
         browser.wait_for(f"{rows} == 1")
+        # As a report has it: in an address, of which browsers open none of more than 2 MB.
+        address = f"data:text/html;base64,{b64encode(page.read_bytes()).decode()}"
+        assert len(address) < 1_500_000
+        browser.open(address)
+        browser.wait_for("return document.querySelectorAll('#curves canvas, #curves svg').length > 0")
+        browser.wait_for("return document.querySelectorAll('table.dataTable').length >= 2")
 
 
 def test_what_is_not_there_is_left_out(tmp_path: Path, command: Command) -> None:

@@ -174,7 +174,8 @@ def _refuse(faults: dict[str, str], request: Request) -> None:
     named = "; ".join(f"{', '.join(escaped(name) for name, _ in each)}: {fault}" for fault, each in same)
     more = f"; and {len(faults) - NAMED:,} files more" * (len(faults) > NAMED)
     count = f"{len(faults):,} files are damaged or no images: " * (len(faults) > 1)
-    raise TakeoffError(f"{_name(request)}: {count}{named}{more}; valid: whole images, or --leave-out-damaged")
+    valid = "whole images, or leave_out_damaged=true after --config (--leave-out-damaged of prepare.py)"
+    raise TakeoffError(f"{_name(request)}: {count}{named}{more}; valid: {valid}")
 
 
 def _decode_all(request: Request, layout: Layout, archive: Archive, work: Path, out: Path) -> dict[str, str]:

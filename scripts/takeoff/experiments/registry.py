@@ -96,6 +96,8 @@ def check_options(experiments: Mapping[str, Experiment[Any]], source: str, lines
     """Refuse options that are no better than guessing, with a TakeoffError that names the study's file, `source`;
     `lines` are those of `Experiment.check`.
     """
+    if experiments and lines[0] >= 1:
+        raise TakeoffError(f"{source}: so few test images tell no accuracy from guessing; valid: more of each class")
     for experiment in experiments.values():
         try:
             experiment.check(*lines)

@@ -20,6 +20,8 @@ from takeoff.study.loading import check
 from takeoff.study.model import Study
 from takeoff.study.settings import Settings
 
+OFF = "experiment {name} is not switched on in this study: add `{name}: {{}}` below `experiments` in its file"
+"""Why a study tests none of an experiment's claims."""
 End = float | Literal["margin", "-margin"]
 Family = Literal["results", "times"]
 
@@ -162,14 +164,31 @@ def out_of_reach(study: Study, claims: Claims, claim: Claim, images: int) -> str
     """Why a study of a dataset with so many training images tests nothing of a claim, whatever it measures, or None."""
     name, wanted = claim.experiment, study.dataset.train_samples
     if name not in study.experiments:
-        off = f"experiment {name} is not switched on in this study"
-        return f"{off}: add `{name}: {{}}` below `experiments` in its file"
+        return OFF.format(name=name)
     images = images if isinstance(wanted, str) else min(wanted, images)
     scope = claims.scopes.get(claim.scope)
     if scope is not None and images < scope.train_samples:
         words = f"out of scope: {claim.scope} means {scope.train_samples:,} training images or more"
         return f"{words}, and this study has {images:,}; the study {scope.study} would test it"
     return None
+
+
+def by_reason(untested: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Claims by the reason why they are not tested, given each one's words and reason; those of experiments that are
+    off are counted, and have one reason together.
+    """
+    found: dict[str, list[str]] = {}
+    off: dict[str, int] = {}
+    for words, reason in untested:
+        experiment = reason.removeprefix("experiment ").partition(" ")[0]
+        if reason == OFF.format(name=experiment):
+            off[experiment] = off.get(experiment, 0) + 1
+        else:
+            found.setdefault(reason, []).append(words)
+    if off:
+        reason = "these experiments are not switched on: add `NAME: {}` below `experiments` in the study's file"
+        found[reason] = [f"{sum(off.values())} claims of {', '.join(off)}"]
+    return found
 
 
 def fixed_criteria(path: Path) -> dict[str, dict[str, Any]]:

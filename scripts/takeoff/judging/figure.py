@@ -13,7 +13,7 @@ from takeoff.data.catalogue import entries
 from takeoff.figures.rows import AGAINST, FOR, draw_rows
 from takeoff.figures.style import INK, MUTED, new_figure, styled
 from takeoff.figures.words import digits_words, estimate_words, label_words
-from takeoff.judging.claims import side_words
+from takeoff.judging.claims import by_reason, side_words
 from takeoff.judging.judge import JudgedClaim, Outcome, claims_table
 from takeoff.statistics.measures import Measure
 from takeoff.statistics.verdicts import Judgement
@@ -40,9 +40,7 @@ def draw_claims(study: Study, judged: Sequence[JudgedClaim]) -> tuple[Figure, pd
     ordered = [one for verdict in SYMBOLS for one in judged if one.verdict == verdict]
     known = study.dataset.name in entries()  # beside a user's own images no published figure of others stands
     rows = pd.DataFrame([row_of(one, published=known) for one in ordered if one.judgements])
-    why: dict[str, list[str]] = {}
-    for one in ordered[len(rows) :]:
-        why.setdefault(one.reason, []).append(one.claim.statement.rstrip("."))
+    why = by_reason((one.claim.statement.rstrip("."), one.reason) for one in ordered[len(rows) :])
     notes = [fill(f"– {' · '.join(claims)}: {reason}", BELOW) for reason, claims in why.items()]
     legend = "each row on its own axis · hollow: vetoed, or no interval" + " · ◇ published" * known
     below = "\n".join([legend, *notes])

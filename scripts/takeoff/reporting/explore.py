@@ -2,7 +2,9 @@
 and tables to sort and search.
 """
 
+import gzip
 import json
+from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from html import escape
 from pathlib import Path
@@ -25,11 +27,17 @@ FITS = alt.AutoSizeParams(type="fit-x", contains="padding")
 MEASURES = ("validation_accuracy", "train_accuracy", "validation_loss", "train_loss")
 CLAIMS = "verdict statement estimate ci_low ci_high n unit published reason".split()
 EFFECTS = "response kind effect estimate ci_low ci_high p_adjusted n_seeds".split()
+UNPACK = """
+const bytes = Uint8Array.from(atob(packed), letter => letter.charCodeAt(0));
+const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+new Response(stream).text().then(page => { document.open(); document.write(page); document.close(); });
+"""
 STYLE = """
 html { overflow-y: scroll; }
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; margin: 0 auto; max-width: 1150px; padding: 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
 p { max-width: 46rem; color: #555; } .wide { overflow-x: auto; } .vega-embed { width: 100%; }
+table.dataTable { width: max-content !important; min-width: 100%; }
 table.dataTable td { max-width: 20rem; min-width: 4rem; vertical-align: top; overflow-wrap: anywhere; font-size: 13px; }
 """
 
@@ -175,7 +183,19 @@ def _page(title: str, parts: Iterable[str], charts: dict[str, Chart]) -> str:
         f"vegaEmbed('#{name}', {_json(one)}, {{actions: false}});" for name, one in specifications.items()
     )
     script = vl_convert.javascript_bundle(calls) if charts else ""
-    return "\n".join(_lines(title, parts, script))
+    return _packed(title, "\n".join(_lines(title, parts, script)))
+
+
+def _packed(title: str, page: str) -> str:
+    """The page, with all of it packed: a report has it in an address, and browsers open none of more than 2 MB, which
+    the libraries alone have.
+    """
+    data = b64encode(gzip.compress(page.encode(), mtime=0)).decode()
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title></head>\n'
+        f'<body><noscript>This page needs JavaScript.</noscript><script>const packed = "{data}";{UNPACK}</script>\n'
+        "</body></html>"
+    )
 
 
 def _json(value: object) -> str:

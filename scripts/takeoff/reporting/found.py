@@ -7,12 +7,12 @@ from math import inf, isfinite, isnan, nan
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from takeoff.common.tables import column
 from takeoff.experiments.analysis import read_back
 from takeoff.figures.words import digits_words, estimate_words, signed, term_words
+from takeoff.judging.claims import by_reason
 from takeoff.study.manifest import check_unchanged
 from takeoff.study.model import Study
 
@@ -111,8 +111,7 @@ def _effects(table: pd.DataFrame, study: Study) -> Iterator[Effect]:
     if table.empty:
         return
     for row in table[(table["kind"] == "main") & (table["response"] == "test_accuracy")].itertuples():
-        # Percentages differ by 100 points at most; a t interval of two seeds does not know that.
-        estimate, low, high = 100 * np.clip([row.estimate, row.ci_low, row.ci_high], -1, 1)
+        estimate, low, high = 100 * row.estimate, 100 * row.ci_low, 100 * row.ci_high
         yield Effect(row.term, term_words(row.term, levels), estimate, low, high, int(row.n_seeds))
 
 
@@ -152,8 +151,8 @@ def number_words(row: Any) -> str:
 
 def untested_words(found: Found) -> Iterator[tuple[str, list[str]]]:
     """Why claims were not tested, each reason once, with the statements that it holds of."""
-    for reason, rows in found.judged("not tested").groupby("reason", sort=False):
-        yield str(reason), list(rows["statement"])
+    rows = found.judged("not tested")
+    yield from by_reason(zip(rows["statement"], rows["reason"].map(str), strict=True)).items()
 
 
 def effect_table(found: Found) -> list[list[str]]:

@@ -8,12 +8,23 @@ from functools import cached_property
 from pathlib import Path
 
 from takeoff.common.files import load_json
+from takeoff.data.catalogue import entries
 from takeoff.reporting.captions import results_of
 from takeoff.reporting.card import card_rows
 from takeoff.reporting.found import TESTED, Found, effect_table, number_words, read_found
 from takeoff.study.model import Study
 
-FIRST = ("study", "trained", "images", "how they were read", "splits", "final seeds", "trained on", "code")
+FIRST = (
+    "study",
+    "trained",
+    "images",
+    "how they were read",
+    "splits",
+    "final seeds",
+    "trained on",
+    "analysed on",
+    "code",
+)
 """Rows of the card that the first page has; the others are in `summary.md`."""
 
 STYLE = (
@@ -46,12 +57,20 @@ class Pages:
         images = load_json(self.card) if self.card.is_file() else {}
         rows = [row for row in card_rows(self.folder, self.study, images) if row[0] in FIRST]
         head, *effects = effect_table(self._found)
+        known = dict(rows)
         parts = [
+            " · ".join(f"**{_escaped(known[name])}**" for name in ("study", "code") if name in known),
+            "",
             *(["What each factor does", "", *_table(head, effects)] if effects else []),
             *_verdicts(self._found),
             *["What this study is", "", *_table(["", ""], rows), ""],
         ]
         return "\n".join([*STYLE, *parts])
+
+    @property
+    def published(self) -> bool:
+        """Whether figures show published values: not beside those of images that are the user's own."""
+        return self.study.dataset.name in entries()
 
     def caption(self, figure: str) -> str:
         """What a figure shows, in sentences, read from the study's tables; nothing where no table says."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from takeoff.common.markdown import markdown_table
+from takeoff.data.catalogue import entries
 from takeoff.reporting.card import card_rows
 from takeoff.reporting.found import TESTED, Found, effect_table, number_words, read_found, untested_words
 from takeoff.study.model import Study
@@ -21,7 +22,7 @@ def summary(folder: Path, study: Study, images: Mapping[str, Any]) -> str:
     """The page; `images` is their `card.json`."""
     found = read_found(folder, study)
     card = [f"## How to do it again\n\n{markdown_table(['', ''], card_rows(folder, study, images))}"]
-    parts = [f"# {study.title}", *_first(found), *_effects(found), *_verdicts(found), *_next(study), *card]
+    parts = [f"# {study.title}", *_first(found), *_effects(found), *_verdicts(found, study), *_next(study), *card]
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
 
 
@@ -46,18 +47,23 @@ def _effects(found: Found) -> Iterator[str]:
     yield words
 
 
-def _verdicts(found: Found) -> Iterator[str]:
+def _verdicts(found: Found, study: Study) -> Iterator[str]:
     if found.claims.empty:
         return
     yield "## Verdicts"
     tested = found.judged(*TESTED).fillna({"published": "–"})
     if len(tested):
         why = tested["reason"].where(tested["verdict"] == "undecided").fillna("")
-        rows = [
-            [row.verdict, row.statement, number_words(row), row.published, reason]
-            for row, reason in zip(tested.itertuples(), why, strict=True)
-        ]
-        yield markdown_table(["verdict", "claim", "estimate (interval), values", "published", "why undecided"], rows)
+        columns = {
+            "verdict": tested["verdict"],
+            "claim": tested["statement"],
+            "estimate (interval), values": [number_words(row) for row in tested.itertuples()],
+            "published": tested["published"],
+            "why undecided": why,
+        }
+        if study.dataset.name not in entries():  # no published figure of others beside a user's own images
+            del columns["published"]
+        yield markdown_table([*columns], [list(row) for row in zip(*columns.values(), strict=True)])
         yield "Intervals of verdicts are widened for the number of claims; n is how many values one rests on."
     untested = [["<br>".join(statements), reason] for reason, statements in untested_words(found)]
     if untested:

@@ -1,14 +1,13 @@
 """What a study can decide of each claim, said before it is trained: power, the smallest effects, and their price."""
 
 import textwrap
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, inf, isfinite, log, prod
 from typing import Any
 
 from takeoff.experiments.base import Experiment
-from takeoff.judging.claims import Claim, ClaimPart, Claims, out_of_reach
+from takeoff.judging.claims import Claim, ClaimPart, Claims, by_reason, out_of_reach
 from takeoff.judging.looks import share_of
 from takeoff.judging.spreads import LIKENESS, Spread, nearest
 from takeoff.statistics.criterion import Range
@@ -234,10 +233,11 @@ def power_table(parts: Sequence[PlannedPart]) -> list[str]:
         heading = f"{'claim':44} {'n':>3}  {'seen, at the least':19} {'source':17} {'if that holds':16} to decide"
         seen = f"Seen: decided with 80% power at the first step of Holm, α = {words}; at the last it is {ALPHA:.2g}."
         lines = [heading, *lines, "", seen, *MEANING]
-    others: dict[str, list[str]] = defaultdict(list)
-    for one in shown:
-        if not one.source:
-            others[f"{one.outcome}: {one.reason}"].append(one.claim)
+    without = [one for one in shown if not one.source]
+    others: dict[str, list[str]] = {}
+    for outcome in dict.fromkeys(one.outcome for one in without):
+        given = [(one.claim, one.reason) for one in without if one.outcome == outcome]
+        others |= {f"{outcome}: {reason}": claims for reason, claims in by_reason(given).items()}
     lines += [""] * bool(lines and others)
     for reason, claims in others.items():
         lines += textwrap.wrap(f"{', '.join(claims)}: {reason}", WIDTH, subsequent_indent="  ", break_on_hyphens=False)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from takeoff.study.progress import FILE, TrainingRun, read_progress
 
-FEW = 0.02
+FEW = 0.05
 """The share of what was left at the start that has to be done before its pace says how long the rest takes."""
 
 
@@ -65,15 +65,17 @@ class Watch:
                 training[arm] = running
         if not runs:
             return None
-        left = self._left(done, total) if finished < runs else None
+        left = self._left(done, total, bool(training)) if finished < runs else None
         return Now(finished, runs, done / total if total else 1.0, left, training)
 
-    def _left(self, done: float, total: float) -> float:
-        """Seconds, by the pace since the start; before it says anything, by the plan."""
+    def _left(self, done: float, total: float, training: bool) -> float:
+        """Seconds, by the pace since the first run was seen to train, not of what comes before it; until that says
+        anything, by the plan.
+        """
         now = time.time()
-        if self._first is None:
+        if self._first is None and training:
             self._first = (now, done)
-        since, before = self._first
+        since, before = self._first or (now, done)
         if done - before > FEW * (total - before):
             return (total - done) * (now - since) / (done - before)
         return (total - done) / self.at_once

@@ -50,7 +50,7 @@ def _curves(race: Design, tables: Tables) -> Drawing:
     for axes, (x, label) in zip(grid, axis.items(), strict=True):
         axes.axhline(100 * error, color=MUTED, lw=1, ls=DASHED, zorder=1)
         draw_curves(axes, numbers, x, "train_error_percent", "activation", LOOKS, words, within=(0, 100))
-        _draw_crossings(axes, crossings.rename(columns={"epochs": "epoch"}), x, 100 * error)
+        _draw_crossings(axes, crossings.rename(columns={"epochs": "epoch"}), numbers, x, 100 * error)
         axes.set_xlabel(label)
         axes.set_xlim(left=0)
     grid[0].xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
@@ -59,18 +59,19 @@ def _curves(race: Design, tables: Tables) -> Drawing:
     return Drawing("curves", figure, numbers)
 
 
-def _draw_crossings(axes: Axes, crossings: pd.DataFrame, x: str, line: float) -> None:
-    """A point on the line per run. Where a run does not reach it, an arrow at the end of its curve says that the
-    crossing lies farther right; arms are a little apart in height.
+def _draw_crossings(axes: Axes, crossings: pd.DataFrame, curves: pd.DataFrame, x: str, line: float) -> None:
+    """A point on the line per run. Where one does not reach it, an arrow at the end of its arm's curve says that the
+    crossing lies farther right.
     """
-    for number, (activation, look) in enumerate(LOOKS.items()):
+    for activation, look in LOOKS.items():
         own = crossings[crossings["activation"] == activation]
         late = own["censored"].astype(bool)
         reached = own.loc[~late, x]
         spots = axes.scatter(reached, [line] * len(reached), s=22, marker=look.marker, zorder=5)
         spots.set(color=look.colour, edgecolor="white", linewidth=0.6)
         if late.any():
-            (arrow,) = axes.plot(own.loc[late, x].max(), line + 3.2 * (number - 1), ">", ms=6.5, zorder=6)
+            end = curves[curves["activation"] == activation].nlargest(1, x)
+            (arrow,) = axes.plot(end[x], end["train_error_percent"], ">", ms=6.5, zorder=6)
             arrow.set(color=look.colour, mfc="white", clip_on=False)
 
 
