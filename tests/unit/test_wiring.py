@@ -4,8 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
+from takeoff.common.errors import TakeoffError
 from takeoff.study.configuration import Resources
-from takeoff.workflow.wiring import asked, memory, run_in_this_python
+from takeoff.workflow.wiring import asked, check_finished, memory, run_in_this_python
 
 USUAL = {"gpu": 1, "mem_mb": 4000, "runtime": "12h"}
 
@@ -41,3 +42,12 @@ def test_a_containers_user_without_a_name_has_one_for_those_who_ask(monkeypatch:
     run_in_this_python()
     assert os.environ["LOGNAME"] == "uid1234567"
     monkeypatch.delenv("LOGNAME")
+
+
+def test_a_report_is_of_a_study_that_has_run(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("claims.csv", "summary.md")]
+    files[0].touch()
+    with pytest.raises(TakeoffError, match=r"summary\.md: not there, of 2 files .* 1 are missing"):
+        check_finished([str(file) for file in files])
+    files[1].touch()
+    check_finished([str(file) for file in files])

@@ -14,6 +14,7 @@ from takeoff.workflow.patience import be_patient
 from takeoff.workflow.project import load_project
 from takeoff.workflow.wiring import (
     asked,
+    check_finished,
     check_ranks,
     classes_option,
     command,
@@ -22,6 +23,7 @@ from takeoff.workflow.wiring import (
     log_to,
     memory,
     only_looks,
+    only_reports,
     option,
     printing,
     ranks_asked,

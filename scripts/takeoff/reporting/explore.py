@@ -34,11 +34,15 @@ new Response(stream).text().then(page => { document.open(); document.write(page)
 """
 STYLE = """
 html { overflow-y: scroll; }
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; margin: 0 auto; max-width: 1150px; padding: 1rem; }
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; margin: 0 auto; max-width: 1320px; padding: 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
 p { max-width: 46rem; color: #555; } .wide { overflow-x: auto; } .vega-embed { width: 100%; }
-table.dataTable { width: max-content !important; min-width: 100%; }
 table.dataTable td { max-width: 20rem; min-width: 4rem; vertical-align: top; overflow-wrap: anywhere; font-size: 13px; }
+@media (max-width: 900px) {
+  table.dataTable { width: max-content !important; }
+  table.dataTable td { max-width: 14rem; }
+  table.dataTable td:last-child { max-width: 40rem; }
+}
 """
 
 

@@ -14,18 +14,10 @@ from takeoff.reporting.card import card_rows
 from takeoff.reporting.found import TESTED, Found, effect_table, number_words, read_found
 from takeoff.study.model import Study
 
-FIRST = (
-    "study",
-    "trained",
-    "images",
-    "how they were read",
-    "splits",
-    "final seeds",
-    "trained on",
-    "analysed on",
-    "code",
-)
+ROWS = "study, trained, images, how they were read, splits, final seeds, trained on, analysed on, code"
 """Rows of the card that the first page has; the others are in `summary.md`."""
+ABOUT = ("study", "images", "trained", "analysed on", "code")
+"""Of these the ones that the page begins with."""
 
 STYLE = (
     ".. raw:: html",
@@ -55,11 +47,12 @@ class Pages:
     def first(self) -> str:
         """The answer in numbers, the verdicts, and what the study is."""
         images = load_json(self.card) if self.card.is_file() else {}
-        rows = [row for row in card_rows(self.folder, self.study, images) if row[0] in FIRST]
+        rows = [row for row in card_rows(self.folder, self.study, images) if row[0] in ROWS.split(", ")]
         head, *effects = effect_table(self._found)
         known = dict(rows)
+        about = [_escaped(known[name]) for name in ABOUT if name in known]
         parts = [
-            " · ".join(f"**{_escaped(known[name])}**" for name in ("study", "code") if name in known),
+            *([f"**{about[0]}** · {' · '.join(about[1:])}"] if about else []),
             "",
             *(["What each factor does", "", *_table(head, effects)] if effects else []),
             *_verdicts(self._found),

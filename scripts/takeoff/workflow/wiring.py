@@ -52,8 +52,26 @@ def only_looks(words: Sequence[str]) -> bool:
     >>> [only_looks([word]) for word in ("--list-params-changes", "--lu", "all")]
     [True, True, False]
     """
-    given = {word.partition("=")[0] for word in words}
-    return bool(LOOKS & given) or ("--report" in given and "--report-after-run" not in given)
+    return bool(LOOKS & _options(words)) or only_reports(words)
+
+
+def only_reports(words: Sequence[str]) -> bool:
+    """Whether it writes a report of what has run already."""
+    given = _options(words)
+    return "--report" in given and "--report-after-run" not in given
+
+
+def check_finished(files: Sequence[str]) -> None:
+    """Refuse, with a TakeoffError, a report that lacks some of its files, of which Snakemake has a line for each."""
+    if missing := [file for file in files if not Path(file).exists()]:
+        raise TakeoffError(
+            f"{missing[0]}: not there, of {len(files)} files that a report shows {len(missing)} are missing; valid: a "
+            "study that has run to its end, as `make study` runs it; then the report"
+        )
+
+
+def _options(words: Sequence[str]) -> set[str]:
+    return {word.partition("=")[0] for word in words}
 
 
 def verb(name: str) -> Callable[..., str]:
