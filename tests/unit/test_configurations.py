@@ -184,6 +184,7 @@ def test_whole_numbers_are_numbers(key: str, value: Any) -> None:
         ({"device": "CUDA"}, "did you mean cuda?"),
         ({"resources": {"train": {"keys": 1}}}, "keys: "),
         ({"resources": {"fit": {"append": 1}}}, "append: "),
+        ({"resources": {"fit": {"mem_mb": 0}}}, "mem_mb: 0"),  # of Slurm a whole node
         ({"set": "seeds=true"}, "seeds"),
         ({"set": "seeds=!!int x"}, "seeds"),
         ({"set": f"seeds={'9' * 5000}"}, "seeds"),

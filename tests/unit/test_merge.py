@@ -1,6 +1,7 @@
 """Merging runs, by the command: what is taken and what is left, from folders and packed files, and what is refused."""
 
 import json
+import lzma
 import tarfile
 
 import pytest
@@ -63,7 +64,13 @@ def test_what_cannot_be_merged_is_one_line(place, command, tmp_path):
     empty.mkdir()
     command.done("merge", "--study", study, "--results", source, "--pack", torn)
     torn.write_bytes(torn.read_bytes()[:-60])
-    for given, words in [((empty,), "no arms/"), ((tmp_path / "nowhere",), "no such file"), ((torn,), "damaged")]:
+    whole, cut = tmp_path / "whole.tar.xz", tmp_path / "cut.tar"  # between two members
+    command.done("merge", "--study", study, "--results", source, "--pack", whole)
+    with tarfile.open(whole) as archive:
+        last = archive.getmembers()[-1]
+    cut.write_bytes(lzma.decompress(whole.read_bytes())[: last.offset])
+    wrong = [((empty,), "no arms/"), ((tmp_path / "nowhere",), "no such file"), ((torn,), "damaged")]
+    for given, words in [*wrong, ((cut,), "damaged")]:
         assert words in command.refused(*line, *given)
     assert "--pack" in command.refused(*line)
     assert "no arms/" in command.refused("merge", "--study", study, "--results", empty, "--pack", torn)

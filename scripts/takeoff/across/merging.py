@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 
 from takeoff.common.errors import TakeoffError
 from takeoff.common.files import atomic_path
+from takeoff.data.archives import StrictInfo
 from takeoff.jobs.runs import load_record
 
 PACKED = "runs.tar.xz"
@@ -98,7 +99,7 @@ def _unpacked(source: Path) -> Iterator[Path]:
     with TemporaryDirectory() as name:
         folder = Path(name)
         try:
-            with tarfile.open(source) as archive:
+            with tarfile.open(source, tarinfo=StrictInfo) as archive:
                 for member in archive:
                     place = _PLACE.fullmatch(member.name)
                     if member.isfile() and place and (file := archive.extractfile(member)):

@@ -210,7 +210,7 @@ def _archive(path: Path) -> Iterator[Member]:
         yield from _zip(path)
         return
     try:
-        tar = tarfile.open(path, tarinfo=_StrictInfo)  # noqa: SIM115 (closed below; only opening shows a tar)
+        tar = tarfile.open(path, tarinfo=StrictInfo)  # noqa: SIM115 (closed below; only opening shows a tar)
     except tarfile.ReadError as error:
         raise TakeoffError(f"{path}: no archive, or damaged or cut off; read are {KINDS}") from error
     with tar:
@@ -242,13 +242,14 @@ def _unsafe(path: Path, name: str, why: str = "is a link or a device") -> Takeof
     return TakeoffError(f"{path}: refused, its member {name!a} {why}")
 
 
-class _StrictInfo(tarfile.TarInfo):
+class StrictInfo(tarfile.TarInfo):
     """A header that raises where it is damaged or missing; tarfile alone takes that for the end of the archive, reads
     headers of any size into memory, and goes round for ever where sizes are negative.
     """
 
     @classmethod
-    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> "_StrictInfo":
+    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> "StrictInfo":
+        """The next member; a ReadError where there is none, and no mark of the end."""
         try:
             return super().fromtarfile(tarfile_)
         except tarfile.EmptyHeaderError as error:  # type: ignore[attr-defined]
@@ -257,7 +258,8 @@ class _StrictInfo(tarfile.TarInfo):
             raise tarfile.ReadError(f"{error} at byte {tarfile_.offset:,}") from error
 
     @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_StrictInfo":
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "StrictInfo":
+        """A member's header; a ReadError where its size cannot be."""
         info = super().frombuf(buf, encoding, errors)
         if info.size < 0 or (info.type in _DESCRIPTIONS and info.size > LONGEST_HEADER):
             raise tarfile.ReadError(f"a header says {info.size:,} bytes")
@@ -297,7 +299,7 @@ def _tar(path: Path, tar: tarfile.TarFile, prefix: str = "", depth: int = 1) -> 
             raise _unsafe(path, info.name)
         name, open_file = posixpath.join(prefix, info.name), partial(tar.extractfile, info)
         if info.isfile() and name.endswith(".tar") and depth < DEEPEST and not is_litter(name):
-            with _readable(path, name), tarfile.open(fileobj=open_file(), mode="r:", tarinfo=_StrictInfo) as inner:
+            with _readable(path, name), tarfile.open(fileobj=open_file(), mode="r:", tarinfo=StrictInfo) as inner:
                 yield from _tar(path, inner, name.removesuffix(".tar"), depth + 1)
         else:
             yield Member(name, info.size if info.isfile() else 0, open_file if info.isfile() else None)
@@ -338,5 +340,5 @@ def _unpacked(root: Path) -> Iterator[Member]:
             if suffix is None or _holds_something(root / name.removesuffix(suffix)):
                 yield Member(name, facts.st_size, partial(path.open, "rb"))
                 continue
-            with _readable(path), tarfile.open(path, tarinfo=_StrictInfo) as tar:
+            with _readable(path), tarfile.open(path, tarinfo=StrictInfo) as tar:
                 yield from _bounded(path, facts.st_size, _tar(path, tar, name.removesuffix(suffix), depth=2))

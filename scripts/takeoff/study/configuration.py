@@ -41,7 +41,7 @@ OF_LISTS = r"get|items|keys|update|size(_\w+)?|temp_size_mb"
 """What Snakemake's list of resources has under a name already, beside what every list has."""
 FORMS = {
     "runtime": (r"[1-9]\d{0,6}|(?=.*[1-9])\d{1,6}(\.\d+)? ?(s|m|h|d|w)", "minutes, or text like 90m, 4h, 2d"),
-    "_mb": (r"\d{1,9}", "a whole number from 0, below a thousand million"),
+    "_mb": (r"[1-9]\d{0,8}", "a whole number from 1, below a thousand million"),
     "mem": (r"(?=.*[1-9])\d{1,6}(\.\d+)? ?[kKMGT]B", "text like 8 GB"),
     "gpu": (r"\d{1,4}", "a whole number from 0 to 9999"),
     **dict.fromkeys(
