@@ -63,6 +63,7 @@ def decimal_commas(separator):
 
 
 READ = {
+    "for-excel.csv": lambda path: path.write_text("sep=;\r\n" + decimal_commas(";")),
     "tab.tsv": lambda path: RUNS.to_csv(path, sep="\t", index=False),
     "semicolons.csv": lambda path: RUNS.to_csv(path, sep=";", index=False),
     "decimal-commas.csv": lambda path: path.write_text(decimal_commas(";")),

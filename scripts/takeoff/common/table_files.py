@@ -4,6 +4,7 @@ semicolons or tabs, decimal commas, in UTF-8 or UTF-16, compressed or not.
 
 import io
 import lzma
+import re
 import zipfile
 import zlib
 from pathlib import Path
@@ -127,14 +128,17 @@ def _decompressed(path: Path) -> bytes:
 
 def _text_in(data: bytes, encoding: str, path: Path) -> pd.DataFrame:
     # No text has zeros; letters of UTF-16 and UTF-32 do, which would else be read as more letters.
-    if "\0" in data[:LOOKED_AT].decode(encoding, "ignore"):
+    begins = data[:LOOKED_AT].decode(encoding, "ignore")
+    if "\0" in begins:
         raise UnicodeError("zeros")
+    above = bool(re.match(r'\ufeff?"?sep=[^\n]{0,3}\r?\n', begins))  # for Excel
 
     def cells(separator: str, rows: int | None = None) -> pd.DataFrame:
         # The header is a row like any other, or pandas would rename a column that stands twice.
         return pd.read_csv(
             io.BytesIO(data),
             sep=separator,
+            skiprows=int(above),
             nrows=rows,
             header=None,
             dtype=str,
