@@ -42,7 +42,7 @@ def test_the_address_opens_the_arms_sorted_with_factors_and_accuracy(study):
     browser.open(address.replace("CHART", "TABLE"))
     browser.wait_for("return document.body.innerText.includes('relu')")
     assert browser.run(NAMES) == ["relu", "tanh"]
-    for column in ("activation", "test_accuracy", "test_accuracy_ci_low", "n_seeds"):
+    for column in ("activation", "test_accuracy", "test_ci_low", "n_seeds"):
         browser.wait_for("return document.body.innerText.includes(arguments[0])", column)
     browser.open(address)
     for arm in ("relu", "tanh"):

@@ -120,12 +120,10 @@ def test_an_arm_has_the_means_over_its_seeds(imported):
     arm = imported.runs()["tanh"]
     metrics, half = arm.data.metrics, stats.t.ppf(0.975, 1) * 0.01 / 2
     assert metrics["test_accuracy"] == pytest.approx((0.55 + 0.56) / 2)
-    assert [metrics[f"test_accuracy_{name}"] for name in ("sd", "ci_low", "ci_high")] == pytest.approx(
+    assert [metrics[f"test_{name}"] for name in ("sd", "ci_low", "ci_high")] == pytest.approx(
         [0.01 / 2**0.5, 0.555 - half, 0.555 + half]
     )
-    assert (
-        max(len(str(metrics[f"test_accuracy{name}"])) for name in ("", "_sd", "_ci_low", "_ci_high")) < 11
-    )  # a column
+    assert max(len(str(metrics[f"test_{name}"])) for name in ("accuracy", "sd", "ci_low", "ci_high")) < 11  # a column
     assert metrics["n_seeds"] == 2
     assert "Test accuracy over 2 seeds: 0.5550" in arm.data.tags["mlflow.note.content"]
     assert [(step, value) for step, _, value in imported.history(arm, "train_loss")] == [
@@ -138,7 +136,7 @@ def test_no_interval_of_accuracies_goes_beyond_them(fresh_results, monkeypatch):
     retrain(folder, "relu", seed=1)  # 0.987, far from the other seed
     import_into_mlflow(folder, monkeypatch)
     metrics = Store(folder).runs()["relu"].data.metrics
-    assert (metrics["test_accuracy_ci_low"], metrics["test_accuracy_ci_high"]) == (0, 1)
+    assert (metrics["test_ci_low"], metrics["test_ci_high"]) == (0, 1)
 
 
 def test_a_diverged_run_is_logged_with_nan(imported):

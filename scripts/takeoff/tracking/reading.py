@@ -146,7 +146,8 @@ def _spread(values: pd.Series, found: Interval, time: int) -> Iterator[Point]:
     numbers = {"sd": float(values.std(ddof=1)), "ci_low": found.low, "ci_high": found.high}
     yield Point("n_seeds", float(len(values)), time, 0)
     finite = {name: _rounded(value) for name, value in numbers.items() if math.isfinite(value)}
-    yield from (Point(f"{MEAN}_{name}", value, time, 0) for name, value in finite.items())
+    # Of test accuracy: with its whole name the columns of MLflow's table would have one heading.
+    yield from (Point(f"test_{name}", value, time, 0) for name, value in finite.items())
 
 
 def _described(arm: AnyPlannedArm, found: Interval, choices: Sequence[Mapping[str, Any]]) -> str:

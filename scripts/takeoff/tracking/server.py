@@ -325,7 +325,7 @@ def keep_view(client: "MlflowClient", experiment: str, factors: Iterable[str]) -
 
     MLflow keeps a shared view as a tag of the experiment.
     """
-    shown = ["test_accuracy", "test_accuracy_ci_low", "test_accuracy_ci_high", "n_seeds", "train_accuracy"]
+    shown = ["test_accuracy", "test_ci_low", "test_ci_high", "n_seeds", "train_accuracy"]
     view = {
         "searchFilter": "tags.`takeoff.role` = 'arm'",
         "orderByKey": "metrics.`test_accuracy`",
