@@ -69,6 +69,10 @@ def main() -> None:
     read = [path for path in vars(arguments).values() if isinstance(path, Path) and path is not arguments.out]
     if arguments.out and any(path.is_file() and path.resolve() == arguments.out.resolve() for path in read):
         raise TakeoffError(f"--out {arguments.out}: a table that is read; valid: another file")
+    right = Path.is_dir if arguments.do in (_experiment, _compare) else Path.is_file
+    if arguments.out and arguments.out.exists() and not right(arguments.out):
+        kind = "folder" if right is Path.is_dir else "file, and no folder or device"
+        raise TakeoffError(f"--out {arguments.out}: valid: the name of a {kind}")
     arguments.do(arguments)
 
 

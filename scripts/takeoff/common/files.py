@@ -18,12 +18,7 @@ from takeoff.common.errors import TakeoffError
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, renamed to it on success and removed on failure; a link goes on leading to it.
-
-    A TakeoffError says that there is something else than a file.
-    """
-    if path.exists() and not path.is_file():
-        raise TakeoffError(f"{path}: a folder or a device; valid: the name of a file")
+    """A temporary path beside `path`, renamed to it on success and removed on failure; a link goes on leading to it."""
     path = path.resolve() if path.is_symlink() else path
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
