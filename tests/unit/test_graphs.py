@@ -118,7 +118,7 @@ def first_batch(body: Callable, captured: _Captured) -> None:
 
 
 def first_rate(body: Callable, captured: _Captured) -> None:
-    captured.rates.fill_(float(captured.rates.flatten()[0]))
+    captured.rates.copy_(captured.rates[:, :1].expand_as(captured.rates))
 
 
 def masks_of_the_capture(body: Callable, captured: _Captured) -> None:
@@ -128,11 +128,11 @@ def masks_of_the_capture(body: Callable, captured: _Captured) -> None:
         mask.set_state(state)
 
 
-@pytest.mark.parametrize("fault", [first_batch, masks_of_the_capture])
+@pytest.mark.parametrize("fault", [first_batch, first_rate, masks_of_the_capture])
 def test_what_a_capture_froze_is_found(eager_and_graphed, monkeypatch, fault: Callable) -> None:
     """That the double would show it."""
     body = _Captured._body
-    if fault is first_batch:
+    if fault is not masks_of_the_capture:
         monkeypatch.setattr(_Captured, "_body", lambda captured: fault(body, captured))
     else:
         replay = Recorded.replay
