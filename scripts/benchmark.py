@@ -1,19 +1,32 @@
 """Measure what this machine makes of training: first whether its numbers are right, then how fast they come.
 
 python scripts/benchmark.py --out results/benchmark/cpu
+python scripts/benchmark.py --out results/benchmark/cuda --device cuda --minutes 4
+python scripts/benchmark.py --out results/benchmark/cuda --device cuda --minutes 6 --parts arms \
+    --study config/studies/cifar10.yaml --data results/data/cifar10/32px
 """
 
 import argparse
 import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from takeoff.common.arguments import above_zero, positive
 from takeoff.common.commands import run_command
 from takeoff.common.errors import TakeoffError
 
+if TYPE_CHECKING:
+    from takeoff.benchmark.throughput import Setting
+    from takeoff.engine.hardware import Hardware
+
+PARTS = ("numbers", "throughput", "arms", "convolutions", "kernels")
+"""In turn; the last two are of a GPU."""
+
 
 def main() -> None:
-    """Parse the arguments, measure, write machine.json, numbers.csv, throughput.csv and, on a GPU, convolutions.csv."""
+    """Parse the arguments, measure, and write machine.json and a table per question."""
     parser = argparse.ArgumentParser(description="Measure whether this machine trains right, and how fast.")
     parser.add_argument("--out", type=Path, required=True, help="the folder to write to")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
@@ -21,52 +34,119 @@ def main() -> None:
     parser.add_argument("--threads", type=positive, default=1, help="of each loop on a CPU (default: 1)")
     parser.add_argument("--seconds", type=above_zero, help="of a loop's blocks (default: 2; if quick 0.5)")
     parser.add_argument("--minutes", type=above_zero, help="in all; what does not begin before is left out")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what to measure (default: all)")
+    parser.add_argument("--study", type=Path, help="train its networks too, all seeds of each, at one rate")
+    parser.add_argument("--data", type=Path, help="the study's prepared images")
     given = parser.parse_args()
     if given.out.is_file():
         raise TakeoffError(f"--out {given.out}: a file; valid: a folder")
-    began = time.monotonic()
+    if (given.study is None) != (given.data is None):
+        raise TakeoffError("--study and --data: one without the other; valid: both, or none")
+    Measurement(given).run()
 
-    from takeoff.benchmark.kernels import convolutions
-    from takeoff.benchmark.machine import facts
-    from takeoff.benchmark.numbers import checks
-    from takeoff.benchmark.table import Speed
-    from takeoff.benchmark.throughput import SETTINGS, measure
-    from takeoff.common.files import write_json, write_rows
-    from takeoff.jobs.hardware import hardware_of
 
-    def over(what: str) -> bool:
-        late = given.minutes is not None and time.monotonic() - began > 60 * given.minutes
-        if late:
-            print(f"{what}: left out, after {given.minutes:g} minutes")
-        return late
+class Measurement:
+    """Everything that is measured, in turn; what has been measured stays, whatever happens next."""
 
-    hardware = hardware_of(given.device, "auto", given.threads)
-    seconds = given.seconds or (0.5 if given.quick else 2.0)
-    device, wide = hardware.device.type, SETTINGS[-1]
-    write_json(given.out / "machine.json", facts(hardware.name) | {"precision": hardware.precision})
+    def __init__(self, given: argparse.Namespace) -> None:
+        from takeoff.jobs.hardware import hardware_of
+        from takeoff.study.loading import load_study
 
-    # What is measured stays, whatever happens next.
-    found = []
-    for check in checks(hardware, width=0.125 if given.quick else 0.25):
-        found.append(check)
-        print(check)
-        write_rows(given.out / "numbers.csv", found)
-    if wrong := [check for check in found if not check.right]:
-        raise TakeoffError(f"{given.out / 'numbers.csv'}: {len(wrong)} of {len(found)} checks failed; {wrong[0]}")
-    rows: list[Speed] = []
-    threads = 1 if device == "cuda" else given.threads
-    # A GPU's time is short, and its question the full width: that goes first.
-    settings = SETTINGS[: 2 if given.quick else 3]
-    for setting in reversed(settings) if device == "cuda" else settings:
-        if over(f"{setting.resolution} px, width {setting.width:g}"):
-            break
-        measured = measure(setting, device, threads, seconds, given.quick)
-        print(*measured, sep="\n")
-        rows += measured
-        write_rows(given.out / "throughput.csv", rows)
-    if device == "cuda" and not over("convolutions"):
-        each = list(convolutions(wide.network, wide.resolution, wide.batch, hardware))
-        write_rows(given.out / "convolutions.csv", each)
+        self.given, self.out, self.began = given, given.out, time.monotonic()
+        self.study = given.study and load_study(given.study)
+        self.hardware: Hardware = hardware_of(given.device, "auto", given.threads)
+        self.cuda = self.hardware.device.type == "cuda"
+        self.failed: list[str] = []
+
+    def run(self) -> None:
+        """Numbers first, then speed, then whole runs.
+
+        A `TakeoffError` says that numbers are wrong, and then nothing else is measured; or, at the end, what failed.
+        """
+        from takeoff.benchmark.machine import facts
+        from takeoff.benchmark.throughput import SETTINGS
+        from takeoff.common.files import write_json
+
+        write_json(self.out / "machine.json", facts(self.hardware.name) | {"precision": self.hardware.precision})
+        settings = SETTINGS[: 2 if self.given.quick else 3]
+        found = self.keep("numbers", self.numbers)
+        if wrong := [check for check in found if not check.right]:
+            table = self.out / "numbers.csv"
+            raise TakeoffError(f"{table}: {len(wrong)} of {len(found)} checks failed; {wrong[0]}")
+        # A GPU's time is short, and its question the full width: that goes first.
+        self.keep("throughput", partial(self.throughput, settings[::-1] if self.cuda else settings))
+        if self.study is not None:
+            self.keep("arms", self.arms)
+        if self.cuda:
+            self.keep("convolutions", partial(self.convolutions, settings[-1]))
+            self.keep("kernels", partial(self.kernels, settings[-1]))
+        if self.failed:
+            raise TakeoffError("; ".join(self.failed))
+
+    def keep(self, part: str, measure: Callable[[], Iterable[Sequence[Any]]]) -> list[Any]:
+        """Measure a part, and write its rows as they come; what does not begin in time, or fails, is left out."""
+        from takeoff.common.files import write_rows
+        from takeoff.jobs.hardware import first_line, free_gpu_memory
+
+        kept: list[Any] = []
+        if part not in self.given.parts:
+            return kept
+        minutes = self.given.minutes
+        try:
+            left = iter(measure())
+            while minutes is None or time.monotonic() - self.began <= 60 * minutes:
+                if (rows := next(left, None)) is None:
+                    return kept
+                kept += rows
+                print(*rows, sep="\n")
+                write_rows(self.out / f"{part}.csv", kept)
+            print(f"{part}: {'the rest is' if kept else 'all'} left out, after {minutes:g} minutes")
+        except RuntimeError as error:  # one GPU, or its driver, does not do what another does
+            self.failed.append(f"{part}: {first_line(error)}")
+            print(self.failed[-1])
+        finally:
+            free_gpu_memory(self.hardware)
+        return kept
+
+    def numbers(self) -> Iterator[Sequence[Any]]:
+        """Gradients, and ways of training."""
+        from takeoff.benchmark.numbers import checks
+
+        for check in checks(self.hardware, width=0.125 if self.given.quick else 0.25):
+            yield [check]
+
+    def throughput(self, settings: "Iterable[Setting]") -> Iterator[Sequence[Any]]:
+        """The engine against plain loops."""
+        from takeoff.benchmark.throughput import measure
+
+        threads = 1 if self.cuda else self.given.threads
+        seconds = self.given.seconds or (0.5 if self.given.quick else 2.0)
+        for setting in settings:
+            yield measure(setting, self.hardware.device.type, threads, seconds, self.given.quick)
+
+    def arms(self) -> Iterator[Sequence[Any]]:
+        """The study's networks, trained to their end."""
+        from takeoff.benchmark.whole_runs import whole_runs
+        from takeoff.jobs.hardware import hardware_of
+
+        own = hardware_of(self.given.device, "auto", self.given.threads, self.study.dataset.resolution)
+        for row in whole_runs(self.study, self.given.data, own, self.out / "ways"):
+            yield [row]
+
+    def convolutions(self, setting: "Setting") -> Iterator[Sequence[Any]]:
+        """Each convolution of the network."""
+        from takeoff.benchmark.kernels import convolutions
+
+        for row in convolutions(setting.network, setting.resolution, setting.batch, self.hardware):
+            yield [row]
+
+    def kernels(self, setting: "Setting") -> Iterator[Sequence[Any]]:
+        """The kernels of a step, of one run alone and of six fused."""
+        from takeoff.benchmark.step_kernels import step_kernels
+        from takeoff.jobs.ways import Way
+
+        for way in (Way(graph=True), Way(6, fused=True, graph=True)):
+            yield [*step_kernels(way, setting, self.hardware)]
 
 
 if __name__ == "__main__":
