@@ -51,7 +51,7 @@ def test_what_a_killed_job_was_writing_goes_and_what_is_being_written_stays(resu
         os.utime(results / "data" / ".8px-ab12cd34" / "train.safetensors", (0, 0))
         (results / ".kept-file").write_text("a user's")
         os.utime(results / ".kept-file", (0, 0))
-        remove_temporary(results, time.time() - 60)
+        remove_temporary(time.time() - 60, results)
         assert now.exists()
         assert not old.exists()
         assert [path.name for path in (results / "data").iterdir()] == [".8px-ef56ab78"]

@@ -64,6 +64,7 @@ if any(word.startswith("--report") for word in sys.argv):
     draw_verbs()
     card = PROJECT.images.prepared / "card.json"
     config["pages"] = Pages(PROJECT.folder, PROJECT.study, card)
+    config["published"] = config["pages"].published
 
 # A partial study trains nothing and logs nothing: an import would delete the runs of arms that are missing.
 if CONFIG.partial and workflow.is_main_process:
@@ -90,7 +91,6 @@ if workflow.is_main_process and not CONFIG.partial:
         print(f"{path}: changed, damaged or gone; a run makes it anew", file=sys.stderr)
         for file in [] if LOOKS else [path, *resting]:
             file.unlink(missing_ok=True)
-
 
 if CONSOLE:
     at_once = workflow.resource_settings.nodes or workflow.resource_settings.cores or 1

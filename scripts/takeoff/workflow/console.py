@@ -295,6 +295,20 @@ def _quiet(record: logging.LogRecord) -> bool:
     return QUIET.match(str(record.msg or "")) is not None or not record.msg
 
 
+def console_of(workflow: Any) -> Console | None:
+    """The console of this run; None in a job, and where Snakemake's own words were asked for.
+
+    A workflow that uses this one as a module speaks for itself.
+    """
+    words = workflow.output_settings
+    own = workflow.is_main_process and workflow.modifier.is_main_snakefile()
+    if not own or words.dryrun or words.verbose or words.debug_dag or words.quiet:
+        return None
+    from snakemake.logging import logger
+
+    return console(logger)
+
+
 def console(logger: logging.Logger) -> Console | None:
     """A console in the place of Snakemake's own handler for the terminal; None where it has another."""
     before = next((one for one in logger.handlers if one.name == SNAKEMAKES), None)

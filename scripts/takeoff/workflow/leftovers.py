@@ -8,9 +8,9 @@ TEMPORARY = re.compile(r"\..*-[a-z0-9_]{8}(\.[^.]*)?$")
 """The name of what is being written, a file or a folder, beside the one that it will replace."""
 
 
-def remove_temporary(folder: Path, before: float) -> None:
-    """Remove what jobs were writing that ended before that time, in seconds since 1970."""
-    for path in [*folder.rglob(".*-*")]:
+def remove_temporary(before: float, *folders: Path) -> None:
+    """Remove what jobs were writing in these folders that ended before that time, in seconds since 1970."""
+    for path in [path for folder in folders for path in folder.rglob(".*-*")]:
         if TEMPORARY.fullmatch(path.name) and _last_written(path) < before:
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
