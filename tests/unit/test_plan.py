@@ -264,6 +264,7 @@ def test_small_arms_share_a_job_until_it_is_worth_its_start(name: str) -> None:
     networks = [arm.name for arm in whole.arms.values() if arm.kind == "network"]
     assert sorted(arm.name for pack in packs for arm in pack) == sorted(networks)
     made: set[str] = set()
+    made_for = {arm.choice_from for arm in whole.arms.values()}
     for pack in packs:
         assert made >= {arm.choice_from for arm in pack if arm.choice_from}
         made |= {arm.name for arm in pack}
@@ -274,8 +275,13 @@ def test_small_arms_share_a_job_until_it_is_worth_its_start(name: str) -> None:
     # The default study's arms are tiny; of the other, those that train for minutes have a job each.
     sizes = [len(pack) for pack in packs]
     assert max(sizes) > 6 if name == "digits" else sizes.count(1) > 10
-    assert {whole.priority(pack) for pack in packs} == {1, 2}
-    assert whole.priority(packs[-1]) == 1
+    # What others wait for goes before them, and of the rest what takes longest.
+    spent = {pack[0].name: sum(map(seconds, pack)) for pack in packs}
+    alone = [pack for pack in packs if not {arm.name for arm in pack} & made_for]
+    assert sorted(alone, key=whole.priority) == sorted(alone, key=lambda pack: spent[pack[0].name])
+    for pack in packs:
+        for chooser in (one for one in packs if {arm.name for arm in one} & {arm.choice_from for arm in pack}):
+            assert whole.priority(chooser) >= whole.priority(pack) + 1000 * spent[chooser[0].name] - 2
 
 
 def test_a_setting_of_one_experiment_leaves_the_jobs_of_others(write_study: Callable[..., Path]) -> None:

@@ -18,7 +18,7 @@ for number, pack in enumerate(PROJECT.classical_packs):
             f"{STUDY}/logs/fit-classical-{number}.log",
         benchmark:
             f"{STUDY}/benchmarks/fit-classical-{number}.tsv"
-        priority: PROJECT.priority(pack)
+        priority: urgency(pack)
         conda:
             "../../envs/classical.yaml"
         threads: CONFIG.threads

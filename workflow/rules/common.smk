@@ -147,6 +147,9 @@ section = {
     for letter, (name, title) in zip("ABCDEFGHIJKLMN", TITLES.items())
 }.get
 
+# Of the job of a pack of arms; what runs one job has nothing to choose from.
+urgency = PROJECT.priority if workflow.is_main_process else lambda pack: 1
+
 # The files of arms, as an input. Those that stand already are no output of planning: Snakemake overlooks what else
 # changed for a job whose input is ancient and made anew. Nor does a new label in one of them count.
 planned = lambda arms: [

@@ -59,7 +59,7 @@ rule plan:
 
 # A rule per pack, with every file of its arms. Its digest is that of its own arms: planned anew, the others do not run
 # again, and the command keeps the finished runs of those that do. Jobs that make runs go before those that analyse
-# some, and first of all those that others wait for: what comes last of all, logging every run, waits for them.
+# some, and the longest first.
 for number, pack in enumerate(PROJECT.packs):
 
     rule:
@@ -79,7 +79,7 @@ for number, pack in enumerate(PROJECT.packs):
             f"{STUDY}/logs/train-{number}.log",
         benchmark:
             f"{STUDY}/benchmarks/train-{number}.tsv"
-        priority: PROJECT.priority(pack)
+        priority: urgency(pack)
         conda:
             "../../envs/training.yaml"
         threads: CONFIG.threads * RANKS
@@ -124,7 +124,7 @@ if not CONFIG.partial and any(
             f"{STUDY}/logs/probe.log",
         benchmark:
             f"{STUDY}/benchmarks/probe.tsv"
-        priority: 3
+        priority: 1 + max(map(urgency, PROJECT.packs), default=0)
         conda:
             "../../envs/training.yaml"
         threads: ALL_THREADS

@@ -62,6 +62,19 @@ def _in_order(arms: Iterable[AnyPlannedArm], size: int, worth: float, seconds: S
     return packs
 
 
+def seconds_left(packs: Sequence[Sequence[AnyPlannedArm]], seconds: Seconds) -> list[float]:
+    """About the seconds from the start of each pack until the last one has ended that waits for a choice it makes, by
+    about the seconds that each arm takes.
+    """
+    own = [sum(map(seconds, pack)) for pack in packs]
+    waiting: dict[str, float] = {}
+    for pack, spent in zip(packs, own, strict=True):
+        for name in {arm.choice_from for arm in pack if arm.choice_from}:
+            waiting[name] = max(waiting.get(name, 0.0), spent)
+    longest = [max((waiting.get(arm.name, 0.0) for arm in pack), default=0.0) for pack in packs]
+    return [spent + later for spent, later in zip(own, longest, strict=True)]
+
+
 def estimate(shape: Shape | None, device: str) -> Seconds:
     """About what an arm takes; where nobody knows how many images there are, a part of a job's worth."""
 

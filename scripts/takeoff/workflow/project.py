@@ -27,7 +27,7 @@ from takeoff.study.records import seeds_in
 from takeoff.tracking.server import kind_of
 from takeoff.workflow.digests import changed
 from takeoff.workflow.images import ImageSource, check_counts
-from takeoff.workflow.packing import ARMS, WORTH, estimate, packs_of
+from takeoff.workflow.packing import ARMS, WORTH, estimate, packs_of, seconds_left
 from takeoff.workflow.planning import check_distinct, core_hours, over_budget, plan_runs
 from takeoff.workflow.speeds import known, measure
 from takeoff.workflow.wiring import Commands
@@ -199,8 +199,17 @@ class Project:
         return [self.arms[name] for name in dict.fromkeys(a.choice_from for a in pack if a.choice_from)]
 
     def priority(self, pack: Sequence[AnyPlannedArm]) -> int:
-        """Of a pack's job: 2 where another pack waits for a choice that it makes, else 1."""
-        return 1 + any(arm.name in self._choosers for arm in pack)
+        """Of a pack's job: about the milliseconds until the last one has ended that waits for it.
+
+        Long ones go first, so that no core is left alone with one at the end.
+        """
+        return self._priorities[pack[0].name]
+
+    @cached_property
+    def _priorities(self) -> dict[str, int]:
+        seconds, packs = estimate(self.images.shape, self.configuration.device), [*self.packs, *self.classical_packs]
+        left = seconds_left(packs, seconds)
+        return {pack[0].name: 1 + round(1000 * own) for pack, own in zip(packs, left, strict=True)}
 
     @cached_property
     def _choosers(self) -> set[str]:
