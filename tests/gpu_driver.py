@@ -17,7 +17,7 @@ int cuDeviceGetCount(int *out) { *out = %(count)d; return %(counting)d; }
 int cuDeviceGet(int *out, int number) { *out = number; return 0; }
 int cuDeviceGetName(char *out, int size, int number) { strncpy(out, names[number], size); return 0; }
 int cuDeviceGetAttribute(int *out, int which, int number) {
-  *out = which == 75 ? major[number] : minor[number];
+  *out = which == 75 ? major[number] : which == 76 ? minor[number] : %(mode)d;
   return 0;
 }
 int cuGetErrorString(int error, const char **out) { *out = error == 999 ? "unknown error" : 0; return 0; }
@@ -26,10 +26,15 @@ Shown = Sequence[tuple[str, tuple[int, int]]]
 
 
 def make_driver(
-    folder: Path, gpus: Shown = (("NVIDIA H200", (9, 0)),), version: int = 13020, init: int = 0, counting: int = 0
+    folder: Path,
+    gpus: Shown = (("NVIDIA H200", (9, 0)),),
+    version: int = 13020,
+    init: int = 0,
+    counting: int = 0,
+    mode: int = 0,
 ) -> Path:
     """Its file, `libcuda.so.1` in a folder for LD_LIBRARY_PATH; `init` and `counting` are what calls return, 0 for
-    success. Skips the test where there is no C compiler.
+    success, `mode` the GPUs' compute mode. Skips the test where there is no C compiler.
     """
     if shutil.which("cc") is None:
         pytest.skip("no C compiler is here")
@@ -42,6 +47,7 @@ def make_driver(
         "version": version,
         "init": init,
         "counting": counting,
+        "mode": mode,
     }
     folder.mkdir(parents=True, exist_ok=True)
     library = folder / "libcuda.so.1"

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import count
 from types import SimpleNamespace
 
 import pytest
 import torch
 from engine import RUNS
+from takeoff.common.gpus import Driver, Gpu
 from takeoff.engine import fused
 from takeoff.engine.fused import FusedStep
 from takeoff.engine.hardware import Hardware
@@ -186,6 +188,29 @@ def test_a_trial_has_a_process_of_its_own(arm, hardware, tmp_path) -> None:
     assert "graph does not run here" in said[0]
     assert trials.tried((7, 1, 10), arm(), 2, 1000, hardware, said.append) == {}
     assert "the trial of ways ended with status" in said[-1]
+
+
+def test_on_a_gpu_that_lets_one_process_in_the_trial_is_made_in_this_one(arm, monkeypatch) -> None:
+    gpus = tuple(Gpu("NVIDIA H200", (9, 0), exclusive) for exclusive in (False, True))
+    made: list[tuple] = []
+
+    def measured(data: object, own: Arm, runs: list[Run], *rest: object) -> dict[Way, float]:
+        made.append((data, own.train_samples, len(runs), rest[-1]))
+        return {ONE_AFTER_ANOTHER: 7.0}
+
+    def elsewhere(*_: object, **__: object) -> None:
+        raise ChildProcessError
+
+    monkeypatch.setattr(trials, "driver", lambda: Driver((13, 2), gpus))
+    monkeypatch.setattr(trials, "noise", lambda *shape: shape)
+    monkeypatch.setattr(trials, "measured", measured)
+    monkeypatch.setattr(trials.subprocess, "run", elsewhere)
+    shape, second = (8, 1, 10), replace(GPU, device=torch.device("cuda", 1))
+    own = arm(train_samples=50)
+    assert trials.tried(shape, own, 2, 1000, second) == {ONE_AFTER_ANOTHER: 7.0}
+    assert made == [((shape, own.recipe.batch_size, second.device), None, 2, 1000)]
+    with pytest.raises(ChildProcessError):
+        trials.tried(shape, own, 2, 1000, replace(GPU, device=torch.device("cuda", 0)))
 
 
 def no_update(step: FusedStep) -> None:

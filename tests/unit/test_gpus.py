@@ -9,8 +9,15 @@ H200, K80 = Gpu("NVIDIA H200", (9, 0)), Gpu("Tesla K80", (3, 7))
 
 
 def test_the_driver_says_what_there_is(tmp_path) -> None:
-    path = make_driver(tmp_path, gpus=[tuple(K80), tuple(H200)], version=12080)
+    path = make_driver(tmp_path, gpus=[K80[:2], H200[:2]], version=12080)
     assert driver(str(path)) == Driver((12, 8), (K80, H200))
+
+
+@pytest.mark.parametrize(("mode", "exclusive"), [(0, False), (2, False), (3, True)])
+def test_a_gpu_that_lets_one_process_in_is_known(tmp_path, mode: int, exclusive: bool) -> None:
+    own = driver(str(make_driver(tmp_path, mode=mode)))
+    assert own is not None
+    assert [gpu.exclusive for gpu in own.gpus] == [exclusive]
 
 
 @pytest.mark.parametrize("library", ["nowhere.so", "libm.so.6"])

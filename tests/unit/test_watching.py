@@ -121,6 +121,18 @@ def test_a_failed_jobs_error_comes_last_and_once(study: Path) -> None:
     assert "0 of 9 runs" in said[-1]
 
 
+def test_a_benchmark_says_where_it_is_and_nothing_of_the_study(study: Path) -> None:
+    snakemake, log = Snakemake(study), study / "benchmark" / "cpu" / "logs" / "measure.log"
+    (study / "claims.csv").write_text("claim\n")
+    for rule, logs in (("measure", [str(log)]), ("benchmark", [])):
+        snakemake.says(rule, "job_info", jobid=1, rule_name=rule, log=logs)
+        snakemake.says("", "job_finished", job_id=1)
+    snakemake.console.succeeded()
+    (said,) = [line for line in snakemake.lines() if "timing" not in line]
+    assert said.startswith("benchmark: done in")
+    assert said.endswith(str(log.parent.parent))
+
+
 def test_runs_that_nobody_asked_for_do_not_count_unless_they_are_finished(study: Path) -> None:
     snakemake = Snakemake(study)
     asked = {"train_0 judge total": 4, "mine_train_1 fit_classical_0": 5, "judge pretrain_0 train_99": 0}

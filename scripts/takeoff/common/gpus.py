@@ -13,6 +13,8 @@ NO_DEVICE, STUB = 100, 34
 """Results of `cuInit`: no GPU is there; and a library without a driver, to link against."""
 MAJOR, MINOR = 75, 76
 """Attributes of a device: its compute capability."""
+MODE, EXCLUSIVE = 20, 3
+"""Another attribute, its compute mode, and that in which one process alone may use it."""
 AMD = Path("/dev/kfd")
 """Is there where AMD's driver is."""
 
@@ -22,6 +24,8 @@ class Gpu(NamedTuple):
 
     name: str
     capability: tuple[int, int]
+    exclusive: bool = False
+    """Whether one process alone may use it at a time (`nvidia-smi --compute-mode=EXCLUSIVE_PROCESS`)."""
 
 
 class Driver(NamedTuple):
@@ -109,8 +113,9 @@ def runs_on(capability: tuple[int, int], architectures: Sequence[str]) -> bool:
 def _gpu(cuda: ctypes.CDLL, number: int) -> Gpu:
     device, name = _number(cuda, "cuDeviceGet", number), ctypes.create_string_buffer(256)
     _check(cuda, cuda.cuDeviceGetName(name, len(name), device))
-    major, minor = (_number(cuda, "cuDeviceGetAttribute", attribute, device) for attribute in (MAJOR, MINOR))
-    return Gpu(name.value.decode(errors="replace"), (major, minor))
+    wanted = (MAJOR, MINOR, MODE)
+    major, minor, mode = (_number(cuda, "cuDeviceGetAttribute", attribute, device) for attribute in wanted)
+    return Gpu(name.value.decode(errors="replace"), (major, minor), mode == EXCLUSIVE)
 
 
 def _number(cuda: ctypes.CDLL, function: str, *arguments: int) -> int:

@@ -1,7 +1,7 @@
 """What each way of training gives on this device: whether it gives the same numbers, and how fast it is.
 
 Images are noise of the study's shape, and the trial has a process of its own, with a CUDA context of its own: a capture
-that fails takes nothing else with it.
+that fails takes nothing else with it. Where a GPU lets one process in at a time, the trial is made in that.
 """
 
 import json
@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from takeoff.common.gpus import driver
 from takeoff.engine import architecture
 from takeoff.engine.dataset import Dataset, on_device
 from takeoff.engine.hardware import Hardware
@@ -75,6 +76,8 @@ def tried(
     """Images per second of each way that is tried for so many runs of an arm, which present so many `images` together,
     measured in a process of its own (see `measured`).
     """
+    if hardware.device.type == "cuda" and _lets_one_in(hardware.device.index or 0):
+        return _measured_as_noise(shape, arm, runs, images, hardware, report)
     given = {
         "shape": shape,
         "arm": arm.model_dump(mode="json", include={*Arm.model_fields}),
@@ -103,15 +106,28 @@ def main() -> None:
     if hardware.device.type == "cuda":
         torch.cuda.set_device(hardware.device)
     hardware.keep_to_precision()
-    arm = Arm.model_validate(given["arm"]).model_copy(update={"train_samples": None})
-    data = noise(tuple(given["shape"]), arm.recipe.batch_size, hardware.device)
-    runs = [Run(seed, RATES[-1]) for seed in range(given["runs"])]
+    arm = Arm.model_validate(given["arm"])
 
     def say(line: str) -> None:
         print(json.dumps({"said": line}), flush=True)
 
-    rates = measured(data, arm, runs, hardware, say, given["images"])
+    rates = _measured_as_noise(tuple(given["shape"]), arm, given["runs"], given["images"], hardware, say)
     print(json.dumps({"rates": [[asdict(way), rate] for way, rate in rates.items()]}), flush=True)
+
+
+def _lets_one_in(number: int) -> bool:
+    """Whether a GPU is one process's at a time, so that another one, beside this, would find it busy."""
+    own = driver()
+    return own is not None and number < len(own.gpus) and own.gpus[number].exclusive
+
+
+def _measured_as_noise(
+    shape: tuple[int, int, int], arm: Arm, runs: int, images: int, hardware: Hardware, report: Report
+) -> dict[Way, float]:
+    """What each way gives with noise of that shape, for so many runs."""
+    data = noise(shape, arm.recipe.batch_size, hardware.device)
+    whole = arm.model_copy(update={"train_samples": None})
+    return measured(data, whole, [Run(seed, RATES[-1]) for seed in range(runs)], hardware, report, images)
 
 
 def measured(

@@ -43,6 +43,7 @@ STAGES = {
     "prepare": "preparing images",
     "study": "planning",
     "probe": "timing steps",
+    "measure": "timing training, beside plain loops",
     "judge": "judging claims",
     "track_runs": "logging runs to MLflow",
     "track": "logging figures and verdicts to MLflow",
@@ -53,6 +54,8 @@ LAST = 20
 """Lines of a job's log, at most, that say why it failed."""
 PRINTS = {"plan", "compare"}
 """Rules whose output is for the terminal."""
+BENCHMARK = {"measure", "draw_benchmark", "benchmark"}
+"""Rules that are of no study."""
 TRAINS = re.compile(r"(?:^|_)((?:train|fit_classical)_\d+)$")
 """How the name of a rule ends that trains a pack of arms; as a module's it may begin otherwise."""
 RUN = re.compile(r"\d\d:\d\d:\d\d  ")
@@ -113,6 +116,8 @@ class Console(logging.Handler):
     """Snakemake's own handler, whose words are used where it has something to say."""
     running: dict[int, Job] = field(default_factory=dict)
     failed: dict[int, Job] = field(default_factory=dict)
+    begun: dict[str, Job] = field(default_factory=dict)
+    """By their rules, the jobs that have begun."""
     made: bool = False
     """Whether results were made, and not only something printed."""
     looks: bool = True
@@ -162,7 +167,8 @@ class Console(logging.Handler):
         event, own = getattr(record, "event", None), record.__dict__
         if event == "job_info":
             log = own.get("log") or []
-            self.running[own["jobid"]] = Job(own["rule_name"], Path(log[0]) if log else None)
+            new = Job(own["rule_name"], Path(log[0]) if log else None)
+            self.running[own["jobid"]] = self.begun[new.rule] = new
             if own["rule_name"] in PRINTS:
                 self.looks = True
                 self._stop()
@@ -189,6 +195,12 @@ class Console(logging.Handler):
     def succeeded(self) -> None:
         """Say what was found, and where it is."""
         self._stop()
+        if self._measures:
+            log = next((job.log for job in self.begun.values() if job.log), None)
+            took = duration(time.monotonic() - self.began)
+            where = f"; its tables and figure are in {log.parent.parent.as_posix()}" if log else ""
+            self._say(f"benchmark: done in {took}{where}")
+            return
         if not self.made and (self.looks or not (self.folder / "claims.csv").exists()):
             return
         from takeoff.reporting.found import found_lines, read_found  # takes pandas, which only the end needs
@@ -211,10 +223,15 @@ class Console(logging.Handler):
             self._say(f"failed: {job.rule}{f', whose log is {job.log}' if job.log else ''}")
             for line in job.reason():
                 self._say(f"  {line}")
-        now = self.watch.now()
+        now = None if self._measures else self.watch.now()
         kept = f"{now.finished} of {now.runs} runs are finished, and kept" if now else "what is finished is kept"
         first, when = ("stopped: ", "to go on") if self.interrupted else ("", "once that is put right, to go on")
         self._say(f"{first}{kept}; {when}, run the same command again")
+
+    @property
+    def _measures(self) -> set[str]:
+        """The rules that have begun, if all of them are the benchmark's."""
+        return set(self.begun) if self.begun.keys() <= BENCHMARK else set()
 
     def _start(self) -> None:
         """Show progress from now on, until the end."""
@@ -263,20 +280,22 @@ class Console(logging.Handler):
         return "; ".join([*training, *dict.fromkeys(stages)])
 
     def _line(self, now: Now | None) -> str:
-        if now is None:
-            return self._doing(now) or "planning"
+        if now is None or self._measures:
+            return self._doing(None) or "planning"
         left = f", {duration(now.seconds_left)} of training left" if now.seconds_left is not None else ""
         doing = self._doing(now)
         return f"{now.finished} of {now.runs} runs{left}{f': {doing}' if doing else ''}"
 
     def _picture(self, now: Now | None) -> Table:
         """A bar of the expected computation, and below it what runs."""
-        left = "" if now is None or now.seconds_left is None else f"{duration(now.seconds_left)} of training left"
-        runs = f"{now.finished} of {now.runs} runs" if now else ""
-        bar = ProgressBar(total=1.0, completed=now.share if now else 0.0, width=30)
-        first, grid = Table.grid(padding=(0, 2)), Table.grid()
-        first.add_row(self.study.title, bar, runs, left)
-        grid.add_row(first)
+        grid = Table.grid()
+        if not self._measures:
+            left = "" if now is None or now.seconds_left is None else f"{duration(now.seconds_left)} of training left"
+            runs = f"{now.finished} of {now.runs} runs" if now else ""
+            bar = ProgressBar(total=1.0, completed=now.share if now else 0.0, width=30)
+            first = Table.grid(padding=(0, 2))
+            first.add_row(self.study.title, bar, runs, left)
+            grid.add_row(first)
         doing = self._doing(now, 2) or ("planning" if now is None else "starting jobs")
         grid.add_row(Text(doing, style="dim", no_wrap=True, overflow="ellipsis"))
         return grid
