@@ -76,6 +76,16 @@ def test_the_same_results_lie_nowhere_apart(place, command):
     assert not table["outside_both"].any()
 
 
+def test_results_with_nothing_in_common_say_so(place, command):
+    _, own, other = place
+    (own / "factorial" / "effects.csv").unlink()
+    header = (own / "claims_parts.csv").read_text().splitlines()[0]
+    (own / "claims_parts.csv").write_text(header + "\n")
+    done = command.done("analyse", "compare", "--results", own, "--against", other, "--out", own / "compare")
+    assert "in common" in done.stdout.splitlines()[0]
+    assert " of 0 " not in done.stdout
+
+
 @pytest.mark.parametrize(
     "keys", [{"dataset": {"name": "birds"}}, {"factors": {"norm": {"baseline": "batch", "treatment": "none"}}}]
 )

@@ -98,7 +98,10 @@ def summary(table: pd.DataFrame, first: StudyResults, second: StudyResults) -> I
         words = f"{far['part']} ({far['kind']}) on {far['name']}"
         yield f"the farthest is {abs(far['distance']):.2f} half-widths away: {words}; the mean is {mean:.2f}"
     outside = table[table["outside_both"].astype(bool)]
-    yield f"{len(outside)} of {len(table)} effects and parts of claims lie outside both intervals"
+    if table.empty:
+        yield f"{first.folder} and {second.folder} have no effect and no part of a claim in common"
+    else:
+        yield f"{len(outside)} of {len(table)} effects and parts of claims lie outside both intervals"
     for row in outside.itertuples():
         yield f"  {row.name} {row.part}: {row.estimate:.4g}, against {row.estimate_against:.4g}"
     differ = list(verdicts_that_differ(first, second))

@@ -73,7 +73,9 @@ def _computation(plan: pd.DataFrame, runs: pd.DataFrame) -> Iterator[Row]:
         yield "runs", ", ".join(parts)
         yield "computation", f"{plan['flops'].sum():.3g} floating-point operations of networks"
     if len(runs) and "seconds" in runs:
-        yield "time", f"{runs['seconds'].sum() / 3600:.2f} core-hours of final runs, as they were timed"
+        hours = runs["seconds"].sum() / 3600
+        spent = f"{hours:.1f} core-hours" if hours >= 1 else f"{60 * hours:.1f} core-minutes"
+        yield "time", f"{spent} of final runs, as they were timed"
     yield "energy", "not measured"
 
 
