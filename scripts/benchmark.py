@@ -92,14 +92,16 @@ class Measurement:
         if part not in self.given.parts:
             return kept
         minutes = self.given.minutes
+        self.hardware.keep_to_precision()  # the part before may have left another one, or plain loops' own settings
         try:
             left = iter(measure())
             while minutes is None or time.monotonic() - self.began <= 60 * minutes:
                 if (rows := next(left, None)) is None:
                     return kept
                 kept += rows
-                print(*rows, sep="\n")
-                write_rows(self.out / f"{part}.csv", kept)
+                if rows:  # a driver may let nobody see its kernels
+                    print(*rows, sep="\n")
+                    write_rows(self.out / f"{part}.csv", kept)
             print(f"{part}: {'the rest is' if kept else 'all'} left out, after {minutes:g} minutes")
         except RuntimeError as error:  # one GPU, or its driver, does not do what another does
             self.failed.append(f"{part}: {first_line(error)}")
