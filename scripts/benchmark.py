@@ -73,13 +73,19 @@ class Measurement:
         if wrong := [check for check in found if not check.right]:
             table = self.out / "numbers.csv"
             raise TakeoffError(f"{table}: {len(wrong)} of {len(found)} checks failed; {wrong[0]}")
+        self.end_if_failed()  # what computes wrongly, or not at all, is not timed
         # A GPU's time is short, and its question the full width: that goes first.
         self.keep("throughput", partial(self.throughput, settings[::-1] if self.cuda else settings))
         if self.study is not None:
             self.keep("arms", self.arms)
+        self.end_if_failed()
+        # What follows explains the speeds; without it they stand.
         if self.cuda:
             self.keep("convolutions", partial(self.convolutions, settings[-1]))
             self.keep("kernels", partial(self.kernels, settings[-1]))
+
+    def end_if_failed(self) -> None:
+        """Raise a `TakeoffError` that says which parts failed so far."""
         if self.failed:
             raise TakeoffError("; ".join(self.failed))
 

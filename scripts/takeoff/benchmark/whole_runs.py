@@ -36,7 +36,7 @@ class ArmSpeed:
     seconds: float
     """From the first run's start to the last run's end."""
     images_per_second: float
-    """That all runs together were trained on."""
+    """That all runs together would be trained on by their last epoch; where some diverged, too many."""
     test_accuracy: float
     """The mean of the runs."""
     test_accuracy_low: float
