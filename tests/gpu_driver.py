@@ -17,7 +17,7 @@ int cuDeviceGetCount(int *out) { *out = %(count)d; return %(counting)d; }
 int cuDeviceGet(int *out, int number) { *out = number; return 0; }
 int cuDeviceGetName(char *out, int size, int number) { strncpy(out, names[number], size); return 0; }
 int cuDeviceGetAttribute(int *out, int which, int number) {
-  *out = which == 75 ? major[number] : which == 76 ? minor[number] : %(mode)d;
+  *out = which == 75 ? major[number] : which == 76 ? minor[number] : which == 20 ? %(mode)d : -1;
   return 0;
 }
 int cuGetErrorString(int error, const char **out) { *out = error == 999 ? "unknown error" : 0; return 0; }

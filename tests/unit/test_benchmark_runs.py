@@ -10,9 +10,11 @@ import pytest
 import torch
 from engine import numbers, train
 from takeoff.benchmark import throughput
+from takeoff.benchmark.measurement import Measurement
 from takeoff.benchmark.step_kernels import step_kernels
 from takeoff.benchmark.throughput import Setting
 from takeoff.benchmark.whole_runs import ArmSpeed
+from takeoff.common.errors import TakeoffError
 from takeoff.data.prepared import load_prepared
 from takeoff.engine.hardware import Hardware
 from takeoff.jobs.loading import dataset_of
@@ -87,9 +89,6 @@ def test_images_without_their_study_are_refused(command, digits: Path, tmp_path:
 @pytest.fixture
 def measurement(monkeypatch) -> Callable:
     """The benchmark's parts, of which throughput fails as a GPU may."""
-    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "scripts")
-    from benchmark import Measurement
-    from takeoff.common.errors import TakeoffError
 
     def fail(*_: object) -> None:
         raise RuntimeError("no kernel image is available\nfor this device")
