@@ -3,15 +3,17 @@
 import io
 import logging
 import os
+import re
 import time
 from pathlib import Path
 from threading import Event
 from types import SimpleNamespace
 
 import pytest
+from conftest import REPOSITORY
 from takeoff.study.progress import FILE, Progress, TrainingRun, read_progress
 from takeoff.workflow import console as consoles
-from takeoff.workflow.console import Console, console
+from takeoff.workflow.console import Console, console, console_of
 from takeoff.workflow.following import imports_of
 from takeoff.workflow.project import load_project
 from takeoff.workflow.watching import Watch, described
@@ -133,6 +135,44 @@ def test_a_benchmark_says_where_it_is_and_nothing_of_the_study(study: Path) -> N
     assert said.endswith(str(log.parent.parent))
 
 
+def test_a_benchmark_that_fails_or_goes_on_counts_no_runs_of_the_study(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although the study's folder has a plan, and runs that are finished."""
+    monkeypatch.setattr(consoles, "TICK", 0.01)
+    (study / "arms" / "b").mkdir(parents=True)
+    (study / "arms" / "b" / "runs.parquet").touch()
+    snakemake, until = Snakemake(study), time.monotonic() + 20
+    snakemake.says("", "job_info", jobid=1, rule_name="measure", log=[])
+    while not snakemake.lines() and time.monotonic() < until:
+        time.sleep(0.01)
+    snakemake.says("", "job_error", jobid=1, rule_name="measure")
+    snakemake.console.stopped()
+    timing, failed, end = snakemake.lines()
+    assert timing.split("  ")[1:] == ["timing training, beside plain loops"]
+    assert failed == "failed: measure"
+    assert end == "what is finished is kept; once that is put right, to go on, run the same command again"
+
+
+@pytest.mark.parametrize("rules", [(), ("train_0",), ("measure", "train_0"), ("train_0", "measure")])
+def test_a_benchmark_beside_a_study_ends_as_the_study_does(study: Path, rules: tuple[str, ...]) -> None:
+    """And so does what ended before any job began."""
+    snakemake = Snakemake(study)
+    for number, rule in enumerate(rules):
+        snakemake.says("", "job_info", jobid=number, rule_name=rule, log=[])
+        snakemake.says("", "job_finished", job_id=number)
+    snakemake.console.stopped()
+    assert snakemake.lines()[-1].startswith("0 of 9 runs are finished")
+    snakemake.console.succeeded()
+    assert not any("benchmark" in line for line in snakemake.lines())
+    assert any(line.startswith("Birds: 9 runs, done in") for line in snakemake.lines()) == bool(rules)
+
+
+def test_the_rules_of_the_benchmark_are_those_of_its_file() -> None:
+    rules = (REPOSITORY / "workflow" / "rules" / "benchmark.smk").read_text()
+    assert set(re.findall(r"^(?:rule|checkpoint) (\w+):", rules, re.MULTILINE)) == consoles.BENCHMARK
+
+
 def test_runs_that_nobody_asked_for_do_not_count_unless_they_are_finished(study: Path) -> None:
     snakemake = Snakemake(study)
     asked = {"train_0 judge total": 4, "mine_train_1 fit_classical_0": 5, "judge pretrain_0 train_99": 0}
@@ -212,6 +252,30 @@ def test_the_configuration_says_whether_and_how_often_finished_arms_are_logged(
     else:
         assert found is not None
         assert {name: getattr(found, name) for name in wanted} == wanted
+
+
+@pytest.mark.parametrize(
+    ("asked", "main", "own", "speaks"),
+    [
+        (None, True, True, True),
+        *[(word, True, True, False) for word in ("dryrun", "verbose", "debug_dag", "quiet")],
+        (None, False, True, False),
+        (None, True, False, False),
+    ],
+)
+def test_snakemakes_own_words_stay_where_they_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch, asked: str | None, main: bool, own: bool, speaks: bool
+) -> None:
+    """As a dry run's, which are its result; and in a job, and in a workflow that uses this one as a module."""
+    logger, handler = logging.Logger("snakemake"), logging.StreamHandler(io.StringIO())
+    handler.name = consoles.SNAKEMAKES
+    logger.addHandler(handler)
+    monkeypatch.setattr("snakemake.logging.logger", logger)
+    words = dict.fromkeys(("dryrun", "verbose", "debug_dag", "quiet"), False) | ({asked: True} if asked else {})
+    modifier = SimpleNamespace(is_main_snakefile=lambda: own)
+    workflow = SimpleNamespace(output_settings=SimpleNamespace(**words), is_main_process=main, modifier=modifier)
+    assert isinstance(console_of(workflow), Console) == speaks
+    assert (handler in logger.handlers) != speaks
 
 
 def test_another_handler_than_snakemakes_own_stays() -> None:

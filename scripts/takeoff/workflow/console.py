@@ -229,9 +229,9 @@ class Console(logging.Handler):
         self._say(f"{first}{kept}; {when}, run the same command again")
 
     @property
-    def _measures(self) -> set[str]:
-        """The rules that have begun, if all of them are the benchmark's."""
-        return set(self.begun) if self.begun.keys() <= BENCHMARK else set()
+    def _measures(self) -> bool:
+        """Whether this is a benchmark alone; not as long as no job has begun, when nobody can tell."""
+        return bool(self.begun) and self.begun.keys() <= BENCHMARK
 
     def _start(self) -> None:
         """Show progress from now on, until the end."""
