@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -282,6 +283,31 @@ def test_small_arms_share_a_job_until_it_is_worth_its_start(name: str) -> None:
     for pack in packs:
         for chooser in (one for one in packs if {arm.name for arm in one} & {arm.choice_from for arm in pack}):
             assert whole.priority(chooser) >= whole.priority(pack) + 1000 * spent[chooser[0].name] - 2
+
+
+def test_what_others_wait_for_is_as_urgent_as_the_longest_of_them() -> None:
+    """Whichever comes first or last; what waits for nothing of a pack adds nothing to it."""
+    seconds = {"chooser": 3.0, "beside": 1.0, "short": 5.0, "long": 20.0, "middle": 9.0, "alone": 7.0}
+    waits = dict.fromkeys(("short", "long", "middle"), "chooser")
+
+    def left(*names: str) -> list[float]:
+        packs = [[SimpleNamespace(name=n, choice_from=waits.get(n)) for n in pack.split()] for pack in names]
+        return packing.seconds_left(packs, lambda arm: seconds[arm.name])  # type: ignore[arg-type]
+
+    assert left("chooser beside", "short", "long", "middle", "alone") == [4 + 20, 5, 20, 9, 7]
+    assert left("long", "middle", "alone", "short", "beside", "chooser") == [20, 9, 7, 5, 1, 3 + 20]
+
+
+def test_jobs_of_older_methods_start_by_their_time_too() -> None:
+    """Whose arms with few images choose for those with more."""
+    path = REPOSITORY / "config" / "studies" / "digits.yaml"
+    whole = Project(Configuration(), load_study(path), path)
+    seconds = packing.estimate(whole.images.shape, "auto")
+    choosing, taking = whole.classical_packs
+    assert {arm.choice_from for arm in taking} <= {arm.name for arm in choosing}
+    first, last = (sum(map(seconds, pack)) for pack in (choosing, taking))
+    priorities = [whole.priority(pack) for pack in (choosing, taking)]
+    assert priorities == pytest.approx([1000 * (first + last), 1000 * last], abs=2)
 
 
 def test_a_setting_of_one_experiment_leaves_the_jobs_of_others(write_study: Callable[..., Path]) -> None:
