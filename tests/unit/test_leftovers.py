@@ -57,3 +57,15 @@ def test_what_a_killed_job_was_writing_goes_and_what_is_being_written_stays(resu
         assert [path.name for path in (results / "data").iterdir()] == [".8px-ef56ab78"]
         assert (results / ".kept-file").exists()
         old.touch()
+
+
+@pytest.mark.parametrize("order", [("birds", "data"), ("data", "birds")])
+def test_half_written_images_go_with_a_studys_half_written_files(tmp_path: Path, order: tuple[str, str]) -> None:
+    """The images of all studies lie beside their folders."""
+    for name in order:
+        half = tmp_path / name / ".runs-ab12cd34.parquet"
+        half.parent.mkdir()
+        half.write_text("half")
+        os.utime(half, (0, 0))
+    remove_temporary(time.time() - 60, *[tmp_path / name for name in order])
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
