@@ -2,13 +2,18 @@
 
 import re
 import tarfile
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from conftest import REPOSITORY
+from jinja2 import Environment
 from takeoff.reporting.pages import Pages
 from takeoff.study.loading import load_study
 
+CAPTIONS = REPOSITORY / "workflow" / "report"
 DIGITS = REPOSITORY / "config" / "studies" / "digits.yaml"
 EFFECTS = """term,kind,response,estimate,ci_low,ci_high,n_seeds
 activation,main,test_accuracy,0.0312,0.024,1.0,6
@@ -64,6 +69,37 @@ def test_every_figure_of_a_study_with_its_tables_has_results(tmp_path: Path) -> 
     figures = [path.stem for path in (tmp_path / "figures").glob("*.csv")]
     assert len(figures) > 20
     for figure in figures:
-        own = (REPOSITORY / "workflow" / "report" / f"{figure}.rst").read_text()
+        own = (CAPTIONS / f"{figure}.rst").read_text()
         assert f'pages.caption("{figure}")' in own
         assert pages.caption(figure), figure
+
+
+def caption(figure: str, **config: Any) -> str:
+    """A figure's caption, as Snakemake makes it for its report."""
+    template = Environment(trim_blocks=True, lstrip_blocks=True).from_string((CAPTIONS / f"{figure}.rst").read_text())
+    return template.render(snakemake=SimpleNamespace(config=config))
+
+
+@pytest.mark.parametrize(
+    ("figure", "words"),
+    [
+        ("claims", "Diamonds are published figures."),
+        ("factorial-effects", "Mishkin 2017"),
+        ("factorial-interaction", "Mishkin 2017"),
+        ("factorial-rates", "Garbin 2020"),
+        ("factorial-speed-up", "Ioffe & Szegedy 2015"),
+        ("moment-errors", "Krizhevsky 2012"),
+        ("moment-ratio", "Krizhevsky 2012"),
+        ("race-ratios", "Krizhevsky 2012"),
+    ],
+)
+def test_captions_name_published_figures_but_not_beside_ones_own_images(pages: Pages, figure: str, words: str) -> None:
+    """Nor where another workflow, which uses this one as a module, makes the report: it has no pages."""
+    mine = pages.study.model_copy(update={"dataset": pages.study.dataset.model_copy(update={"name": "mine"})})
+    for own, published in ((pages, True), (replace(pages, study=mine), False)):
+        said = caption(figure, pages=own)
+        assert said.startswith(own.caption(figure))
+        assert (words in said) == published
+    alone = caption(figure)
+    assert words not in alone
+    assert alone.strip()

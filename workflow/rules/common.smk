@@ -64,7 +64,6 @@ if any(word.startswith("--report") for word in sys.argv):
     draw_verbs()
     card = PROJECT.images.prepared / "card.json"
     config["pages"] = Pages(PROJECT.folder, PROJECT.study, card)
-    config["published"] = config["pages"].published
 
 # A partial study trains nothing and logs nothing: an import would delete the runs of arms that are missing.
 if CONFIG.partial and workflow.is_main_process:
