@@ -18,13 +18,13 @@ def main() -> None:
 
     import pandas as pd
     from takeoff.benchmark.figure import draw_throughput
-    from takeoff.common.files import load_json
+    from takeoff.benchmark.machine import facts_of
     from takeoff.figures.style import save_pictures
 
     path = folder / "throughput.csv"
     if not path.is_file():
         raise TakeoffError(f"{path}: there is no such file; scripts/benchmark.py writes it")
-    facts = load_json(folder / "machine.json")
+    facts = facts_of(folder, "throughput")
     machine = facts["cpu"] if facts["device"] == "cpu" else facts["device"]
     words = f"{machine}, torch {facts['torch']}"
     save_pictures(draw_throughput(pd.read_csv(path), words), folder / "throughput")

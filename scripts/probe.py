@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from takeoff.common.arguments import above_zero, positive
+from takeoff.common.arguments import above_zero, thread_count
 from takeoff.common.commands import run_command
 from takeoff.common.digests import ENGINE, code_digest
 from takeoff.common.files import write_rows
@@ -34,7 +34,7 @@ def main() -> None:
     add_device(parser)
     add_image_memory(parser)
     cores, words = cores_at_hand(), "what all threads are (default: the cores at hand, %(default)s)"
-    parser.add_argument("--threads", type=positive, default=cores, help=words)
+    parser.add_argument("--threads", type=thread_count, default=cores, help=words)
     words = "of each measurement, about (default: %(default)s)"
     parser.add_argument("--seconds", type=above_zero, default=0.5, help=words)
     parser.add_argument("--out", type=Path, required=True, help="the CSV file to write")

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 import torch
 from takeoff.benchmark import kernels, numbers, plain_loops, throughput
+from takeoff.benchmark.setting import SETTINGS, Setting, arm_of, made_up
 from takeoff.benchmark.table import Speed, summarised
-from takeoff.benchmark.throughput import Loop, Setting, made_up
+from takeoff.benchmark.throughput import Loop
 from takeoff.engine import architecture
 from takeoff.engine.hardware import Hardware
 from takeoff.jobs.loading import dataset_of
 from takeoff.jobs.ways import ONE_AFTER_ANOTHER
-from takeoff.study.settings import Network, Recipe
+from takeoff.study.settings import Network
 from torch import nn
 
 CPU = torch.device("cpu")
@@ -42,8 +43,8 @@ def test_plain_loops_and_the_engine_train_the_same_network_to_the_same_losses(mo
     network = Network(norm="batch", width=0.125, activation="gelu")
     chosen, held_out = images.split(None, 0)
     assert (len(chosen), len(held_out)) == (40, 1)
-    recipe = Recipe(epochs=1, epoch_images=40, batch_size=40, schedule="constant", warmup_epochs=0)
-    losses = throughput.engine(ONE_AFTER_ANOTHER, network, recipe, dataset_of(images, CPU), HARDWARE)
+    arm = arm_of(network, 40, "none")
+    losses = throughput.engine(ONE_AFTER_ANOTHER, arm, dataset_of(images, CPU), HARDWARE)
     ours = [loss for (loss,) in islice(losses, STEPS)]
 
     trained = replace(images, images=images.images[chosen], labels=images.labels[chosen])
@@ -53,7 +54,7 @@ def test_plain_loops_and_the_engine_train_the_same_network_to_the_same_losses(mo
     assert [float(x) for x in islice(plain_loops.memory(task), STEPS)] == pytest.approx(ours, rel=1e-5)
 
 
-@pytest.mark.parametrize("setting", throughput.SETTINGS)
+@pytest.mark.parametrize("setting", SETTINGS)
 def test_the_plain_network_is_the_engines(setting: Setting) -> None:
     built = plain_loops.Task(setting.images, setting.network, setting.batch, CPU, 0.01).model()
     layers = architecture.layers(setting.network, *setting.shape)
@@ -73,9 +74,10 @@ def test_crops_are_windows_of_the_framed_image_some_mirrored() -> None:
 
 
 def test_three_settings_are_measured() -> None:
-    measured = [(s.resolution, s.width, s.batch) for s in throughput.SETTINGS]
+    measured = [(s.resolution, s.width, s.batch) for s in SETTINGS]
     assert measured == [(8, 0.25, 32), (32, 0.25, 128), (32, 1.0, 128)]
-    assert len(throughput.ways("cuda", TINY)) == 5
+    # At the full width one way more: compiled.
+    assert [sum(way.compiled for way in throughput.ways("cuda", each).values()) for each in SETTINGS] == [0, 0, 1]
 
 
 def test_workers_are_used_up_before_a_block() -> None:
@@ -116,7 +118,10 @@ def test_the_commands_measure_every_loop_and_draw_them(command, tmp_path: Path) 
     with (tmp_path / "numbers.csv").open(encoding="utf-8") as file:
         checks = list(csv.DictReader(file))
     assert {row["what"] for row in checks} == {"gradients", "one after another", "3 fused"}
-    assert len(done.stdout.splitlines()) == len(checks) + 7
+    with (tmp_path / "bounds.csv").open(encoding="utf-8") as file:
+        bounds = {row["unit"]: float(row["per_second"]) for row in csv.DictReader(file)}
+    assert bounds["FLOP"] > bounds["bytes"] / 10 > 1e7
+    assert len(done.stdout.splitlines()) > len(checks) + 7
     assert all(float(row["off"]) < 0.1 for row in checks if row["precision"] == "float32")
     with (tmp_path / "throughput.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -133,7 +138,9 @@ def test_the_commands_measure_every_loop_and_draw_them(command, tmp_path: Path) 
             assert float(row["low"]) <= speed <= float(row["high"])
             assert (row["device"], row["threads"]) == ("cpu", "1")
             assert float(row["share_of_ceiling"]) > 0
-    facts = json.loads((tmp_path / "machine.json").read_text())
+    made = json.loads((tmp_path / "machine.json").read_text())
+    assert set(made) == {"numbers", "throughput", "bounds"}
+    facts = made["throughput"]
     assert facts["torch"] == torch.__version__.partition("+")[0]
     assert facts["cores"] >= 1
     command.done("draw_benchmark", tmp_path)
@@ -141,16 +148,14 @@ def test_the_commands_measure_every_loop_and_draw_them(command, tmp_path: Path) 
     assert (tmp_path / "throughput.png").stat().st_size > 10_000
 
 
-@pytest.mark.parametrize(
-    ("verb", "arguments", "words"),
-    [
-        ("benchmark", ["--out", __file__], "a file; valid: a folder"),
-        ("draw_benchmark", ["nowhere"], "nowhere/throughput.csv"),
-    ],
-)
-def test_what_is_wrong_is_named(command, tmp_path: Path, verb: str, arguments: list, words: str) -> None:
-    assert words in command.refused(verb, *arguments, cwd=tmp_path)
-    assert not list(tmp_path.iterdir())
+def test_what_is_wrong_is_named(command, tmp_path: Path) -> None:
+    assert "nowhere/throughput.csv" in command.refused("draw_benchmark", "nowhere", cwd=tmp_path)
+    (tmp_path / "throughput.csv").touch()
+    (tmp_path / "machine.json").write_text("{}")
+    assert "throughput is missing" in command.refused("draw_benchmark", tmp_path)
+    done = command("benchmark", "--out", __file__, cwd=tmp_path)
+    assert (done.returncode, "a file; valid: a folder" in done.stderr) == (2, True)
+    assert {own.name for own in tmp_path.iterdir()} == {"throughput.csv", "machine.json"}
 
 
 def test_a_device_that_computes_wrongly_is_found_before_it_is_timed(monkeypatch) -> None:

@@ -34,7 +34,7 @@ def test_the_figure_is_drawn_from_the_table_that_is_there(snakemake, tmp_path: P
     folder = tmp_path / FOLDER
     folder.mkdir(parents=True)
     (folder / "throughput.csv").write_text(TABLE)
-    (folder / "machine.json").write_text('{"device": "cpu", "cpu": "a CPU", "torch": "2"}')
+    (folder / "machine.json").write_text('{"throughput": {"device": "cpu", "cpu": "a CPU", "torch": "2"}}')
     snakemake(f"{FOLDER.relative_to('here')}/throughput.svg", "--cores", "1", "--allowed-rules", "draw_benchmark")
     assert (folder / "throughput.svg").stat().st_size > 1000
     assert (folder / "throughput.png").stat().st_size > 1000

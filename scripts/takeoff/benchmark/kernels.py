@@ -1,17 +1,19 @@
 """What bounds a device: its convolutions one by one, the bytes that it moves, and the share of both that training
-reaches. The rows of convolutions.csv, and a roofline.
+reaches. The rows of bounds.csv and convolutions.csv, and a roofline.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
+from torch import Tensor
 from torch.nn import functional
 
 from takeoff.engine import architecture
 from takeoff.engine.architecture import Convolution, Linear
 from takeoff.engine.hardware import Hardware
+from takeoff.speed.rates import fastest_product
 from takeoff.speed.timing import Timed, time_calls
 from takeoff.study.settings import Network
 
@@ -20,6 +22,9 @@ GROUPS = {"cpu": (1,), "cuda": (1, 6, 24)}
 BYTES = {"cpu": 2**28, "cuda": 2**30}
 """That a copy moves once each way."""
 CALLS = 10
+DENSE = Convolution(192, 384, 3, 1, 1, bias=True, side=8)
+"""A convolution of the full width whose rate bounds what training reaches: on a CPU it may exceed a product's."""
+DENSE_BATCH = 128
 
 
 @dataclass(frozen=True)
@@ -31,42 +36,97 @@ class ConvolutionSpeed:
     runs: int
     batch: int
     precision: str
+    searched: bool
+    """Whether cuDNN chose its algorithm by speed, among all of them; a study keeps to those that give the same bits."""
     forward: float
     inputs_gradient: float
     weights_gradient: float
 
 
+@dataclass(frozen=True)
+class Bound:
+    """What the device does at most: the columns of bounds.csv."""
+
+    what: str
+    precision: str
+    """Of products; empty for copies."""
+    per_second: float
+    unit: str
+    """`FLOP`, or `bytes`, of which a copy within the device counts what it reads and what it writes."""
+
+    def __str__(self) -> str:
+        return f"{self.what}{f', {self.precision}' * bool(self.precision)}: {self.per_second:.3g} {self.unit}/s"
+
+
+def bounds(hardware: Hardware, seconds: float) -> Iterator[Bound]:
+    """The fastest square product, within about so many seconds, and the dense convolution, in float32 and where the
+    device computes in it in bfloat16; a copy within the device; and to a GPU one from the host's pinned memory.
+    """
+    for precision in ("float32", "bfloat16") if hardware.half else ("float32",):
+        own = replace(hardware, precision=precision)
+        for bound in (fastest_product(own, seconds), dense_convolution(own)):
+            words = "convolution" if bound.name == "convolution" else f"matrix product of side {bound.name}"
+            yield Bound(words, precision, _rate(bound.call, bound.flops, own), "FLOP")
+    yield Bound("copy on the device", "", bandwidth(hardware), "bytes")
+    if hardware.device.type == "cuda":
+        host = torch.empty(BYTES["cuda"], dtype=torch.uint8, pin_memory=True)
+        there = torch.empty_like(host, device=hardware.device)
+        rate = _rate(lambda: there.copy_(host, non_blocking=True), host.numel(), hardware)
+        yield Bound("copy from the host's pinned memory", "", rate, "bytes")
+
+
 def convolutions(network: Network, side: int, batch: int, hardware: Hardware) -> Iterator[ConvolutionSpeed]:
-    """Every convolution of a network on colour images, alone and for several runs at once."""
+    """Every convolution of a network on colour images, alone and for several runs at once; on a GPU also by the
+    algorithms that cuDNN finds fastest, but for the most runs, where the search takes long.
+    """
     built = architecture.layers(network, side, 3, 10)
-    kind = torch.bfloat16 if hardware.half else torch.float32
-    for runs in GROUPS[hardware.device.type]:
-        for layer in (own for own in built if isinstance(own, Convolution)):
-            yield _timed(layer, runs, batch, kind, hardware)
+    cuda = hardware.device.type == "cuda"
+    for runs in (groups := GROUPS[hardware.device.type]):
+        for searched in (False, True) if cuda and runs < groups[-1] else (False,):
+            for layer in (own for own in built if isinstance(own, Convolution)):
+                yield _timed(layer, runs, batch, hardware, searched)
 
 
-def _timed(layer: Convolution, runs: int, batch: int, kind: torch.dtype, hardware: Hardware) -> ConvolutionSpeed:
+def dense_convolution(hardware: Hardware) -> Timed:
+    """The forward pass of `DENSE`: beside a matrix product the other bound of what training can reach."""
+    forward = _operands(DENSE, 1, DENSE_BATCH, hardware)[0]
+    return Timed("matrix", "convolution", hardware, forward, _flops(DENSE, 1, DENSE_BATCH))
+
+
+def _operands(layer: Convolution, runs: int, batch: int, hardware: Hardware) -> tuple[partial[Tensor], Tensor, Tensor]:
+    """The forward pass of a convolution of several runs side by side; its images and its weights."""
     inputs, outputs, kernel, stride, padding, _, side = layer
     before = (side - 1) * stride + kernel - 2 * padding
-    make = partial(torch.randn, device=hardware.device, dtype=kind)
+    make = partial(torch.randn, device=hardware.device, dtype=torch.bfloat16 if hardware.half else torch.float32)
     images = make(batch, inputs * runs, before, before).to(memory_format=torch.channels_last)
     weights = make(outputs * runs, inputs, kernel, kernel).to(memory_format=torch.channels_last)
-    forward = partial(functional.conv2d, images, weights, None, stride, padding, 1, runs)
+    return partial(functional.conv2d, images, weights, None, stride, padding, 1, runs), images, weights
+
+
+def _flops(layer: Convolution, runs: int, batch: int) -> int:
+    return 2 * batch * runs * layer.outputs * layer.inputs * layer.kernel**2 * layer.side**2
+
+
+def _timed(layer: Convolution, runs: int, batch: int, hardware: Hardware, searched: bool) -> ConvolutionSpeed:
+    inputs, outputs, kernel, stride, padding, _, side = layer
+    forward, images, weights = _operands(layer, runs, batch, hardware)
     sent = torch.randn_like(forward())
     both = [[stride] * 2, [padding] * 2, [1, 1], False, [0, 0], runs]
 
     def back(wanted: Sequence[bool]) -> Callable[[], object]:
         return lambda: torch.ops.aten.convolution_backward(sent, images, weights, None, *both, [*wanted, False])
 
-    flops = 2 * batch * runs * outputs * inputs * kernel**2 * side**2
     actions = (forward, back([True, False]), back([False, True]))
-    rates = [_rate(action, flops, hardware) for action in actions]
+    rates = [_rate(action, _flops(layer, runs, batch), hardware, searched) for action in actions]
     words = f"{inputs} to {outputs}, {kernel} × {kernel}, {side} px"
-    return ConvolutionSpeed(words, runs, batch, hardware.precision, *rates)
+    return ConvolutionSpeed(words, runs, batch, hardware.precision, searched, *rates)
 
 
-def _rate(call: Callable[[], object], amount: float, hardware: Hardware) -> float:
+def _rate(call: Callable[[], object], amount: float, hardware: Hardware, searched: bool = False) -> float:
+    """An amount per second of a call."""
     action = Timed("matrix", "", hardware, call, 0)
+    action.ready()
+    torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = searched, not searched
     time_calls(action, 3)  # chooses kernels
     return amount / time_calls(action, CALLS)
 

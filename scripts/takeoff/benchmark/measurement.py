@@ -1,85 +1,119 @@
 """The benchmark, part by part: whether the numbers are right, how fast they come, and what explains that."""
 
 import argparse
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
+import torch
+
 from takeoff.benchmark import throughput
-from takeoff.benchmark.kernels import convolutions
-from takeoff.benchmark.machine import facts
-from takeoff.benchmark.numbers import checks
-from takeoff.benchmark.step_kernels import step_kernels
-from takeoff.benchmark.throughput import Setting
-from takeoff.benchmark.whole_runs import whole_runs
+from takeoff.benchmark.kernels import bounds, convolutions
+from takeoff.benchmark.machine import Machine, facts
+from takeoff.benchmark.numbers import Check, checks
+from takeoff.benchmark.parts import OF_A_GPU, PARTS
+from takeoff.benchmark.scarce_memory import scarce_memory
+from takeoff.benchmark.setting import SETTINGS
+from takeoff.benchmark.step_kernels import step_kernels_apart
+from takeoff.benchmark.whole_runs import images_for, whole_runs
+from takeoff.common.commands import in_one_line
 from takeoff.common.errors import TakeoffError
-from takeoff.common.files import write_json, write_rows
+from takeoff.common.files import write_rows
+from takeoff.common.gpus import driver
+from takeoff.data.prepared import Prepared
 from takeoff.engine.hardware import Hardware
 from takeoff.jobs.hardware import first_line, free_gpu_memory, hardware_of
 from takeoff.jobs.ways import Way
 from takeoff.study.loading import load_study
+from takeoff.study.model import Study
 
 
 class Measurement:
-    """Everything that is measured, in turn; what has been measured stays, whatever happens next."""
+    """Everything that is measured, in turn; what has been measured stays, whatever happens next.
+
+    Raises:
+        TakeoffError: for a study or images that cannot be used, and a part of a GPU where there is none.
+
+    """
 
     def __init__(self, given: argparse.Namespace) -> None:
         self.given, self.out, self.began = given, given.out, time.monotonic()
-        self.study = given.study and load_study(given.study)
+        self.study: tuple[Study, Prepared] | None = None
+        if given.study is not None:
+            study = load_study(given.study)
+            self.study = study, images_for(study, given.study, given.data)
         self.hardware: Hardware = hardware_of(given.device, "auto", given.threads)
         self.cuda = self.hardware.device.type == "cuda"
+        asked = OF_A_GPU.intersection(given.parts or ())
+        if asked and not self.cuda:
+            raise TakeoffError(f"--parts {', '.join(sorted(asked))}: of a GPU alone; training here is on the CPU")
+        # The settings: a GPU's time is short, and its question the full width, so that this goes first.
+        self.settings = SETTINGS[: 2 if given.quick else 3][:: -1 if self.cuda else 1]
+        self.seconds = given.seconds or (0.5 if given.quick else 2.0)
+        self.machine = Machine(self.out, facts(self.hardware.name) | _more(self.hardware))
         self.failed: list[str] = []
 
     def run(self) -> None:
-        """Numbers first, then speed, then whole runs.
+        """Numbers first, then speed, then whole runs, then what explains the speeds.
 
-        A `TakeoffError` says that numbers are wrong or were not computed, and then nothing is timed; or that speeds or
-        whole runs failed. What fails behind these is a line.
+        Raises:
+            TakeoffError: where numbers are wrong or were not computed, and then nothing is timed; and at the end where
+                another part failed, but for those that only explain.
+
         """
-        write_json(self.out / "machine.json", facts(self.hardware.name) | {"precision": self.hardware.precision})
-        settings = throughput.SETTINGS[: 2 if self.given.quick else 3]
-        found = self.keep("numbers", self.numbers)
+        found: list[Check] = self.keep("numbers", self.numbers)
         if wrong := [check for check in found if not check.right]:
-            table = self.out / "numbers.csv"
-            raise TakeoffError(f"{table}: {len(wrong)} of {len(found)} checks failed; {wrong[0]}")
-        self.end_if_failed()  # what computes wrongly, or not at all, is not timed
-        # A GPU's time is short, and its question the full width: that goes first.
-        self.keep("throughput", partial(self.throughput, settings[::-1] if self.cuda else settings))
-        if self.study is not None:
-            self.keep("arms", self.arms)
+            self.failed.append(f"{self.out / 'numbers.csv'}: {len(wrong)} of {len(found)} checks failed; {wrong[0]}")
         self.end_if_failed()
-        # What follows explains the speeds; without it they stand.
+        if others := [check for check in found if check.repeats is False]:
+            self.failed.append(f"numbers: {len(others)} ways give other bits each time; {others[0]}")
+        self.keep("throughput", self.throughput)
+        if self.study is not None:
+            self.keep("arms", partial(self.arms, *self.study))
         if self.cuda:
-            self.keep("convolutions", partial(self.convolutions, settings[-1]))
-            self.keep("kernels", partial(self.kernels, settings[-1]))
+            self.keep("memory", self.memory)
+        measured = self.failed.copy()
+        self.keep("bounds", lambda: ([bound] for bound in bounds(self.hardware, self.seconds)))
+        if self.cuda:
+            self.keep("convolutions", self.convolutions)
+            self.keep("kernels", self.kernels)
+        self.failed = measured  # what only explains, and fails, takes no measured table with it
+        self.end_if_failed()
 
     def end_if_failed(self) -> None:
         """Raise a `TakeoffError` that says which parts failed so far."""
         if self.failed:
             raise TakeoffError("; ".join(self.failed))
 
+    def left(self) -> float:
+        """Seconds that are left; infinite where there is no limit."""
+        minutes: float | None = self.given.minutes
+        return math.inf if minutes is None else self.began + 60 * minutes - time.monotonic()
+
     def keep(self, part: str, measure: Callable[[], Iterable[Sequence[Any]]]) -> list[Any]:
         """Measure a part, and write its rows as they come; what does not begin in time, or fails, is left out."""
         kept: list[Any] = []
-        if part not in self.given.parts:
+        if part not in (self.given.parts or PARTS):
             return kept
-        minutes = self.given.minutes
         self.hardware.keep_to_precision()  # the part before may have left another one, or plain loops' own settings
         try:
-            left = iter(measure())
-            while minutes is None or time.monotonic() - self.began <= 60 * minutes:
-                if (rows := next(left, None)) is None:
+            rest = iter(measure())
+            while self.left() > 0:
+                if (rows := next(rest, None)) is None:
                     return kept
                 kept += rows
-                if rows:  # a driver may let nobody see its kernels
-                    print(*rows, sep="\n")
-                    write_rows(self.out / f"{part}.csv", kept)
-            print(f"{part}: {'the rest is' if kept else 'all'} left out, after {minutes:g} minutes")
-        except RuntimeError as error:  # one GPU, or its driver, does not do what another does
-            self.failed.append(f"{part}: {first_line(error)}")
+                print(*rows, sep="\n")
+                write_rows(self.out / f"{part}.csv", kept)
+                self.machine.measured(part)
+            print(f"{part}: {'the rest is' if kept else 'all'} left out, after {self.given.minutes:g} minutes")
+        except Exception as error:  # one GPU, or its driver, does not do what another does
+            words = first_line(error) if isinstance(error, RuntimeError) else in_one_line(error)
+            self.failed.append(f"{part}: {words}")
             print(self.failed[-1])
-        finally:
+        with suppress(RuntimeError):  # after a fault in a kernel nothing runs on the GPU any more
             free_gpu_memory(self.hardware)
         return kept
 
@@ -88,25 +122,40 @@ class Measurement:
         for check in checks(self.hardware, width=0.125 if self.given.quick else 0.25):
             yield [check]
 
-    def throughput(self, settings: Iterable[Setting]) -> Iterator[Sequence[Any]]:
+    def throughput(self) -> Iterator[Sequence[Any]]:
         """The engine against plain loops."""
         threads = 1 if self.cuda else self.given.threads
-        seconds = self.given.seconds or (0.5 if self.given.quick else 2.0)
-        for setting in settings:
-            yield throughput.measure(setting, self.hardware.device.type, threads, seconds, self.given.quick)
+        for setting in self.settings:
+            yield throughput.measure(setting, self.hardware.device.type, threads, self.seconds, self.given.quick)
 
-    def arms(self) -> Iterator[Sequence[Any]]:
+    def arms(self, study: Study, images: Prepared) -> Iterator[Sequence[Any]]:
         """The study's networks, trained to their end."""
-        own = hardware_of(self.given.device, "auto", self.given.threads, self.study.dataset.resolution)
-        for row in whole_runs(self.study, self.given.data, own, self.out / "ways"):
+        own = hardware_of(self.given.device, "auto", self.given.threads, study.dataset.resolution)
+        for row in whole_runs(study, images, own, self.out / "ways", self.left):
             yield [row]
 
-    def convolutions(self, setting: Setting) -> Iterator[Sequence[Any]]:
+    def memory(self) -> Iterator[Sequence[Any]]:
+        """A job whose runs do not fit together."""
+        yield [scarce_memory(self.hardware)]
+
+    def convolutions(self) -> Iterator[Sequence[Any]]:
         """Each convolution of the network."""
+        setting = self.settings[0]
         for row in convolutions(setting.network, setting.resolution, setting.batch, self.hardware):
             yield [row]
 
-    def kernels(self, setting: Setting) -> Iterator[Sequence[Any]]:
+    def kernels(self) -> Iterator[Sequence[Any]]:
         """The kernels of a step, of one run alone and of six fused."""
         for way in (Way(graph=True), Way(6, fused=True, graph=True)):
-            yield [*step_kernels(way, setting, self.hardware)]
+            yield step_kernels_apart(way, self.settings[0], self.hardware)
+
+
+def _more(hardware: Hardware) -> dict[str, Any]:
+    """What torch knows of the hardware."""
+    found: dict[str, Any] = {"precision": hardware.precision}
+    if hardware.device.type == "cuda":
+        gpu, own = torch.cuda.get_device_properties(hardware.device), driver()
+        found |= {"memory": gpu.total_memory, "multiprocessors": gpu.multi_processor_count}
+        found |= {"capability": f"{gpu.major}.{gpu.minor}", "cuda": torch.version.cuda}
+        found |= {"cudnn": torch.backends.cudnn.version(), "driver": own and ".".join(map(str, own.version))}
+    return found

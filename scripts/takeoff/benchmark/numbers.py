@@ -10,14 +10,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from takeoff.benchmark.setting import arm_of
 from takeoff.engine.dataset import Dataset
 from takeoff.engine.hardware import Hardware
 from takeoff.engine.network import build
 from takeoff.jobs.hardware import first_line, free_gpu_memory
 from takeoff.jobs.trials import AGREE, distance, moves, noise
 from takeoff.jobs.ways import ONE_AFTER_ANOTHER, Way
-from takeoff.study.arms import Arm, Run
-from takeoff.study.settings import Network, Recipe
+from takeoff.study.arms import Run
+from takeoff.study.settings import Network
 
 NETWORKS: dict[str, dict[str, Any]] = {
     "relu": {},
@@ -55,7 +56,7 @@ class Check:
     @property
     def right(self) -> bool:
         """Whether the device may be trusted with it; what does not run there is left out, and wrong it is not."""
-        return self.off is None or (self.limit is not None and self.off <= self.limit and self.repeats is not False)
+        return self.off is None or (self.limit is not None and self.off <= self.limit)
 
     def __str__(self) -> str:
         found = self.note if self.off is None else f"{self.off:.1e} off" + ", other bits" * (self.repeats is False)
@@ -100,8 +101,7 @@ def _of(model: torch.nn.Module, pixels: Tensor, labels: Tensor) -> list[Tensor]:
 
 
 def _ways(name: str, network: Network, data: Dataset, hardware: Hardware) -> Iterator[Check]:
-    recipe = Recipe(epochs=1, batch_size=BATCH, augmentation="flip-crop-colour", schedule="constant", warmup_epochs=0)
-    arm = Arm(name="benchmark", network=network, recipe=recipe, learning_rate=0.01)
+    arm = arm_of(network, BATCH, "flip-crop-colour")
     expected = [moves(ONE_AFTER_ANOTHER, data, arm, [run], hardware)[0] for run in RUNS]
     ways = [ONE_AFTER_ANOTHER, Way(3, fused=True)]
     if hardware.device.type == "cuda":

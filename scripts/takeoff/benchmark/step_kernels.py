@@ -1,22 +1,25 @@
 """What a step is made of: the kernels that a device runs in it, by what they take. The rows of kernels.csv."""
 
-from collections.abc import Iterator
+import multiprocessing
+import os
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from takeoff.benchmark.throughput import Setting
+from takeoff.benchmark.setting import Setting
 from takeoff.engine.hardware import Hardware
 from takeoff.engine.state import Training
 from takeoff.jobs.loading import dataset_of
 from takeoff.jobs.ways import Way
-from takeoff.study.arms import Arm, Run
-from takeoff.study.settings import Recipe
+from takeoff.study.arms import Run
 
 STEPS, WARM_UP = 20, 5
 MOST = 20
 """Kernels of a way, those that take most."""
+LONGEST = 90
+"""Seconds that a way's profile may take."""
 
 
 @dataclass(frozen=True)
@@ -33,21 +36,52 @@ class Kernel:
     """Of what all kernels of a step take."""
 
 
-def step_kernels(way: Way, setting: Setting, hardware: Hardware) -> Iterator[Kernel]:
-    """The kernels of a way's steps that take most; on a CPU its operators."""
-    recipe = Recipe(epochs=1, batch_size=setting.batch, augmentation="flip-crop", schedule="constant", warmup_epochs=0)
-    arm = Arm(name="benchmark", network=setting.network, recipe=recipe, learning_rate=0.01)
-    data = dataset_of(setting.images, hardware.device)
+def step_kernels(way: Way, setting: Setting, hardware: Hardware) -> list[Kernel]:
+    """The kernels of a way's steps that take most; on a CPU its operators.
+
+    Raises:
+        RuntimeError: where the driver lets nobody see them.
+
+    """
+    cuda = hardware.device.type == "cuda"
+    if cuda:
+        torch.cuda.set_device(hardware.device)
+    hardware.keep_to_precision()
+    activities = [ProfilerActivity.CUDA if cuda else ProfilerActivity.CPU]
+    if cuda:  # CUDA's profiler must start before a graph is captured, and end after its last replay
+        os.environ["TEARDOWN_CUPTI"] = "0"
+        with profile(activities=activities):
+            torch.zeros(1, device=hardware.device)
+    data, arm = dataset_of(setting.images, hardware.device), setting.arm()
     stepper = way.stepper([Training(data, arm, Run(seed, 0.01), hardware) for seed in range(way.at_once)])
     stepper.epoch(WARM_UP)
-    cuda = hardware.device.type == "cuda"
-    with profile(activities=[ProfilerActivity.CUDA if cuda else ProfilerActivity.CPU]) as profiled:
+    with profile(activities=activities) as profiled:
         stepper.epoch(STEPS)
         if cuda:
             torch.cuda.synchronize()
     took = "self_device_time_total" if cuda else "self_cpu_time_total"
     rows = sorted(profiled.key_averages(), key=lambda row: -getattr(row, took))
-    whole = sum(getattr(row, took) for row in rows) or 1
+    if not (whole := sum(getattr(row, took) for row in rows)):
+        raise RuntimeError(f"{way.name}: the profiler sees no kernel")
+    found = []
     for row in rows[:MOST]:
         spent = getattr(row, took)
-        yield Kernel(way.name, row.key, row.count / STEPS, spent / STEPS, spent / whole)
+        found.append(Kernel(way.name, row.key, row.count / STEPS, spent / STEPS, spent / whole))
+    return found
+
+
+def step_kernels_apart(way: Way, setting: Setting, hardware: Hardware) -> list[Kernel]:
+    """The same, found by a process of its own, which a profiler may end: what it holds of a GPU goes with it.
+
+    Raises:
+        RuntimeError: where it sees nothing, ends, or takes too long.
+
+    """
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        found = pool.submit(step_kernels, way, setting, hardware)
+        try:
+            return found.result(LONGEST)
+        except TimeoutError:
+            for process in multiprocessing.active_children():
+                process.kill()
+            raise RuntimeError(f"{way.name}: the profiler took more than {LONGEST} seconds") from None

@@ -33,11 +33,10 @@ class Speed:
     """Images per second of the fastest block."""
     blocks: int = 0
     share_of_ceiling: float | None = None
-    """Floating-point operations per second, counted for convolutions and linear layers, of those of a matrix
-    product in the same precision and beside it."""
+    """Floating-point operations per second, counted for convolutions and linear layers, of those of the faster one of a
+    matrix product and a dense convolution, in the same precision and beside it: a library may make either sooner."""
     share_of_roofline: float | None = None
-    """Of the images per second at which products take the rate of that product, and all bytes that must be moved the
-    rate of a copy."""
+    """Of the images per second at which products take that rate, and bytes that must be moved the rate of a copy."""
     runs: int = 1
     """That are trained at the same time."""
     workers: int = 0
@@ -67,8 +66,8 @@ def summarised(
 ) -> list[Speed]:
     """A row per loop of a setting, with its images per second, a number per interleaved block, summarised.
 
-    `flops` are the floating-point operations of one image's forward and backward pass, `ceilings` those of a matrix
-    product beside them, per second, by precision, and `rooflines` the images per second that no loop exceeds.
+    `flops` are the floating-point operations of one image's forward and backward pass, `ceilings` those of the fastest
+    product beside them, per second, by precision, and `rooflines` the images per second that this and a copy allow.
     """
     plain = next(blocks for row, blocks in rates.items() if row.loop == PLAIN)
     rows = []

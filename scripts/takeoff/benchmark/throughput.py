@@ -1,20 +1,18 @@
 """Images per second of the plain loops and of the engine, side by side in interleaved blocks; and their ratios."""
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
-import numpy as np
 import torch
 
 from takeoff.benchmark import plain_loops
-from takeoff.benchmark.kernels import bandwidth, bytes_per_image, roofline
+from takeoff.benchmark.kernels import bandwidth, bytes_per_image, dense_convolution, roofline
+from takeoff.benchmark.setting import Setting
 from takeoff.benchmark.table import MEMORY, PLAIN, Speed, summarised
 from takeoff.common.machine import cores_at_hand
-from takeoff.data.card import Card
-from takeoff.data.prepared import Prepared
 from takeoff.engine import architecture
 from takeoff.engine.dataset import Dataset
 from takeoff.engine.hardware import Hardware
@@ -23,9 +21,8 @@ from takeoff.jobs.hardware import first_line, free_gpu_memory, hardware_of, keep
 from takeoff.jobs.loading import dataset_of
 from takeoff.jobs.ways import ONE_AFTER_ANOTHER, Way
 from takeoff.speed.rates import fastest_product
-from takeoff.speed.timing import Action, interleaved
+from takeoff.speed.timing import Action, Timed, interleaved
 from takeoff.study.arms import Arm, Run
-from takeoff.study.settings import Network, Recipe
 
 LEARNING_RATE = 1e-3
 """Small, so that nothing diverges: infinite numbers can be slower than others."""
@@ -37,68 +34,29 @@ MOST_WORKERS = 8
 """Of the DataLoader, which has some on a GPU alone: on a CPU they would take the loops' cores."""
 
 
-@dataclass(frozen=True)
-class Setting:
-    """What is trained."""
-
-    resolution: int
-    """Of the images, in pixels."""
-    width: float
-    batch: int
-    """Images of a step."""
-
-    @property
-    def network(self) -> Network:
-        """The study's network with all that the factors add to a step: batch norm and dropout."""
-        return Network(norm="batch", dropout=0.5, width=self.width)
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Of the images, grey where they are small: side, channels, classes."""
-        return self.resolution, 1 if self.resolution == 8 else 3, 10
-
-    @property
-    def images(self) -> Prepared:
-        """As many as digits has, or so many that no cache holds them all."""
-        return made_up(*self.shape, 1797 if self.resolution == 8 else 10_000)
-
-
-SETTINGS = Setting(8, 0.25, 32), Setting(32, 0.25, 128), Setting(32, 1.0, 128)
-"""A small network, whose short steps wait for Python; a quick study's; and the full width."""
-
-
-def made_up(side: int, channels: int, classes: int, count: int, held_out: float = 0.2) -> Prepared:
-    """Noise as a dataset of `count` images: speed does not depend on what they show."""
-    pixels = np.random.default_rng(0).integers(0, 256, (count, side, side, channels), dtype=np.uint8)
-    labels = np.arange(count, dtype=np.int64) % classes
-    names = [str(label) for label in range(classes)]
-    colours = (0.2 * np.eye(channels)).tolist()
-    card = Card(mean=[0.5] * channels, std=[0.29] * channels, colours=colours, digest="made up", classes=names)
-    return Prepared(pixels, labels, pixels[:100], labels[:100], card, held_out)
-
-
 def ways(device: str, setting: Setting) -> dict[str, Way]:
     """The ways of the engine that are measured, by their names in the table; a new way is a line here."""
     if device == "cpu":
         # A CPU trains runs fused where images are small, and elsewhere one after another.
         fused = {"engine, 8 fused": Way(8, fused=True)} if setting.resolution == 8 else {}
         return {"engine": ONE_AFTER_ANOTHER} | fused
-    return {
+    found = {
         "engine": ONE_AFTER_ANOTHER,
         "engine, graph": Way(graph=True),
         "engine, 6 overlapped graphs": Way(6, graph=True),
         "engine, 6 fused, graph": Way(6, fused=True, graph=True),
         "engine, 24 fused, graph": Way(24, fused=True, graph=True),
     }
+    if setting.width < 1:
+        return found
+    # Compiling takes a minute or so: once, where a study's runs are long.
+    return found | {"engine, 6 fused, graph, compiled": Way(6, fused=True, graph=True, compiled=True)}
 
 
-def engine(
-    way: Way, network: Network, recipe: Recipe, data: Dataset, hardware: Hardware
-) -> Generator[list[float], None, None]:
+def engine(way: Way, arm: Arm, data: Dataset, hardware: Hardware) -> Generator[list[float], None, None]:
     """Train as many runs as the way takes at once, without end; yields each run's mean loss, an epoch at a time."""
     if hardware.device.type == "cpu":
         keep_freed_memory()
-    arm = Arm(name="benchmark", network=network, recipe=recipe, learning_rate=LEARNING_RATE)
     runs = [Run(seed, LEARNING_RATE) for seed in range(way.at_once)]
     stepper = way.stepper([Training(data, arm, run, hardware) for run in runs])
     while True:
@@ -175,10 +133,8 @@ def loops_of(setting: Setting, device: str, threads: int) -> list[Loop]:
         Loop(memory, half, plain_loops.memory(task, half.half), batch),
     ]
     data, presented = dataset_of(images, own.device), STEPS[device] * batch
-    one_epoch = {"epochs": 1, "epoch_images": presented, "schedule": "constant", "warmup_epochs": 0}
-    recipe = Recipe(**one_epoch, batch_size=batch, augmentation="flip-crop")
     for name, way in ways(device, setting).items():
-        losses = engine(way, setting.network, recipe, data, own)
+        losses = engine(way, setting.arm(presented), data, own)
         loops.append(Loop(row(name, own, runs=way.at_once), own, losses, presented * way.at_once))
     return loops
 
@@ -186,39 +142,52 @@ def loops_of(setting: Setting, device: str, threads: int) -> list[Loop]:
 def measure(setting: Setting, device: str, threads: int, seconds: float, quick: bool = False) -> list[Speed]:
     """A row per loop in one setting, whose blocks (few if `quick`) take about so many seconds together; one without
     numbers where a loop does not run here. `threads` are the CPU's: with a GPU 1, which gives it work.
+
+    Raises:
+        RuntimeError: where the plain loop does not run, to which the others are compared.
+
     """
-    loops, failed = [], []
-    for loop in loops_of(setting, device, threads):
-        fault = ""
-        if "graph" in loop.row.loop:  # one GPU, or its driver, captures what another does not
-            try:
-                loop.ready()
-                loop()
-            except RuntimeError as error:
-                fault = first_line(error)
-        if fault:
-            loop.close()
-            failed.append(replace(loop.row, note=f"left out: {fault}"))
-        else:
-            loops.append(loop)
-    hardware = {loop.row.precision: loop.hardware for loop in loops}
-    products = {precision: fastest_product(each, seconds / 4) for precision, each in hardware.items()}
-    actions: list[Action] = [*loops, *products.values()]
+    every = loops_of(setting, device, threads)
     try:
-        blocks = interleaved(actions, seconds, QUICK_BLOCKS if quick else BLOCKS)
+        left_out = {loop.row.loop: fault for loop in every if (fault := _fault(loop))}
+        loops = [loop for loop in every if loop.row.loop not in left_out]
+        if PLAIN in left_out:
+            raise RuntimeError(f"{PLAIN}: {left_out[PLAIN]}")
+        rows = _timed(setting, loops, seconds, QUICK_BLOCKS if quick else BLOCKS)
     finally:
-        for loop in loops:
+        for loop in every:
             loop.close()
-    ceilings = {
-        precision: product.flops / median(spent)
-        for (precision, product), spent in zip(products.items(), blocks[len(loops) :], strict=True)
-    }
-    rates = {
-        loop.row: [loop.images_per_call / seconds for seconds in spent]
-        for loop, spent in zip(loops, blocks, strict=False)
-    }
+    failed = [loop.row for loop in every if loop not in loops]
+    return rows + [replace(row, note=f"left out: {left_out[row.loop]}") for row in failed]
+
+
+def _fault(loop: Loop) -> str:
+    """Why a loop does not run here, nothing if it does: one GPU, or its driver, captures what another does not, and a
+    compiler may not be there.
+    """
+    try:
+        loop.ready()
+        loop()
+    except Exception as error:
+        loop.close()
+        return first_line(error)
+    return ""
+
+
+def _timed(setting: Setting, loops: Sequence[Loop], seconds: float, blocks: int) -> list[Speed]:
+    """A row per loop, all of which run, beside the product and the convolution that bound them."""
+    hardware = {loop.row.precision: loop.hardware for loop in loops}
+    bounds: list[tuple[str, Timed]] = []
+    for precision, own in hardware.items():
+        bounds += [(precision, fastest_product(own, seconds / 4)), (precision, dense_convolution(own))]
+    actions: list[Action] = [*loops, *(bound for _, bound in bounds)]
+    timed = interleaved(actions, seconds, blocks)
+    rates = {loop.row: [loop.images_per_call / spent for spent in its] for loop, its in zip(loops, timed, strict=False)}
+    ceilings = dict.fromkeys(hardware, 0.0)
+    for (precision, bound), its in zip(bounds, timed[len(loops) :], strict=True):
+        ceilings[precision] = max(ceilings[precision], bound.flops / median(its))
     flops = architecture.training_flops(architecture.layers(setting.network, *setting.shape))
     copied = bandwidth(loops[0].hardware)
     moved = {each: bytes_per_image(setting.network, *setting.shape, own.half) for each, own in hardware.items()}
     rooflines = {each: roofline(flops, moved[each], ceiling, copied) for each, ceiling in ceilings.items()}
-    return summarised(rates, flops, ceilings, rooflines) + failed
+    return summarised(rates, flops, ceilings, rooflines)

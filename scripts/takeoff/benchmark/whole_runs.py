@@ -3,21 +3,24 @@
 The rows of arms.csv.
 """
 
+import math
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from statistics import mean
+from typing import Any
 
-from takeoff.data.prepared import load_prepared
+from takeoff.common.errors import TakeoffError
+from takeoff.data.prepared import Prepared, load_prepared
 from takeoff.engine.hardware import Hardware
-from takeoff.engine.state import Finished
+from takeoff.engine.state import Finished, Record
 from takeoff.jobs.checkpoints import Checkpoints
-from takeoff.jobs.choosing import choose_way, images_of
+from takeoff.jobs.choosing import choose_way
 from takeoff.jobs.loading import dataset_of
 from takeoff.jobs.running import train
-from takeoff.study.arms import Arm, Run, make_arm
+from takeoff.study.arms import Run, make_arm
 from takeoff.study.model import Study
 
 
@@ -26,74 +29,114 @@ class ArmSpeed:
     """The runs of one arm, trained from the first step to the last score: the columns of arms.csv."""
 
     arm: str
+    device: str
+    """`cpu`, or the GPU's name."""
+    precision: str
+    resolution: int
+    """Of the images, in pixels."""
     learning_rate: float
     epochs: int
     runs: int
+    """That were to be trained."""
+    finished: int
+    """Runs that were trained to their end; fewer where the time was up before."""
     way: str
     """Of those that training was measured in, the fastest."""
     choosing_seconds: float
     """What measuring these ways took."""
     seconds: float
-    """From the first run's start to the last run's end."""
+    """From the first run's start to the last run's end, or to the end of the time."""
     images_per_second: float
-    """That all runs together would be trained on by their last epoch; where some diverged, too many."""
-    test_accuracy: float
-    """The mean of the runs."""
-    test_accuracy_low: float
-    test_accuracy_high: float
-    diverged: int
+    """Images that all runs together were trained on, in that time with its scores."""
+    test_accuracy: float | None = None
+    """The mean of the runs that finished."""
+    test_accuracy_low: float | None = None
+    test_accuracy_high: float | None = None
+    diverged: int = 0
     """Runs whose weights are no numbers, or whose loss exploded."""
 
     def __str__(self) -> str:
         """A line for whoever waits."""
-        accuracies = f"{self.test_accuracy:.1%} ({self.test_accuracy_low:.1%} to {self.test_accuracy_high:.1%})"
+        runs = f"{self.finished} of {self.runs} runs of {self.epochs} epochs"
         speed = f"{self.seconds:.1f} s, {self.images_per_second:,.0f} images/s, {self.way}"
-        return f"{self.arm}: {self.runs} runs of {self.epochs} epochs: {speed}; test accuracy {accuracies}"
+        if self.test_accuracy is None:
+            return f"{self.arm}: {runs}: {speed}"
+        accuracies = f"{self.test_accuracy:.1%} ({self.test_accuracy_low:.1%} to {self.test_accuracy_high:.1%})"
+        return f"{self.arm}: {runs}: {speed}; test accuracy {accuracies}"
 
 
-def whole_runs(study: Study, folder: Path, hardware: Hardware, memory: Path) -> Iterator[ArmSpeed]:
-    """A row per combination of the factors' levels, with all seeds of the study, at the middle one of its rates.
-
-    Args:
-        study: gives the network, the recipe, the factors and the seeds.
-        folder: where its prepared images are.
-        hardware: what trains.
-        memory: the folder in which ways that were measured are kept.
+def images_for(study: Study, source: Path, folder: Path) -> Prepared:
+    """The prepared images in `folder`, which have to be those of the study in the file `source`.
 
     Raises:
-        TakeoffError: for images that are missing or another study's.
+        TakeoffError: for images that are missing, damaged, of another side, or another dataset's.
 
     """
     own = study.dataset
     found = load_prepared(folder, own.resolution, own.test_samples, own.validation_fraction)
-    data = dataset_of(found, hardware.device)
+    if (name := found.card.get("dataset")) != own.name:
+        raise TakeoffError(f"--data {folder}: images of {name}; valid for {source}: those of {own.name}")
+    return found
+
+
+def whole_runs(
+    study: Study, images: Prepared, hardware: Hardware, memory: Path, left: Callable[[], float]
+) -> Iterator[ArmSpeed]:
+    """A row per combination of the factors' levels, with all seeds of the study, at the middle one of its rates: the
+    treatments' first, since time may end.
+
+    Args:
+        study: gives the network, the recipe, the factors and the seeds.
+        images: the study's.
+        hardware: what trains.
+        memory: the folder in which ways that were measured are kept.
+        left: the seconds that are left. Where they are finite, no way is compiled: each network's takes a minute or so.
+
+    """
+    data = dataset_of(images, hardware.device)
     rates = sorted(study.tuning.learning_rates)
     rate = rates[len(rates) // 2]
     runs = [Run(seed, rate) for seed in study.seed_list]
     pairs = [[(name, level) for _, level in factor] for name, factor in study.factors.items()]
-    for levels in product(*pairs):
+    for levels in reversed([*product(*pairs)]):
         arm = make_arm(study, dict(levels), learning_rate=rate)
         began = time.perf_counter()
-        way = choose_way(data, arm, runs, hardware, memory)
+        way = choose_way(data, arm, runs, hardware, memory, compiling=math.isinf(left()))
         chosen = time.perf_counter()
-        every = train(data, arm, runs, hardware, Checkpoints(), way)
-        ended = [record.values for record in every if isinstance(record, Finished)]
-        yield _row(arm, images_of(data, arm, runs), ended, chosen - began, time.perf_counter() - chosen)
+        batch = min(arm.recipe.batch_size, len(data.split(arm.train_samples, seed=0)[0]))
+        trained, ended = _trained(train(data, arm, runs, hardware, Checkpoints(), way), left)
+        seconds = time.perf_counter() - chosen
+        accuracies = [values["test_accuracy"] for values in ended]
+        row = ArmSpeed(
+            arm=arm.name,
+            device=hardware.name,
+            precision=hardware.precision,
+            resolution=study.dataset.resolution,
+            learning_rate=rate,
+            epochs=arm.recipe.epochs,
+            runs=len(runs),
+            finished=len(ended),
+            way=ended[0]["way"] if ended else way.name,
+            choosing_seconds=chosen - began,
+            seconds=seconds,
+            images_per_second=trained * batch / seconds,
+            diverged=sum(values["diverged"] for values in ended),
+        )
+        if accuracies:
+            low, high = min(accuracies), max(accuracies)
+            row = replace(row, test_accuracy=mean(accuracies), test_accuracy_low=low, test_accuracy_high=high)
+        yield row
 
 
-def _row(arm: Arm, images: int, ended: list[dict], choosing: float, seconds: float) -> ArmSpeed:
-    accuracies = [values["test_accuracy"] for values in ended]
-    return ArmSpeed(
-        arm.name,
-        arm.learning_rate or 0.0,
-        arm.recipe.epochs,
-        len(ended),
-        ended[0]["way"],
-        choosing,
-        seconds,
-        images / seconds,
-        mean(accuracies),
-        min(accuracies),
-        max(accuracies),
-        sum(values["diverged"] for values in ended),
-    )
+def _trained(records: Iterator[Record], left: Callable[[], float]) -> tuple[int, list[dict[str, Any]]]:
+    """The steps that all runs made while seconds were left, and the values of those that ended."""
+    steps: dict[Run, int] = {}
+    ended = []
+    for record in records:
+        if isinstance(record, Finished):
+            ended.append(record.values)
+        else:
+            steps[record.run] = record.values["step"]
+        if left() <= 0:
+            break
+    return sum(steps.values()), ended

@@ -1,7 +1,14 @@
 """Paths and numbers as the commands take them; a number that is not valid is refused in a line."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
+
+Number = TypeVar("Number", int, float)
+
+MOST_THREADS = 1024
+"""Of a CPU: a system gives no process as many as it likes."""
 
 
 def add_paths(parser: argparse.ArgumentParser, **words: str) -> None:
@@ -12,23 +19,36 @@ def add_paths(parser: argparse.ArgumentParser, **words: str) -> None:
 
 def above_zero(text: str) -> float:
     """A finite number above 0."""
-    number = float(text)
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not above 0")
-    return number
+    return _valid(text, float, lambda number: 0 < number < float("inf"), "above 0")
 
 
 def rate(text: str) -> float:
     """A number between 0 and 1."""
-    number = float(text)
-    if not 0 < number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
-    return number
+    return _valid(text, float, lambda number: 0 < number < 1, "between 0 and 1")
 
 
 def positive(text: str) -> int:
     """A whole number above 0."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return _valid(text, int, lambda number: number > 0, "a whole number above 0")
+
+
+def thread_count(text: str) -> int:
+    """As many threads as a job may have."""
+    return _valid(text, int, lambda number: 0 < number <= MOST_THREADS, f"a whole number from 1 to {MOST_THREADS}")
+
+
+def folder(text: str) -> Path:
+    """A folder to write to, which need not be there."""
+    if not text or Path(text).is_file():
+        raise argparse.ArgumentTypeError(f"{text or 'nothing'}: {'a file; ' * bool(text)}valid: a folder")
+    return Path(text)
+
+
+def _valid(text: str, kind: Callable[[str], Number], holds: Callable[[Number], bool], words: str) -> Number:
+    try:
+        number = kind(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is no number; valid: {words}") from None
+    if not holds(number):
+        raise argparse.ArgumentTypeError(f"{text} is not valid; valid: {words}")
     return number

@@ -31,10 +31,17 @@ CPU_RUNS = 8
 
 
 def choose_way(
-    data: Dataset, arm: Arm, runs: Sequence[Run], hardware: Hardware, memory: Path, report: Report = print
+    data: Dataset,
+    arm: Arm,
+    runs: Sequence[Run],
+    hardware: Hardware,
+    memory: Path,
+    report: Report = print,
+    compiling: bool = True,
 ) -> Way:
-    """The fastest way to train `runs` of `arm`, at most all of them at a time. What is measured on a GPU is kept in the
-    folder `memory`, a file per choice, and `report` takes a line of it; jobs that need the same one wait for it.
+    """The fastest way to train `runs` of `arm`, at most all of them at a time; without `compiling` no way is compiled,
+    however long the job. What is measured on a GPU is kept in the folder `memory`, a file per choice, and `report`
+    takes a line of it; jobs that need the same one wait for it.
     """
     if not runs or hardware.ranks > 1:
         return ONE_AFTER_ANOTHER
@@ -43,10 +50,10 @@ def choose_way(
         small = data.shape[0] <= SMALL_SIDE and flops * arm.recipe.batch_size <= SMALL_STEP
         at_once = min(len(runs), CPU_RUNS) if small else 1
         return Way(at_once, fused=at_once > 1)
-    images = images_of(data, arm, runs)
+    images = images_of(data, arm, runs) if compiling else 0
     if is_long(data.shape, arm, images):  # what torch compiles is kept beside the choices, for the next job
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(memory.absolute() / "compiled"))
-    path = memory / f"{_key(data, arm, runs, hardware)}.json"
+    path = memory / f"{_key(data, arm, runs, hardware, images)}.json"
     with _alone(path):
         with suppress(OSError, KeyError, TypeError, ValueError):  # there is none, or it is damaged
             return Way(**json.loads(path.read_text(encoding="utf-8"))["way"])
@@ -75,8 +82,10 @@ def _alone(path: Path) -> Iterator[None]:
         yield
 
 
-def _key(data: Dataset, arm: Arm, runs: Sequence[Run], hardware: Hardware) -> str:
-    """What speed depends on; activations cost the same, and so does any rate of dropout."""
+def _key(data: Dataset, arm: Arm, runs: Sequence[Run], hardware: Hardware, images: int) -> str:
+    """What speed depends on, and whether so many images make compiling worth a try; activations cost the same, and so
+    does any rate of dropout.
+    """
     network = arm.network.model_dump(exclude={"activation", "initialisation", "dropout"})
     batch = min(arm.recipe.batch_size, len(data.split(arm.train_samples, seed=0)[0]))
     return digest_of(
@@ -85,7 +94,7 @@ def _key(data: Dataset, arm: Arm, runs: Sequence[Run], hardware: Hardware) -> st
             "network": network | {"dropout": arm.network.dropout > 0},
             "batch": [batch, arm.recipe.augmentation],
             "images": data.shape,
-            "runs": [len(runs), is_long(data.shape, arm, images_of(data, arm, runs))],
+            "runs": [len(runs), is_long(data.shape, arm, images)],
             "hardware": [hardware.name, hardware.precision],
         }
     )

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from takeoff.common.arguments import above_zero, positive
+from takeoff.common.arguments import above_zero, positive, thread_count
 from takeoff.common.parent import end_with_the_workflow
 from takeoff.data.prepared import load_prepared
 from takeoff.study.configuration import Configuration
@@ -24,7 +24,7 @@ def arms_parser(description: str | None, arms: str = "+", threads: str = "--thre
     """The arguments of a command that works on so many `arms` (as in argparse's `nargs`)."""
     result, default = argparse.ArgumentParser(description=description), Configuration().threads
     result.add_argument("--data", type=Path, required=True, help="the folder that prepare.py wrote")
-    result.add_argument(threads, type=positive, default=default, help="of a CPU (default: %(default)s)")
+    result.add_argument(threads, type=thread_count, default=default, help="of a CPU (default: %(default)s)")
     words = "an arm's folder, results/<study>/arms/<arm>, or a file in it; its arm.json says what the arm is"
     result.add_argument("arms", type=Path, nargs=arms, metavar="ARM", help=words)
     return result

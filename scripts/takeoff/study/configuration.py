@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, field_validator
 
 from takeoff.common.addresses import expanded, folder_path, place
+from takeoff.common.arguments import MOST_THREADS
 from takeoff.common.spelling import shown
 from takeoff.study.settings import Count, Settings
 
@@ -93,7 +94,7 @@ class Configuration(Settings):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of matrix products and convolutions; `auto` is bfloat16 where the hardware computes in it, but float32 for images
     of 8 px, so that the default study has one precision on every machine."""
-    threads: Annotated[Count, Field(le=1024)] = 1
+    threads: Annotated[Count, Field(le=MOST_THREADS)] = 1
     """Threads of a training job on a CPU; sums are ordered by it, so another number rounds differently."""
     gpus_per_run: Annotated[Count, Field(le=1024)] = 1
     """GPUs that train each run together, each a part of every batch; on a CPU as many processes. More jobs at a time
