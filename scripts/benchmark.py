@@ -23,7 +23,11 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="two of the three settings, in few short blocks")
     parser.add_argument("--threads", type=thread_count, default=1, help="of each loop on a CPU (default: 1)")
     parser.add_argument("--seconds", type=above_zero, help="of a loop's blocks (default: 2; if quick 0.5)")
-    parser.add_argument("--minutes", type=above_zero, help="in all; what does not begin before is left out")
+    parser.add_argument(
+        "--minutes",
+        type=above_zero,
+        help="in all; what does not begin before is left out, and training ends with an epoch",
+    )
     parser.add_argument("--parts", nargs="+", choices=PARTS, help="what to measure (default: all)")
     parser.add_argument("--study", type=Path, help="train its networks too, all seeds of each, at one rate")
     parser.add_argument("--data", type=Path, help="the study's prepared images")
