@@ -2,7 +2,7 @@
 
 import pytest
 from gpu_driver import make_driver
-from takeoff.common.gpus import Driver, Found, Gpu, driver, runs_on, usable
+from takeoff.common.gpus import Driver, Found, Gpu, driver, lets_one_in, runs_on, usable
 
 BUILT = ["sm_75", "sm_80", "sm_90", "sm_120"]
 H200, K80 = Gpu("NVIDIA H200", (9, 0)), Gpu("Tesla K80", (3, 7))
@@ -18,6 +18,25 @@ def test_a_gpu_that_lets_one_process_in_is_known(tmp_path, mode: int, exclusive:
     own = driver(str(make_driver(tmp_path, mode=mode)))
     assert own is not None
     assert [gpu.exclusive for gpu in own.gpus] == [exclusive]
+
+
+@pytest.mark.parametrize(("mode", "first"), [(0, False), (3, True)])
+def test_whether_a_gpu_lets_one_process_in_is_asked_of_its_driver(
+    tmp_path, monkeypatch, mode: int, first: bool
+) -> None:
+    """Of a number that the driver does not show, nothing is known."""
+    own = driver(str(make_driver(tmp_path, mode=mode)))
+    monkeypatch.setattr("takeoff.common.gpus.driver", lambda: own)
+    assert [lets_one_in(number) for number in (0, 1)] == [first, False]
+
+
+@pytest.mark.parametrize(
+    "own", [None, Driver((0, 0), (), "error 999"), Driver((13, 2), (H200, H200._replace(exclusive=True)))]
+)
+def test_each_gpu_has_a_mode_of_its_own(monkeypatch, own: Driver | None) -> None:
+    """Without a driver, or with one that does not work, there is none that lets one process in."""
+    monkeypatch.setattr("takeoff.common.gpus.driver", lambda: own)
+    assert [lets_one_in(number) for number in (0, 1)] == [False, bool(own and own.gpus)]
 
 
 @pytest.mark.parametrize("library", ["nowhere.so", "libm.so.6"])

@@ -53,6 +53,12 @@ def any_gpu() -> bool:
     return AMD.exists() if own is None else bool(own.gpus)
 
 
+def lets_one_in(number: int) -> bool:
+    """Whether a GPU is one process's at a time, so that another one, beside this, would find it busy."""
+    own = driver()
+    return own is not None and number < len(own.gpus) and own.gpus[number].exclusive
+
+
 @cache
 def driver(library: str = LIBRARY) -> Driver | None:
     """NVIDIA's driver; None where there is none.

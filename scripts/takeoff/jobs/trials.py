@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from takeoff.common.gpus import driver
+from takeoff.common.gpus import lets_one_in
 from takeoff.engine import architecture
 from takeoff.engine.dataset import Dataset, on_device
 from takeoff.engine.hardware import Hardware
@@ -76,7 +76,7 @@ def tried(
     """Images per second of each way that is tried for so many runs of an arm, which present so many `images` together,
     measured in a process of its own (see `measured`).
     """
-    if hardware.device.type == "cuda" and _lets_one_in(hardware.device.index or 0):
+    if hardware.device.type == "cuda" and lets_one_in(hardware.device.index or 0):
         return _measured_as_noise(shape, arm, runs, images, hardware, report)
     given = {
         "shape": shape,
@@ -113,12 +113,6 @@ def main() -> None:
 
     rates = _measured_as_noise(tuple(given["shape"]), arm, given["runs"], given["images"], hardware, say)
     print(json.dumps({"rates": [[asdict(way), rate] for way, rate in rates.items()]}), flush=True)
-
-
-def _lets_one_in(number: int) -> bool:
-    """Whether a GPU is one process's at a time, so that another one, beside this, would find it busy."""
-    own = driver()
-    return own is not None and number < len(own.gpus) and own.gpus[number].exclusive
 
 
 def _measured_as_noise(
