@@ -1,11 +1,14 @@
 """Which way trains an arm: on a GPU the fastest of those whose steps go where one run after another goes."""
 
+import gc
 import math
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import count
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from engine import RUNS
@@ -209,6 +212,40 @@ def test_on_a_gpu_that_lets_one_process_in_the_trial_is_made_in_this_one(arm, mo
     assert made == [((shape, own.recipe.batch_size, second.device), None, 2, 1000)]
     with pytest.raises(ChildProcessError):
         trials.tried(shape, own, 2, 1000, replace(GPU, device=torch.device("cuda", 0)))
+
+
+@pytest.mark.parametrize("place", ["noise", "measured"])
+def test_a_trial_in_this_process_that_has_no_memory_leaves_it_to_the_runs(
+    place: str, arm, monkeypatch, tmp_path
+) -> None:
+    """They train one after another, as where a trial's own process ends; what it held is free, and the next job tries
+    again.
+    """
+    held: list[weakref.ref] = []
+    freed: list[bool] = []
+    said: list[str] = []
+
+    def fails(*_: object) -> None:
+        images = np.zeros(8)
+        held.append(weakref.ref(images))
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 7 GiB\nand much more")
+
+    monkeypatch.setattr(trials, "lets_one_in", lambda number: True)
+    monkeypatch.setattr(trials, "noise", lambda *_: None)
+    monkeypatch.setattr(trials, place, fails)
+    monkeypatch.setattr(trials, "free_gpu_memory", lambda hardware: freed.append(held[-1]() is None))
+    own, data = arm(), SimpleNamespace(shape=(8, 1, 10), split=lambda samples, seed: (range(500), range(100)))
+    gc.disable()
+    try:
+        for _ in range(2):
+            chosen = choosing.choose_way(data, own, RUNS, GPU, tmp_path, said.append)  # type: ignore[arg-type]
+            assert chosen == ONE_AFTER_ANOTHER
+    finally:
+        gc.enable()
+    words = "the trial of ways failed: CUDA out of memory. Tried to allocate 7 GiB; runs train one after another"
+    assert said == [f"{own.name}: {words}"] * 2
+    assert freed == [True, True]
+    assert not [*tmp_path.glob("*.json")]
 
 
 def no_update(step: FusedStep) -> None:

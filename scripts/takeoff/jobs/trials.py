@@ -1,7 +1,8 @@
 """What each way of training gives on this device: whether it gives the same numbers, and how fast it is.
 
 Images are noise of the study's shape, and the trial has a process of its own, with a CUDA context of its own: a capture
-that fails takes nothing else with it. Where a GPU lets one process in at a time, the trial is made in that.
+that fails takes nothing else with it. Where a GPU lets one process in at a time, the trial is made in that, and gives
+its memory back.
 """
 
 import json
@@ -77,7 +78,7 @@ def tried(
     measured in a process of its own (see `measured`).
     """
     if hardware.device.type == "cuda" and lets_one_in(hardware.device.index or 0):
-        return _measured_as_noise(shape, arm, runs, images, hardware, report)
+        return _tried_here(shape, arm, runs, images, hardware, report)
     given = {
         "shape": shape,
         "arm": arm.model_dump(mode="json", include={*Arm.model_fields}),
@@ -113,6 +114,23 @@ def main() -> None:
 
     rates = _measured_as_noise(tuple(given["shape"]), arm, given["runs"], given["images"], hardware, say)
     print(json.dumps({"rates": [[asdict(way), rate] for way, rate in rates.items()]}), flush=True)
+
+
+def _tried_here(
+    shape: tuple[int, int, int], arm: Arm, runs: int, images: int, hardware: Hardware, report: Report
+) -> dict[Way, float]:
+    """The same in this process, which outlives a trial that fails, as for lack of memory for its images."""
+    rates: dict[Way, float] = {}
+    failed = ""
+    try:
+        rates = _measured_as_noise(shape, arm, runs, images, hardware, report)
+    except RuntimeError as error:
+        failed = first_line(error)
+    # Outside the handler, which would keep what the trial made.
+    free_gpu_memory(hardware)
+    if failed:
+        report(f"{arm.name}: the trial of ways failed: {failed}; runs train one after another")
+    return rates
 
 
 def _measured_as_noise(
