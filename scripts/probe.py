@@ -49,7 +49,7 @@ def main() -> None:
     from takeoff.speed.steps import time_steps
 
     hardware = hardware_of(given.device, given.precision, given.step_threads, study.dataset.resolution)
-    data = load(given.data, images_of(study), hardware.device, given.image_memory_mb)
+    data = load(given.data, images_of(study), hardware.device, given.image_memory_mb, arms)
     cuda = given.device != "cpu" and bool(gpus_here())
     benchmark = given.out.absolute().parents[1] / "benchmark"
 

@@ -1,7 +1,7 @@
 """What the commands that train, fit or time share: their arguments, and the images and jobs of arms."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,16 +56,18 @@ def add_image_memory(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--image-memory-mb", type=int, metavar="MB", help=words)
 
 
-def load(folder: Path, images: Images, device: "torch.device", room_mb: int | None = None) -> "Dataset":
-    """The prepared images in `folder`, as many as an arm's `images` state, for training on `device`, where they lie if
-    they take so many megabytes at most (see `dataset_of`).
+def load(
+    folder: Path, images: Images, device: "torch.device", room_mb: int | None = None, arms: Sequence[PlannedArm] = ()
+) -> "Dataset":
+    """The prepared images in `folder`, as many as an arm's `images` state, for training `arms` on `device`, where they
+    lie if they take so many megabytes at most (see `dataset_of`).
 
     A `TakeoffError` says where they are missing, damaged, too few or of another side.
     """
     from takeoff.jobs.loading import dataset_of
 
     found = load_prepared(folder, **images.model_dump(exclude={"dataset"}))
-    return dataset_of(found, device, None if room_mb is None else room_mb * 10**6)
+    return dataset_of(found, device, None if room_mb is None else room_mb * 10**6, arms)
 
 
 def jobs(arguments: argparse.Namespace) -> "Iterator[ArmJob]":
@@ -86,7 +88,8 @@ def jobs(arguments: argparse.Namespace) -> "Iterator[ArmJob]":
     @cache
     def ready(images: Images) -> "tuple[Dataset, Hardware]":
         hardware = hardware_of(arguments.device, arguments.precision, arguments.threads, images.resolution)
-        return load(arguments.data, images, hardware.device, arguments.image_memory_mb), hardware
+        sharing = [arm for _, arm in arms if arm.images == images]
+        return load(arguments.data, images, hardware.device, arguments.image_memory_mb, sharing), hardware
 
     for folder, arm in arms:
         data, hardware = ready(arm.images)

@@ -1,5 +1,7 @@
 """Prepared images for training: on the device where they fit, else read from disk as they are needed."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
@@ -7,22 +9,24 @@ from takeoff.common.files import digest_of
 from takeoff.data.prepared import Prepared
 from takeoff.engine.dataset import Dataset, on_device
 from takeoff.engine.images import Images, Resident, Streamed
+from takeoff.jobs.room import needed_by
+from takeoff.study.arms import Arm
 from takeoff.study.configuration import HOST_MB
 
 SHARE = 0.6
-"""Of a GPU's free memory, what images may take; the rest is for networks, their maps and a graph."""
+"""Of a GPU's free memory, what images may take at most; the rest is for networks, their maps and a graph."""
 PIECE = 256 * 2**20
 """Bytes that are copied to a device at a time, so that the host holds no second copy."""
 
 
-def dataset_of(found: Prepared, device: torch.device, room: int | None = None) -> Dataset:
+def dataset_of(found: Prepared, device: torch.device, room: int | None = None, arms: Sequence[Arm] = ()) -> Dataset:
     """Prepared images as networks see them on `device`.
 
-    They lie there if both splits take `room` bytes at most, by default a share of what is free on a GPU, else they are
-    streamed from disk. No number depends on it.
+    They lie there if both splits take `room` bytes at most, else they are streamed from disk. By default that is a
+    share of what is free on a GPU, and leaves what a run of any of these `arms` needs. No number depends on it.
     """
     if room is None:
-        room = int(SHARE * torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else HOST_MB * 10**6
+        room = _room(found, device, arms) if device.type == "cuda" else HOST_MB * 10**6
     card, resident = found.card, found.images.nbytes + found.test_images.nbytes <= room
 
     def there(pixels: np.ndarray) -> Images:
@@ -41,6 +45,14 @@ def dataset_of(found: Prepared, device: torch.device, room: int | None = None) -
         digest=digest_of([found.digest, card.mean, card.std, card.colours]),
         device=device,
     )
+
+
+def _room(found: Prepared, gpu: torch.device, arms: Sequence[Arm]) -> int:
+    """Bytes of a GPU that images may take."""
+    free = torch.cuda.mem_get_info(gpu)[0]
+    count, side, _, channels = found.images.shape
+    shape = (side, channels, found.classes)
+    return min(int(SHARE * free), free - max((needed_by(arm, shape, count, gpu.type) for arm in arms), default=0))
 
 
 def _copied(pixels: np.ndarray, device: torch.device) -> torch.Tensor:

@@ -101,7 +101,8 @@ class Configuration(Settings):
     finish a study sooner: this is for runs that alone take too long. Numbers differ by rounding alone."""
     image_memory_mb: Annotated[Count, Field(le=100_000_000)] | None = None
     """Images that a job keeps on its device, at most, in MB; larger sets are read from disk as they train, to the same
-    numbers. Null: 60% of what a GPU has free, on a CPU 16,000."""
+    numbers. Null: 60% of what a GPU has free, or less, so that a run of the network has room beside them; on a CPU
+    16,000."""
     arms_per_job: Annotated[Count, Field(le=10_000)] | None = None
     """Arms that share a job, to share its start-up; null: of small ones as many as train for most of a minute. Which
     arms share one changes no result. Of thousands more do."""
