@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 from conftest import REPOSITORY, SCRIPTS, Command
 from takeoff.common.errors import TakeoffError
+from takeoff.common.gpus import Found
 from takeoff.data.card import load_card, save_card
 from takeoff.engine import architecture
 from takeoff.experiments.registry import EXPERIMENTS
 from takeoff.study.configuration import Configuration
 from takeoff.study.loading import load_study
+from takeoff.study.model import Study
 from takeoff.study.settings import Network
 from takeoff.workflow import packing, speeds
 from takeoff.workflow.planning import over_budget, plan_runs
@@ -26,6 +28,9 @@ from takeoff.workflow.speeds import Speed, Speeds, estimated
 
 DECIDED = {"factorial", "depth", "stability", "scaling", "compute"}
 """What images of 8 px can decide something of."""
+
+
+QUICK = REPOSITORY / "config" / "studies" / "cifar10-quick.yaml"
 
 
 def test_the_plan_lists_every_run(command: Command, write_study: Callable[..., Path], tmp_path: Path) -> None:
@@ -260,7 +265,7 @@ def test_of_very_many_arms_more_share_a_job(write_study: Callable[..., Path], mo
 def test_small_arms_share_a_job_until_it_is_worth_its_start(name: str) -> None:
     path = REPOSITORY / "config" / "studies" / f"{name}.yaml"
     whole = Project(Configuration(), load_study(path), path)
-    seconds = packing.estimate(whole.images.shape, "auto")
+    seconds = packing.estimate(whole.images.shape, "cpu")
     packs = whole.packs
     networks = [arm.name for arm in whole.arms.values() if arm.kind == "network"]
     assert sorted(arm.name for pack in packs for arm in pack) == sorted(networks)
@@ -272,7 +277,7 @@ def test_small_arms_share_a_job_until_it_is_worth_its_start(name: str) -> None:
         assert len({(arm.experiments[0], arm.choice_from is None) for arm in pack}) == 1
     # What is left over of each group.
     groups = {(pack[0].experiments[0], pack[0].choice_from is None) for pack in packs}
-    assert len([pack for pack in packs if sum(map(seconds, pack)) < packing.WORTH["auto"]]) <= len(groups)
+    assert len([pack for pack in packs if sum(map(seconds, pack)) < packing.WORTH["cpu"]]) <= len(groups)
     # The default study's arms are tiny; of the other, those that train for minutes have a job each.
     sizes = [len(pack) for pack in packs]
     assert max(sizes) > 6 if name == "digits" else sizes.count(1) > 10
@@ -302,7 +307,7 @@ def test_jobs_of_older_methods_start_by_their_time_too() -> None:
     """Whose arms with few images choose for those with more."""
     path = REPOSITORY / "config" / "studies" / "digits.yaml"
     whole = Project(Configuration(), load_study(path), path)
-    seconds = packing.estimate(whole.images.shape, "auto")
+    seconds = packing.estimate(whole.images.shape, "cpu")
     choosing, taking = whole.classical_packs
     assert {arm.choice_from for arm in taking} <= {arm.name for arm in choosing}
     first, last = (sum(map(seconds, pack)) for pack in (choosing, taking))
@@ -330,13 +335,78 @@ def test_where_nobody_counted_the_images_four_arms_share_a_job(write_study: Call
     assert [len(pack) for pack in Project(Configuration(), load_study(path), path).packs] == [4, 4]
 
 
-def test_a_gpu_gets_more_arms_to_a_job() -> None:
-    path = REPOSITORY / "config" / "studies" / "cifar10-quick.yaml"
-    study = load_study(path)
-    study = study.model_copy(update={"recipe": study.recipe.model_copy(update={"epochs": 3})})
-    cpu, cuda = (Project(Configuration(device=device), study, path).packs for device in ("cpu", "cuda"))
+@pytest.fixture
+def quick() -> Study:
+    """Networks that a CPU trains in minutes, a GPU in seconds."""
+    study = load_study(QUICK)
+    return study.model_copy(update={"recipe": study.recipe.model_copy(update={"epochs": 3})})
+
+
+def test_a_gpu_gets_more_arms_to_a_job(quick: Study) -> None:
+    cpu, cuda = (Project(Configuration(device=device), quick, QUICK).packs for device in ("cpu", "cuda"))
     assert [len(pack) for pack in cpu[:8]] == [1] * 8  # the factorial
     assert len(cuda) < 2 / 3 * len(cpu)
+
+
+def names(project: Project) -> list[list[str]]:
+    """The arms of each job."""
+    return [[arm.name for arm in pack] for pack in project.packs]
+
+
+@pytest.mark.parametrize(
+    ("side", "elsewhere", "gpus", "expected"),
+    [
+        (32, False, 1, "cuda"),
+        (32, False, 0, "cpu"),
+        (32, True, 1, "cpu"),  # a cluster's nodes may have what this machine lacks
+        (8, False, 1, "cpu"),  # images that a CPU trains sooner
+    ],
+)
+def test_jobs_are_packed_for_the_gpu_that_will_train(
+    quick: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, side: int, elsewhere: bool, gpus: int, expected: str
+) -> None:
+    monkeypatch.setattr(Project, "gpus", Found(gpus))
+    study = quick.model_copy(update={"dataset": quick.dataset.model_copy(update={"resolution": side})})
+
+    def project(device: str, elsewhere: bool = True) -> Project:
+        return Project(Configuration(device=device, results=str(tmp_path)), study, QUICK, elsewhere=elsewhere)
+
+    found = names(project("auto", elsewhere))
+    assert found == names(project(expected))
+    assert (found == names(project("cpu"))) == (expected == "cpu")
+    for device in ("cpu", "cuda"):
+        assert project(device, False).packed_for == device
+
+
+def test_no_gpu_fits_older_methods() -> None:
+    path = REPOSITORY / "config" / "studies" / "cifar10.yaml"
+    cpu, cuda = (Project(Configuration(device=device), load_study(path), path) for device in ("cpu", "cuda"))
+    assert cpu.classical_packs == cuda.classical_packs
+    assert len(cpu.packs) > len(cuda.packs)
+
+
+def test_jobs_that_were_packed_for_a_gpu_stay_so(quick: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a look from a laptop at results of a GPU would train them anew, and a GPU those of a laptop."""
+
+    def packed_for(gpus: int, elsewhere: bool = False, device: str = "auto") -> str:
+        monkeypatch.setattr(Project, "gpus", Found(gpus))
+        own = Project(Configuration(device=device, results=str(tmp_path)), quick, QUICK, elsewhere=elsewhere)
+        own.remember_packs()
+        return own.packed_for
+
+    place = tmp_path / QUICK.stem
+    assert packed_for(0) == packed_for(1, device="cpu") == "cpu"
+    assert packed_for(0, device="cuda") == "cuda"
+    assert not place.exists()
+    finished = place / "arms" / "relu" / "runs.parquet"
+    finished.parent.mkdir(parents=True)
+    finished.touch()
+    assert packed_for(1) == "cpu"  # on a CPU, before there was a GPU
+    finished.unlink()
+    assert packed_for(1) == "cuda"
+    finished.touch()
+    assert packed_for(0) == packed_for(0, elsewhere=True) == packed_for(1) == "cuda"
+    assert packed_for(1, device="cpu") == "cpu"
 
 
 @pytest.mark.parametrize(

@@ -266,6 +266,39 @@ def test_jobs_take_the_gpus_that_the_driver_shows_and_torch_can_use(
     assert all(str(words) in line for line in lines)
 
 
+def test_jobs_are_packed_for_the_gpus_that_the_driver_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the configuration had named a GPU; on a cluster, whose nodes nobody knows, as without one."""
+
+    def packs(device: str, *words: str) -> int:
+        config = ("study=cifar10-quick", "set=recipe.epochs=3", f"device={device}")
+        done = run_snakemake(tmp_path / "here", "--dry-run", *(words or ("--cores", "2")), config=config)
+        return len([name for name in jobs(done) if name.startswith("train_")])
+
+    alone = packs("auto")
+    make_driver(tmp_path / "driver")
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path / "driver"))
+    assert packs("auto") == packs("cuda") < alone
+    assert packs("auto", "--executor", "slurm", "--jobs", "2") == packs("cpu") == alone
+
+
+def test_what_jobs_are_packed_for_is_written_down_where_something_is_made(
+    tmp_path: Path, write_study: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_driver(tmp_path / "driver")
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path / "driver"))
+    packed = tmp_path / "here" / "results" / "small" / "packed.json"
+
+    def snakemake(*words: str, side: int = 16) -> None:
+        config = (f"study={write_study(dataset=LARGER | {'resolution': side})}",)
+        run_snakemake(tmp_path / "here", "--cores", "2", "--until", "study", *words, config=config)
+
+    snakemake("--dry-run")
+    snakemake(side=8)  # images that a CPU trains sooner
+    assert not packed.exists()
+    snakemake()
+    assert json.loads(packed.read_text()) == {"device": "cuda"}
+
+
 def test_a_run_has_as_many_gpus_as_there_are_at_most(
     tmp_path: Path, write_study: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,7 @@ from shlex import quote
 
 from takeoff.common.addresses import without_secrets
 from takeoff.common.digests import code_digest
-from takeoff.common.gpus import AMD, Found, driver
+from takeoff.common.gpus import Found
 from takeoff.common.parent import is_the_workflow
 from takeoff.study.names import short_names
 from takeoff.workflow import digests
@@ -36,7 +36,9 @@ run_in_this_python()
 is_the_workflow()
 be_patient()
 
-PROJECT = load_project(config)
+# On a cluster a job reads these rules anew, on a machine that may have what this one lacks.
+ELSEWHERE = bool(workflow.remote_exec or workflow.resource_settings.nodes)
+PROJECT = load_project(config, ELSEWHERE)
 READING = digests.preparing(PROJECT.images)  # looks at every file of a folder
 # What can be known before anything is downloaded or trained is refused then; the plan itself is printed first.
 if workflow.is_main_process and not {"plan", "--unlock"} & set(sys.argv):
@@ -90,6 +92,8 @@ if workflow.is_main_process and not CONFIG.partial:
         print(f"{path}: changed, damaged or gone; a run makes it anew", file=sys.stderr)
         for file in [] if LOOKS else [path, *resting]:
             file.unlink(missing_ok=True)
+    if not (LOOKS or "benchmark" in sys.argv):
+        PROJECT.remember_packs()
 
 if CONSOLE:
     at_once = workflow.resource_settings.nodes or workflow.resource_settings.cores or 1
@@ -111,11 +115,7 @@ if CONSOLE:
 # A job takes GPUs where training will be on one. On a cluster it keeps to what it is given; the machine at hand has
 # as many slots as `--resources gpu=N` says, or as it has GPUs. Without a limit `--cores all` would start them all; on a
 # cluster, whose jobs `--jobs` limits, it would take GPUs from a job that asks for several.
-here = Found(0)
-if CONFIG.device != "cpu" and not workflow.remote_exec and (driver() or AMD.exists()):
-    from takeoff.jobs.hardware import found_gpus  # takes torch, seconds
-
-    here = found_gpus()
+here = Found(0) if workflow.remote_exec else PROJECT.gpus
 GPUS = int(CONFIG.device == "cuda" or here.gpus > 0)
 TRAINING_GPUS = 0 if CONFIG.stays_on_cpu(PROJECT.study.dataset.resolution) else GPUS
 if not workflow.resource_settings.nodes:

@@ -104,8 +104,8 @@ class Configuration(Settings):
     numbers. Null: 60% of what a GPU has free, or less, so that a run of the network has room beside them; on a CPU
     16,000."""
     arms_per_job: Annotated[Count, Field(le=10_000)] | None = None
-    """Arms that share a job, to share its start-up; null: of small ones as many as train for most of a minute. Which
-    arms share one changes no result. Of thousands more do."""
+    """Arms that share a job, to share its start-up; null: of small ones as many as train for most of a minute, on a
+    GPU for five. Which arms share one changes no result. Of thousands more do."""
     resources: Resources = Resources()
     """What jobs ask a cluster for. Left out, those that train or fit ask for 12 hours, and for memory by the images,
     twice and three times as much at the second and third try."""

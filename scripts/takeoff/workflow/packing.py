@@ -2,8 +2,8 @@
 arm's choice in jobs of their own.
 
 Every part of a workflow packs alike, on any machine: what an arm takes is estimated from what the catalogue says of
-its images, at a rate that the configured device alone decides. An experiment's arms are packed by themselves, so that
-another setting in one experiment leaves the jobs of the others as they are.
+its images, at a rate that the kind of device alone decides (see `Project.packed_for`). An experiment's arms are packed
+by themselves, so that another setting in one experiment leaves the jobs of the others as they are.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -19,12 +19,11 @@ MOST_PACKS = 500
 """Jobs that train, about, at most: Snakemake's own work, and a cluster's, grow with them."""
 ARMS = 4
 """Of a job, where nobody knows how long they take; of older methods at least, which share features."""
-WORTH = {"cpu": 40.0, "auto": 40.0, "cuda": 300.0}
-"""Seconds of such a job at least, by the configured device: importing torch takes three to five of them, and on a GPU
-its start, the measurement of ways and what is captured or compiled take half a minute and more."""
-FLOPS_PER_SECOND = {"cpu": 5e10, "auto": 5e10, "cuda": 5e13}
-"""Of that estimate, by the configured device: of one thread, so that its seconds are one or two on most CPUs, and of a
-GPU. Whether `auto` finds one may differ between the machine that plans and those that train."""
+WORTH = {"cpu": 40.0, "cuda": 300.0}
+"""Seconds of such a job at least, by the device that it is packed for: importing torch takes three to five of them, and
+on a GPU its start, the measurement of ways and what is captured or compiled take half a minute and more."""
+FLOPS_PER_SECOND = {"cpu": 5e10, "cuda": 5e13}
+"""Of that estimate: of one thread, so that its seconds are one or two on most CPUs, and of a GPU."""
 
 
 def packs_of(

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from shlex import quote
-from typing import Any
+from typing import Any, Literal
 
 from takeoff.common.addresses import check_folder
 from takeoff.common.documents import parse_yaml, read_yaml
 from takeoff.common.errors import TakeoffError
+from takeoff.common.files import write_json
+from takeoff.common.gpus import AMD, Found, driver
 from takeoff.common.places import configured
 from takeoff.common.spelling import one_line
 from takeoff.experiments.base import Experiment
@@ -36,6 +38,8 @@ RESERVED = ("data", "benchmark", "pool", "mlartifacts", "reference", CHANGED)
 """Folders of the results that belong to no study."""
 DATABASE = "mlflow.db"
 """Of the results, with what SQLite keeps beside it."""
+PACKED = "packed.json"
+"""Of a study's folder: says that its jobs are packed for a GPU though the configured device is `auto`."""
 LONGEST = 150
 """Bytes of a study's name: files beside its folder add to it."""
 NO_NAME = set('{}*?<>|"')
@@ -62,6 +66,8 @@ class Project:
     """The study's file."""
     changed_study: ChangedStudy | None = None
     """What `set` has made of it, to be written to that file."""
+    elsewhere: bool = True
+    """Whether jobs run on other machines, whatever this one has."""
 
     @property
     def folder(self) -> Path:
@@ -118,14 +124,16 @@ class Project:
     @cached_property
     def packs(self) -> list[list[AnyPlannedArm]]:
         """The networks' arms, in the groups that share a job; none of a partial study, which trains nothing."""
-        return self._packs([arm for arm in self.arms.values() if isinstance(arm, PlannedArm)])
+        return self._packs([arm for arm in self.arms.values() if isinstance(arm, PlannedArm)], self.packed_for)
 
     @cached_property
     def classical_packs(self) -> list[list[AnyPlannedArm]]:
-        """The older methods' arms, likewise; those with the same features together, which are computed once."""
+        """The older methods' arms, likewise; those with the same features together, which are computed once. No GPU
+        fits them.
+        """
         arms = [arm for arm in self.arms.values() if isinstance(arm, PlannedClassicalArm)]
         arms.sort(key=lambda arm: arm.method)
-        return self._packs(arms, ARMS)
+        return self._packs(arms, "cpu", ARMS)
 
     @property
     def trained_by(self) -> dict[str, list[str]]:
@@ -134,12 +142,44 @@ class Project:
         numbered = [(f"{verb}_{n}", pack) for verb, all_ in packs.items() for n, pack in enumerate(all_)]
         return {rule: [arm.name for arm in pack] for rule, pack in numbered}
 
-    def _packs(self, arms: Sequence[AnyPlannedArm], least: int = 1) -> list[list[AnyPlannedArm]]:
+    def _packs(self, arms: Sequence[AnyPlannedArm], device: str, least: int = 1) -> list[list[AnyPlannedArm]]:
         if self.configuration.partial:
             return []
-        device = self.configuration.device
         seconds = estimate(self.images.shape, device)
         return packs_of(arms, self.configuration.arms_per_job, seconds, WORTH[device], least)
+
+    @cached_property
+    def gpus(self) -> Found:
+        """The GPUs here that torch can use, where the configuration lets it. Torch is asked, which takes seconds, only
+        where there is a driver.
+        """
+        if self.configuration.device == "cpu" or not (driver() or AMD.exists()):
+            return Found(0)
+        from takeoff.jobs.hardware import found_gpus
+
+        return found_gpus()
+
+    @cached_property
+    def packed_for(self) -> Literal["cpu", "cuda"]:
+        """The device that networks' jobs are packed for: the one that trains, as far as every machine can know that.
+
+        A job that is packed otherwise runs anew, and another device trains its runs anew. So where the configured
+        device is `auto`, and this machine's jobs would train on its GPU, that counts for a study of which nothing is
+        finished, and is written down (`remember_packs`): wherever its results are then, its jobs stay as they are.
+        """
+        machine = self.configuration
+        if machine.stays_on_cpu(self.study.dataset.resolution):
+            return "cpu"
+        if machine.device == "cuda" or (self.folder / PACKED).is_file():
+            return "cuda"
+        if self.elsewhere or any(self.folder.glob("arms/*/runs.parquet")):
+            return "cpu"
+        return "cuda" if self.gpus.gpus else "cpu"
+
+    def remember_packs(self) -> None:
+        """Write down what jobs are packed for, where the configuration does not say so."""
+        if self.configuration.device == "auto" and self.packed_for == "cuda":
+            write_json(self.folder / PACKED, {"device": self.packed_for})
 
     @cached_property
     def unwritten(self) -> frozenset[str]:
@@ -207,7 +247,7 @@ class Project:
 
     @cached_property
     def _priorities(self) -> dict[str, int]:
-        seconds, packs = estimate(self.images.shape, self.configuration.device), [*self.packs, *self.classical_packs]
+        seconds, packs = estimate(self.images.shape, self.packed_for), [*self.packs, *self.classical_packs]
         left = seconds_left(packs, seconds)
         return {pack[0].name: 1 + round(1000 * own) for pack, own in zip(packs, left, strict=True)}
 
@@ -262,8 +302,9 @@ class Project:
         return "" if given == "off" else given.strip()
 
 
-def load_project(config: dict[str, Any]) -> Project:
-    """The project that config.yaml, with the command line's changes, names, checked before a job starts.
+def load_project(config: dict[str, Any], elsewhere: bool = True) -> Project:
+    """The project that config.yaml, with the command line's changes, names, checked before a job starts; its jobs run
+    here or `elsewhere`.
 
     Raises TakeoffError where a key, a value, a level, a dataset or a path is wrong.
     """
@@ -278,7 +319,8 @@ def load_project(config: dict[str, Any]) -> Project:
         source = changed.path
     # A changed study is written once all is known to be right.
     origin = f"set={one_line(configuration.set)}" if changed else str(source)
-    project = Project(configuration, changed.study if changed else load_study(source), source, changed)
+    study = changed.study if changed else load_study(source)
+    project = Project(configuration, study, source, changed, elsewhere)
     if project.tracking_uri:
         kind_of(project.tracking_uri)
     if (ranks := configuration.gpus_per_run) > (batch := project.study.recipe.batch_size):
