@@ -93,13 +93,13 @@ def whole_runs(
         left: the seconds that are left. Where they are finite, no way is compiled: each network's takes a minute or so.
 
     """
-    data = dataset_of(images, hardware.device)
     rates = sorted(study.tuning.learning_rates)
     rate = rates[len(rates) // 2]
     runs = [Run(seed, rate) for seed in study.seed_list]
     pairs = [[(name, level) for _, level in factor] for name, factor in study.factors.items()]
-    for levels in reversed([*product(*pairs)]):
-        arm = make_arm(study, dict(levels), learning_rate=rate)
+    arms = [make_arm(study, dict(levels), learning_rate=rate) for levels in product(*pairs)]
+    data = dataset_of(images, hardware.device, arms=arms)
+    for arm in reversed(arms):
         began = time.perf_counter()
         way = choose_way(data, arm, runs, hardware, memory, compiling=math.isinf(left()))
         chosen = time.perf_counter()
