@@ -72,6 +72,19 @@ def test_the_summary_has_the_tables_numbers(folder: ResultsFolder, command: Comm
     assert "nan" not in text
 
 
+def test_what_was_not_analysed_is_not_what_to_read_next(folder: ResultsFolder, command: Command) -> None:
+    """As in a partial study."""
+    out, measured = folder.results / "summary.md", folder.results / "factorial" / "measured.csv"
+    for there in (False, True):
+        measured.touch() if there else measured.unlink(missing_ok=True)
+        command.done(
+            "summarise", "--study", folder.study, "--results", folder.results, "--card", folder.card, "--out", out
+        )
+        linked = {place for _, place in re.findall(r"\[([^]]+)\]\((figures/[^)]+)\)", out.read_text())}
+        effects = {"figures/factorial-effects.svg", "figures/factorial-cells.svg"} if there else set()
+        assert linked == effects | {"figures/claims.svg"}
+
+
 def test_the_page_to_explore_has_curves_effects_and_tables_and_needs_no_network(
     folder: ResultsFolder, command: Command, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

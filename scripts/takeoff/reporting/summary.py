@@ -15,14 +15,14 @@ NEXT = {
     "(figures/factorial-cells.svg)",
     "gain": "- [Computation saved](figures/gain-gains.svg), at every budget",
 }
-"""By experiment, what to read next."""
+"""By experiment, what to read next where it was analysed: a partial study lacks some."""
 
 
 def summary(folder: Path, study: Study, images: Mapping[str, Any]) -> str:
     """The page; `images` is their `card.json`."""
     found = read_found(folder, study)
     card = [f"## How to do it again\n\n{markdown_table(['', ''], card_rows(folder, study, images))}"]
-    parts = [f"# {study.title}", *_first(found), *_effects(found), *_verdicts(found, study), *_next(study), *card]
+    parts = [f"# {study.title}", *_first(found), *_effects(found), *_verdicts(found, study), *_next(folder), *card]
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
 
 
@@ -70,9 +70,9 @@ def _verdicts(found: Found, study: Study) -> Iterator[str]:
         yield markdown_table(["not tested", "why"], untested)
 
 
-def _next(study: Study) -> Iterator[str]:
+def _next(folder: Path) -> Iterator[str]:
     lines = ["- [Every claim](figures/claims.svg): estimate, interval, criterion, published figure"]
-    lines += [words for name, words in NEXT.items() if name in study.experiments]
+    lines += [words for name, words in NEXT.items() if (folder / name / "measured.csv").exists()]
     lines += ["- [Curves, effects and tables to explore](explore.html)"]
     lines += ["- `report.html` has all figures with captions (`make report`); `make ui` opens every run in MLflow"]
     yield "## What to read next"
