@@ -1,7 +1,7 @@
 """Measure what this machine makes of training: first whether its numbers are right, then how fast they come.
 
 python scripts/benchmark.py --out results/benchmark/cpu
-python scripts/benchmark.py --out results/benchmark/cuda --device cuda --minutes 4
+python scripts/benchmark.py --out results/benchmark/cuda --device cuda --minutes 6
 python scripts/benchmark.py --out results/benchmark/cuda --device cuda --minutes 6 --parts arms \
     --study config/studies/cifar10.yaml --data results/data/cifar10/32px
 """
