@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from takeoff.benchmark import kernels, numbers, plain_loops, throughput
+from takeoff.benchmark import bounds, numbers, plain_loops, throughput
 from takeoff.benchmark.setting import SETTINGS, Setting, arm_of, made_up
 from takeoff.benchmark.table import Speed, summarised
 from takeoff.benchmark.throughput import Loop
@@ -76,8 +76,8 @@ def test_crops_are_windows_of_the_framed_image_some_mirrored() -> None:
 def test_three_settings_are_measured() -> None:
     measured = [(s.resolution, s.width, s.batch) for s in SETTINGS]
     assert measured == [(8, 0.25, 32), (32, 0.25, 128), (32, 1.0, 128)]
-    # At the full width one way more: compiled.
-    assert [sum(way.compiled for way in throughput.ways("cuda", each).values()) for each in SETTINGS] == [0, 0, 1]
+    assert len(throughput.ways("cuda", TINY)) == 5
+    assert [way.compiled for way in throughput.COMPILED.values()] == [False, True]
 
 
 def test_workers_are_used_up_before_a_block() -> None:
@@ -175,15 +175,40 @@ def test_a_device_that_computes_wrongly_is_found_before_it_is_timed(monkeypatch)
 
 
 def test_convolutions_are_timed_forward_and_backward(monkeypatch) -> None:
-    monkeypatch.setattr(kernels, "CALLS", 1)
+    monkeypatch.setattr(bounds, "CALLS", 1)
     network = Setting(32, 0.0625, 8).network
-    found = list(kernels.convolutions(network, 32, 8, HARDWARE))
+    found = list(bounds.convolutions(network, 32, 8, HARDWARE))
     assert [row.layer for row in found][:2] == ["3 to 4, 5 × 5, 32 px", "4 to 12, 5 × 5, 16 px"]
     assert len(found) == 5
     assert all(min(row.forward, row.inputs_gradient, row.weights_gradient) > 0 for row in found)
 
 
 def test_the_roofline_is_that_of_products_and_of_bytes() -> None:
-    assert kernels.roofline(flops=2e9, moved=1e6, matrix=1e12, bandwidth=1e9) == pytest.approx(1 / 0.003)
+    assert bounds.roofline(flops=2e9, moved=1e6, matrix=1e12, bandwidth=1e9) == pytest.approx(1 / 0.003)
     plain = Network(family="plain", depth=1, width=1 / 512)  # 64 to 1 to 10
-    assert kernels.bytes_per_image(plain, 8, 1, 10, half=True) == 2 * (3 * 64 + 8 * 1 + 3 * 1 + 8 * 10)
+    assert bounds.bytes_per_image(plain, 8, 1, 10, half=True) == 2 * (3 * 64 + 8 * 1 + 3 * 1 + 8 * 10)
+
+
+def test_a_convolution_that_does_not_run_here_is_a_row_with_its_reason(monkeypatch) -> None:
+    def fails(*_: object) -> float:
+        raise RuntimeError("unable to find an engine\nto execute this computation")
+
+    monkeypatch.setattr(bounds, "_rate", fails)
+    found = list(bounds.convolutions(TINY.network, 32, 8, HARDWARE))
+    assert {(row.forward, row.note) for row in found} == {(None, "unable to find an engine")}
+
+
+def test_what_is_no_number_is_wrong(monkeypatch) -> None:
+    """In any layer, and in any run, also where each run alone is none."""
+    monkeypatch.setattr(numbers, "NETWORKS", {"relu": {}})
+    usual, moves = numbers._of, numbers.moves
+
+    def spoilt(model: nn.Module, *what: torch.Tensor) -> list[torch.Tensor]:
+        found = usual(model, *what)
+        return [*found[:3], found[3] * (torch.nan if found[3].dtype == torch.float32 else 1), *found[4:]]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(numbers, "_of", spoilt)
+        assert [check.right for check in numbers.checks(HARDWARE, 0.0625)] == [False, True, True]
+    monkeypatch.setattr(numbers, "moves", lambda *given: [torch.nan * own for own in moves(*given)])
+    assert [check.right for check in numbers.checks(HARDWARE, 0.0625)] == [True, False, False]

@@ -16,13 +16,14 @@ import pytest
 import torch
 from engine import numbers, train
 from takeoff.benchmark import measurement, scarce_memory, step_kernels, whole_runs
-from takeoff.benchmark.kernels import Bound
+from takeoff.benchmark.bounds import Bound
 from takeoff.benchmark.numbers import Check
 from takeoff.benchmark.setting import Setting
 from takeoff.benchmark.whole_runs import ArmSpeed
 from takeoff.common.errors import TakeoffError
 from takeoff.data.prepared import load_prepared
 from takeoff.engine.hardware import Hardware
+from takeoff.jobs.hardware import first_line
 from takeoff.jobs.loading import dataset_of
 from takeoff.jobs.ways import ONE_AFTER_ANOTHER
 from takeoff.study.arms import Run, make_arm
@@ -55,6 +56,7 @@ def table(path: Path) -> list[dict[str, str]]:
         (["--study", "{study}", "--data", "{empty}"], "card.json"),
         (["--study", "{other}", "--data", "{digits}"], "images of digits; valid for"),
         (["--study", "{larger}", "--data", "{digits}"], "valid for this arm: 16 px"),
+        (["--study", "{fewer}", "--data", "{digits}"], "valid for {fewer}: 0, 1"),
     ],
 )
 def test_what_cannot_be_measured_is_refused_before_anything_is(
@@ -65,9 +67,10 @@ def test_what_cannot_be_measured_is_refused_before_anything_is(
         "study": write_study(),
         "other": write_study("other", dataset={"name": "mine", "resolution": 8, "archive": "mine.zip"}),
         "larger": write_study("larger", dataset={"name": "cifar10", "resolution": 16}),
+        "fewer": write_study("fewer", dataset={"name": "digits", "resolution": 8, "classes": ["0", "1"]}),
     }
     line = [each.format(digits=digits, empty=empty, **studies) for each in given]
-    assert words in command.refused("benchmark", "--out", tmp_path / "out", *line)
+    assert words.format(**studies) in command.refused("benchmark", "--out", tmp_path / "out", *line)
     assert not (tmp_path / "out").exists()
 
 
@@ -129,6 +132,8 @@ def parts(monkeypatch) -> Callable[..., tuple[list[str], str]]:
         rows |= {"convolutions": [RIGHT], "kernels": [RIGHT]} | (fails or {})
         widths = double("", rows["throughput"], lambda setting, *_: f"throughput {setting.width:g}")
         monkeypatch.setattr(measurement.throughput, "measure", widths)
+        monkeypatch.setattr(measurement, "agreement", double("agreement", rows.get("agreement", (0.1, True))))
+        monkeypatch.setattr(measurement, "dataset_of", lambda *_: None)
         names = {"numbers": "checks", "memory": "scarce_memory", "kernels": "step_kernels_apart"}
         for part in ("numbers", "memory", "bounds", "convolutions", "kernels"):
             monkeypatch.setattr(measurement, names.get(part, part), double(part, rows[part]))
@@ -148,12 +153,14 @@ def parts(monkeypatch) -> Callable[..., tuple[list[str], str]]:
 def test_the_full_width_comes_first_on_a_gpu_and_last_on_a_cpu(parts, tmp_path: Path) -> None:
     gpus, said = parts(tmp_path / "gpu")
     assert said == ""
-    first, others = ["numbers", "throughput 1", "throughput 0.25", "throughput 0.25"], ["memory", "bounds"]
-    assert gpus == [*first, *others, "convolutions", "kernels", "kernels"]
+    first = ["numbers", "throughput 1", "throughput 0.25", "throughput 0.25"]
+    assert gpus == [*first, "bounds", "convolutions", "kernels", "kernels", "memory", "agreement", "throughput 1"]
     tables = {f"{part}.csv" for part in measurement.PARTS if part != "arms"}
     assert {own.name for own in (tmp_path / "gpu").iterdir()} == tables | {"machine.json"}
     gpus.clear()
     assert parts(tmp_path / "cpu", HARDWARE)[0] == ["numbers", *first[:0:-1], "bounds"]
+    gpus.clear()
+    assert parts(tmp_path / "quick", quick=True)[0][1:4] == ["throughput 1", "throughput 0.25", "bounds"]
 
 
 def test_what_computes_wrongly_or_not_at_all_is_not_timed(parts, tmp_path: Path) -> None:
@@ -171,12 +178,12 @@ def test_what_computes_wrongly_or_not_at_all_is_not_timed(parts, tmp_path: Path)
 
 def test_other_bits_each_time_are_said_at_the_end(parts, tmp_path: Path) -> None:
     called, said = parts(tmp_path, fails={"numbers": [Check("relu", "graph", "float32", 0.01, 0.02, repeats=False)]})
-    assert len(called) == 9
-    assert "1 ways give other bits" in said
+    assert len(called) == 11
+    assert "1 of 1 give other bits" in said
 
 
 @pytest.mark.parametrize(
-    ("part", "failed"), [("throughput", True), ("memory", True), ("bounds", False), ("kernels", False)]
+    ("part", "failed"), [("throughput", True), ("memory", False), ("bounds", False), ("kernels", False)]
 )
 @pytest.mark.parametrize("error", [RuntimeError("illegal access\nat"), AssertionError("illegal access"), KeyError(1)])
 def test_a_part_that_fails_is_a_line_and_the_others_are_measured(
@@ -189,6 +196,20 @@ def test_a_part_that_fails_is_a_line_and_the_others_are_measured(
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith(f"{part}: ")]
     assert len(lines) == 1
     assert not (tmp_path / f"{part}.csv").exists()
+
+
+def test_a_compiled_way_that_computes_wrongly_is_not_timed(parts, tmp_path: Path, capsys) -> None:
+    called, said = parts(tmp_path, fails={"agreement": (0.7, True)})
+    assert (called[-1], said) == ("agreement", "")
+    assert "70% off" in capsys.readouterr().out
+    assert not (tmp_path / "compiled.csv").exists()
+
+
+def test_what_finds_no_time_does_not_begin(parts, tmp_path: Path, monkeypatch) -> None:
+    """On a GPU, where a setting, an arm or a compiler take most of a minute."""
+    monkeypatch.setattr(measurement, "LEAST", {"throughput": 70.0, "compiled": 50.0})
+    called, _ = parts(tmp_path, minutes=1.0)
+    assert called == ["numbers", "bounds", "convolutions", "kernels", "kernels", "memory", "agreement", "throughput 1"]
 
 
 # Whole runs
@@ -284,9 +305,12 @@ def test_runs_that_do_not_fit_together_are_trained_in_smaller_groups(monkeypatch
     """Here, where a graph cannot be captured, without it."""
     monkeypatch.setattr(scarce_memory, "SETTING", TINY)
     monkeypatch.setattr(scarce_memory, "limited", lambda *_: nullcontext())
+    monkeypatch.setattr(scarce_memory, "_held", lambda _: 1000)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _: 501_000)
     found = scarce_memory.scarce_memory(HARDWARE)
-    assert (found.runs, found.finished, found.way) == (8, 8, "8 fused, graph")
+    assert (found.runs, found.finished, found.way, found.used) == (8, 8, "8 fused, graph", 500_000)
     assert "now without graphs" in found.said
+    assert 10_000 < found.estimated < 100_000_000
     monkeypatch.setattr(scarce_memory, "train", lambda *given, **_: iter(()))
     with pytest.raises(RuntimeError, match="0 of 8"):
         scarce_memory.scarce_memory(HARDWARE)
@@ -326,8 +350,9 @@ def test_a_profiler_that_ends_its_process_or_hangs_ends_nothing_else(monkeypatch
         step_kernels.step_kernels_apart(ONE_AFTER_ANOTHER, TINY, HARDWARE)
     monkeypatch.setattr(step_kernels, "step_kernels", hangs)
     monkeypatch.setattr(step_kernels, "LONGEST", 1)
-    with pytest.raises(RuntimeError, match="more than 1 second"):
+    with pytest.raises(RuntimeError) as error:
         step_kernels.step_kernels_apart(ONE_AFTER_ANOTHER, TINY, HARDWARE)
+    assert first_line(error.value) == "one after another: the profiler took more than 1 s"
 
 
 def ends(*_: object) -> None:

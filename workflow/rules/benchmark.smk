@@ -1,4 +1,4 @@
-"""How fast this machine trains: the engine against plain loops, and a figure. No study needs it."""
+"""Whether this machine trains right, and how fast: the engine against plain loops, with a figure. No study needs it."""
 
 from takeoff.benchmark.machine import measured_digest
 

@@ -1,1 +1,1 @@
-"""The engine against plain loops: images per second on this machine."""
+"""Whether this machine trains right, and how fast: gradients, ways of training, plain loops beside the engine."""

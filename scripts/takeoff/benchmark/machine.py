@@ -11,14 +11,17 @@ from takeoff.benchmark.parts import PARTS
 from takeoff.common.digests import ENGINE, code_digest
 from takeoff.common.errors import TakeoffError
 from takeoff.common.files import digest_of, load_json, write_json
+from takeoff.common.gpus import driver
 from takeoff.common.machine import commit, cores_at_hand, cpu_name
 
 FILE = "machine.json"
 
 
 def measured_digest() -> str:
-    """What a measurement depends on: the code that makes it, with the engine's, and the machine."""
-    return digest_of([code_digest("benchmark/measurement.py"), cpu_name(), cores_at_hand()])
+    """What a measurement depends on: the code that makes it, with the engine's, torch, and the machine."""
+    own = driver()
+    machine = [cpu_name(), cores_at_hand(), version("torch"), own and [own.version, own.gpus]]
+    return digest_of([code_digest("benchmark/measurement.py"), machine])
 
 
 def facts(device: str) -> dict[str, Any]:

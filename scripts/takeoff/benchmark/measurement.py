@@ -11,9 +11,9 @@ from typing import Any
 import torch
 
 from takeoff.benchmark import throughput
-from takeoff.benchmark.kernels import bounds, convolutions
+from takeoff.benchmark.bounds import bounds, convolutions
 from takeoff.benchmark.machine import Machine, facts
-from takeoff.benchmark.numbers import Check, checks
+from takeoff.benchmark.numbers import HALF, Check, agreement, checks
 from takeoff.benchmark.parts import OF_A_GPU, PARTS
 from takeoff.benchmark.scarce_memory import scarce_memory
 from takeoff.benchmark.setting import SETTINGS
@@ -26,9 +26,13 @@ from takeoff.common.gpus import driver
 from takeoff.data.prepared import Prepared
 from takeoff.engine.hardware import Hardware
 from takeoff.jobs.hardware import first_line, free_gpu_memory, hardware_of
+from takeoff.jobs.loading import dataset_of
 from takeoff.jobs.ways import Way
 from takeoff.study.loading import load_study
 from takeoff.study.model import Study
+
+LEAST = {"throughput": 45.0, "arms": 20.0, "kernels": 20.0, "memory": 15.0, "compiled": 100.0}
+"""Seconds of a GPU, about, that a setting, an arm, a profile and the like take: what has less left does not begin."""
 
 
 class Measurement:
@@ -51,17 +55,18 @@ class Measurement:
         if asked and not self.cuda:
             raise TakeoffError(f"--parts {', '.join(sorted(asked))}: of a GPU alone; training here is on the CPU")
         # The settings: a GPU's time is short, and its question the full width, so that this goes first.
-        self.settings = SETTINGS[: 2 if given.quick else 3][:: -1 if self.cuda else 1]
+        self.settings = SETTINGS[:: -1 if self.cuda else 1][: 2 if given.quick else 3]
         self.seconds = given.seconds or (0.5 if given.quick else 2.0)
         self.machine = Machine(self.out, facts(self.hardware.name) | _more(self.hardware))
         self.failed: list[str] = []
 
     def run(self) -> None:
-        """Numbers first, then speed, then whole runs, then what explains the speeds.
+        """Numbers first, then speed, then whole runs, then what explains them.
 
         Raises:
             TakeoffError: where numbers are wrong or were not computed, and then nothing is timed; and at the end where
-                another part failed, but for those that only explain.
+                speeds or whole runs failed, or where a way gives other bits each time. What fails behind these is a
+                line.
 
         """
         found: list[Check] = self.keep("numbers", self.numbers)
@@ -69,18 +74,18 @@ class Measurement:
             self.failed.append(f"{self.out / 'numbers.csv'}: {len(wrong)} of {len(found)} checks failed; {wrong[0]}")
         self.end_if_failed()
         if others := [check for check in found if check.repeats is False]:
-            self.failed.append(f"numbers: {len(others)} ways give other bits each time; {others[0]}")
+            self.failed.append(f"numbers: {len(others)} of {len(found)} give other bits each time; {others[0]}")
         self.keep("throughput", self.throughput)
         if self.study is not None:
             self.keep("arms", partial(self.arms, *self.study))
-        if self.cuda:
-            self.keep("memory", self.memory)
-        measured = self.failed.copy()
-        self.keep("bounds", lambda: ([bound] for bound in bounds(self.hardware, self.seconds)))
+        faults = self.failed.copy()
+        self.keep("bounds", self.bounds)
         if self.cuda:
             self.keep("convolutions", self.convolutions)
             self.keep("kernels", self.kernels)
-        self.failed = measured  # what only explains, and fails, takes no measured table with it
+            self.keep("memory", self.memory)
+            self.keep("compiled", self.compiled)
+        self.failed = faults  # Snakemake removes every table of a command that fails
         self.end_if_failed()
 
     def end_if_failed(self) -> None:
@@ -101,7 +106,7 @@ class Measurement:
         self.hardware.keep_to_precision()  # the part before may have left another one, or plain loops' own settings
         try:
             rest = iter(measure())
-            while self.left() > 0:
+            while self.left() > (LEAST.get(part, 0) if self.cuda else 0):
                 if (rows := next(rest, None)) is None:
                     return kept
                 kept += rows
@@ -134,6 +139,11 @@ class Measurement:
         for row in whole_runs(study, images, own, self.out / "ways", self.left):
             yield [row]
 
+    def bounds(self) -> Iterator[Sequence[Any]]:
+        """What the device does at most."""
+        for bound in bounds(self.hardware, self.seconds):
+            yield [bound]
+
     def memory(self) -> Iterator[Sequence[Any]]:
         """A job whose runs do not fit together."""
         yield [scarce_memory(self.hardware)]
@@ -148,6 +158,15 @@ class Measurement:
         """The kernels of a step, of one run alone and of six fused."""
         for way in (Way(graph=True), Way(6, fused=True, graph=True)):
             yield step_kernels_apart(way, self.settings[0], self.hardware)
+
+    def compiled(self) -> Iterator[Sequence[Any]]:
+        """Six runs in one compiled network, if they compute right, beside six that are not compiled."""
+        setting, chosen = self.settings[0], throughput.COMPILED
+        way = next(way for way in chosen.values() if way.compiled)
+        off, _ = agreement(way, setting.arm(), dataset_of(setting.images, self.hardware.device), self.hardware)
+        if off > HALF:
+            raise RuntimeError(f"{way.name}: a run's first steps are {off:.0%} off")
+        yield throughput.measure(setting, self.hardware.device.type, 1, self.seconds, self.given.quick, chosen)
 
 
 def _more(hardware: Hardware) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class Setting:
 
     @property
     def images(self) -> Prepared:
-        """As many as digits has, or so many that no cache holds them all."""
+        """As many as digits has, or 31 MB of them."""
         return made_up(*self.shape, 1797 if self.resolution == 8 else 10_000)
 
     def arm(self, epoch_images: int | None = None) -> Arm:

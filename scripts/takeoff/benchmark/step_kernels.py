@@ -9,6 +9,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from takeoff.benchmark.setting import Setting
+from takeoff.common.gpus import lets_one_in
 from takeoff.engine.hardware import Hardware
 from takeoff.engine.state import Training
 from takeoff.jobs.loading import dataset_of
@@ -16,6 +17,7 @@ from takeoff.jobs.ways import Way
 from takeoff.study.arms import Run
 
 STEPS, WARM_UP = 20, 5
+"""Of an epoch, whose start counts little; and before it."""
 MOST = 20
 """Kernels of a way, those that take most."""
 LONGEST = 90
@@ -52,11 +54,11 @@ def step_kernels(way: Way, setting: Setting, hardware: Hardware) -> list[Kernel]
         os.environ["TEARDOWN_CUPTI"] = "0"
         with profile(activities=activities):
             torch.zeros(1, device=hardware.device)
-    data, arm = dataset_of(setting.images, hardware.device), setting.arm()
+    data, arm = dataset_of(setting.images, hardware.device), setting.arm(STEPS * setting.batch)
     stepper = way.stepper([Training(data, arm, Run(seed, 0.01), hardware) for seed in range(way.at_once)])
     stepper.epoch(WARM_UP)
     with profile(activities=activities) as profiled:
-        stepper.epoch(STEPS)
+        stepper.epoch()  # of so many steps, with what an epoch does once
         if cuda:
             torch.cuda.synchronize()
     took = "self_device_time_total" if cuda else "self_cpu_time_total"
@@ -71,12 +73,15 @@ def step_kernels(way: Way, setting: Setting, hardware: Hardware) -> list[Kernel]
 
 
 def step_kernels_apart(way: Way, setting: Setting, hardware: Hardware) -> list[Kernel]:
-    """The same, found by a process of its own, which a profiler may end: what it holds of a GPU goes with it.
+    """The same, found by a process of its own, which a profiler may end: what it holds of a GPU goes with it. Where a
+    GPU lets one process in, it is found in this.
 
     Raises:
         RuntimeError: where it sees nothing, ends, or takes too long.
 
     """
+    if hardware.device.type == "cuda" and lets_one_in(hardware.device.index or 0):
+        return step_kernels(way, setting, hardware)
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         found = pool.submit(step_kernels, way, setting, hardware)
         try:
@@ -84,4 +89,4 @@ def step_kernels_apart(way: Way, setting: Setting, hardware: Hardware) -> list[K
         except TimeoutError:
             for process in multiprocessing.active_children():
                 process.kill()
-            raise RuntimeError(f"{way.name}: the profiler took more than {LONGEST} seconds") from None
+            raise RuntimeError(f"{way.name}: the profiler took more than {LONGEST} s") from None

@@ -1,7 +1,7 @@
 """Images per second of the plain loops and of the engine, side by side in interleaved blocks; and their ratios."""
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from takeoff.benchmark import plain_loops
-from takeoff.benchmark.kernels import bandwidth, bytes_per_image, dense_convolution, roofline
+from takeoff.benchmark.bounds import bandwidth, bytes_per_image, dense_convolution, roofline
 from takeoff.benchmark.setting import Setting
 from takeoff.benchmark.table import MEMORY, PLAIN, Speed, summarised
 from takeoff.common.machine import cores_at_hand
@@ -29,8 +29,9 @@ LEARNING_RATE = 1e-3
 BLOCKS, QUICK_BLOCKS = 5, 3
 """Of every loop."""
 STEPS = {"cpu": 4, "cuda": 64}
-"""Of an epoch of the engine: so many that its start and its end take next to no time."""
-MOST_WORKERS = 8
+"""Of an epoch of the engine: so many that its start and its end take little of it; on a GPU four times as many of small
+images, whose steps are short."""
+MOST_WORKERS = 16
 """Of the DataLoader, which has some on a GPU alone: on a CPU they would take the loops' cores."""
 
 
@@ -40,17 +41,20 @@ def ways(device: str, setting: Setting) -> dict[str, Way]:
         # A CPU trains runs fused where images are small, and elsewhere one after another.
         fused = {"engine, 8 fused": Way(8, fused=True)} if setting.resolution == 8 else {}
         return {"engine": ONE_AFTER_ANOTHER} | fused
-    found = {
+    return {
         "engine": ONE_AFTER_ANOTHER,
         "engine, graph": Way(graph=True),
         "engine, 6 overlapped graphs": Way(6, graph=True),
         "engine, 6 fused, graph": Way(6, fused=True, graph=True),
         "engine, 24 fused, graph": Way(24, fused=True, graph=True),
     }
-    if setting.width < 1:
-        return found
-    # Compiling takes a minute or so: once, where a study's runs are long.
-    return found | {"engine, 6 fused, graph, compiled": Way(6, fused=True, graph=True, compiled=True)}
+
+
+COMPILED = {
+    "engine, 6 fused, graph": Way(6, fused=True, graph=True),
+    "engine, 6 fused, graph, compiled": Way(6, fused=True, graph=True, compiled=True),
+}
+"""Ways that are measured apart, since a compiler takes a minute or so, and may fail."""
 
 
 def engine(way: Way, arm: Arm, data: Dataset, hardware: Hardware) -> Generator[list[float], None, None]:
@@ -82,9 +86,9 @@ class Loop:
     def ready(self) -> None:
         """Set what torch holds for a whole process, and use up what workers prepared meanwhile.
 
-        The engine keeps to algorithms that give the same bits each time, as a study requires. Plain loops train as
-        torch comes, the one in memory with the algorithms that cuDNN finds fastest. The engine also keeps freed memory
-        on a CPU, which nothing undoes: plain loops in its process gain from that, too.
+        The engine keeps to algorithms that give the same bits each time, as a study requires. On a GPU plain loops
+        train as torch comes, the one in memory with the algorithms that cuDNN finds fastest. On a CPU they gain from
+        what the engine sets in their process: it keeps freed memory, and takes no denormal numbers.
         """
         plain = self.row.loop in {PLAIN, MEMORY}
         if self.hardware.threads is not None:
@@ -112,9 +116,9 @@ class Loop:
         free_gpu_memory(self.hardware)
 
 
-def loops_of(setting: Setting, device: str, threads: int) -> list[Loop]:
+def loops_of(setting: Setting, device: str, threads: int, chosen: Mapping[str, Way] | None = None) -> list[Loop]:
     """Every loop of a setting: the plain loop in float32, the one in memory in bfloat16 wherever that is fast, the
-    engine in the precision of a study of such images.
+    engine in the precision of a study of such images, in all its ways or in those that are chosen.
     """
     images, batch = setting.images, setting.batch
     full, half = (hardware_of(device, precision, threads) for precision in ("float32", "auto"))
@@ -132,22 +136,31 @@ def loops_of(setting: Setting, device: str, threads: int) -> list[Loop]:
         Loop(plain, full, plain_loops.dataloader(task, workers), batch),
         Loop(memory, half, plain_loops.memory(task, half.half), batch),
     ]
-    data, presented = dataset_of(images, own.device), STEPS[device] * batch
-    for name, way in ways(device, setting).items():
+    steps = STEPS[device] * (4 if device == "cuda" and setting.resolution == 8 else 1)
+    data, presented = dataset_of(images, own.device), steps * batch
+    for name, way in (chosen or ways(device, setting)).items():
         losses = engine(way, setting.arm(presented), data, own)
         loops.append(Loop(row(name, own, runs=way.at_once), own, losses, presented * way.at_once))
     return loops
 
 
-def measure(setting: Setting, device: str, threads: int, seconds: float, quick: bool = False) -> list[Speed]:
+def measure(
+    setting: Setting,
+    device: str,
+    threads: int,
+    seconds: float,
+    quick: bool = False,
+    chosen: Mapping[str, Way] | None = None,
+) -> list[Speed]:
     """A row per loop in one setting, whose blocks (few if `quick`) take about so many seconds together; one without
-    numbers where a loop does not run here. `threads` are the CPU's: with a GPU 1, which gives it work.
+    numbers where a loop does not run here. `threads` are the CPU's: with a GPU 1, which gives it work. Of the engine
+    all ways are measured, or those that are chosen.
 
     Raises:
         RuntimeError: where the plain loop does not run, to which the others are compared.
 
     """
-    every = loops_of(setting, device, threads)
+    every = loops_of(setting, device, threads, chosen)
     try:
         left_out = {loop.row.loop: fault for loop in every if (fault := _fault(loop))}
         loops = [loop for loop in every if loop.row.loop not in left_out]

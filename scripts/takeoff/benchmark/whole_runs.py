@@ -76,6 +76,9 @@ def images_for(study: Study, source: Path, folder: Path) -> Prepared:
     found = load_prepared(folder, own.resolution, own.test_samples, own.validation_fraction)
     if (name := found.card.get("dataset")) != own.name:
         raise TakeoffError(f"--data {folder}: images of {name}; valid for {source}: those of {own.name}")
+    if own.classes is not None and set(own.classes) != set(found.card.classes):
+        given, wanted = ", ".join(found.card.classes), ", ".join(own.classes)
+        raise TakeoffError(f"--data {folder}: of the classes {given}; valid for {source}: {wanted}")
     return found
 
 

@@ -118,7 +118,7 @@ def _cpu_computes_bfloat16() -> bool:
 
 def first_line(error: Exception) -> str:
     """The first line of an error, or of the one behind it: the end of a graph's capture can hide what ended it."""
-    cause = error.__context__ or error
+    cause = (None if error.__suppress_context__ else error.__context__) or error
     return (str(cause).strip() or type(cause).__name__).splitlines()[0]
 
 

@@ -13,6 +13,7 @@ from torch.nn import functional
 from takeoff.engine import architecture
 from takeoff.engine.architecture import Convolution, Linear
 from takeoff.engine.hardware import Hardware
+from takeoff.jobs.hardware import first_line
 from takeoff.speed.rates import fastest_product
 from takeoff.speed.timing import Timed, time_calls
 from takeoff.study.settings import Network
@@ -37,10 +38,14 @@ class ConvolutionSpeed:
     batch: int
     precision: str
     searched: bool
-    """Whether cuDNN chose its algorithm by speed, among all of them; a study keeps to those that give the same bits."""
-    forward: float
-    inputs_gradient: float
-    weights_gradient: float
+    """Whether cuDNN chose its algorithm by speed, of those that it tries; a study keeps to those that give the same
+    bits.
+    """
+    forward: float | None = None
+    inputs_gradient: float | None = None
+    weights_gradient: float | None = None
+    note: str = ""
+    """Why it does not run here."""
 
 
 @dataclass(frozen=True)
@@ -110,25 +115,37 @@ def _flops(layer: Convolution, runs: int, batch: int) -> int:
 def _timed(layer: Convolution, runs: int, batch: int, hardware: Hardware, searched: bool) -> ConvolutionSpeed:
     inputs, outputs, kernel, stride, padding, _, side = layer
     forward, images, weights = _operands(layer, runs, batch, hardware)
-    sent = torch.randn_like(forward())
+    shape = (batch, outputs * runs, side, side)
+    sent = torch.randn(shape, device=images.device, dtype=images.dtype).to(memory_format=torch.channels_last)
     both = [[stride] * 2, [padding] * 2, [1, 1], False, [0, 0], runs]
 
     def back(wanted: Sequence[bool]) -> Callable[[], object]:
         return lambda: torch.ops.aten.convolution_backward(sent, images, weights, None, *both, [*wanted, False])
 
     actions = (forward, back([True, False]), back([False, True]))
-    rates = [_rate(action, _flops(layer, runs, batch), hardware, searched) for action in actions]
-    words = f"{inputs} to {outputs}, {kernel} × {kernel}, {side} px"
-    return ConvolutionSpeed(words, runs, batch, hardware.precision, searched, *rates)
+    row = ConvolutionSpeed(
+        f"{inputs} to {outputs}, {kernel} × {kernel}, {side} px", runs, batch, hardware.precision, searched
+    )
+    try:
+        rates = [_rate(action, _flops(layer, runs, batch), hardware, searched) for action in actions]
+    except RuntimeError as error:  # cuDNN may have no algorithm for it
+        return replace(row, note=first_line(error))
+    return replace(row, forward=rates[0], inputs_gradient=rates[1], weights_gradient=rates[2])
 
 
 def _rate(call: Callable[[], object], amount: float, hardware: Hardware, searched: bool = False) -> float:
-    """An amount per second of a call."""
+    """An amount per second of a call; on a GPU of calls in a graph, since short ones take longer to start."""
     action = Timed("matrix", "", hardware, call, 0)
     action.ready()
     torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = searched, not searched
     time_calls(action, 3)  # chooses kernels
-    return amount / time_calls(action, CALLS)
+    if hardware.device.type == "cpu":
+        return amount / time_calls(action, CALLS)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        for _ in range(CALLS):
+            call()
+    return CALLS * amount / time_calls(replace(action, call=graph.replay), 3)
 
 
 def bandwidth(hardware: Hardware) -> float:
