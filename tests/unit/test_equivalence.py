@@ -96,6 +96,6 @@ def test_command_tells_a_small_effect_from_a_large_one(tmp_path, equivalence, ru
 
 
 def test_wrong_arguments_are_one_clear_error(tmp_path, command, equivalence, runs):
-    assert "--margin: 0 is not above 0" in equivalence(runs, margin=0, run=command).stderr
+    assert "--margin: 0 is not valid; valid: above 0" in equivalence(runs, margin=0, run=command).stderr
     assert "did you mean batch" in equivalence(runs, "--baseline", "norm=bath", run=command.refused)
     assert not (tmp_path / "out.csv").exists()

@@ -245,15 +245,15 @@ def test_a_runs_key_follows_the_engine_its_arm_and_nothing_around_it(images, har
 @pytest.mark.parametrize(
     ("name", "arguments", "words"),
     [
-        ("train", ["--threads", 0], "argument --threads: 0 is not above 0"),
-        ("train", ["--checkpoint-minutes", 0], "argument --checkpoint-minutes: 0 is not above 0"),
-        ("fit_classical", ["--threads", -1], "argument --threads: -1 is not above 0"),
-        ("probe", ["--step-threads", 0], "argument --step-threads: 0 is not above 0"),
-        ("probe", ["--seconds", -1], "argument --seconds: -1 is not above 0"),
+        ("train", ["--threads", 0], "argument --threads: 0 is not valid"),
+        ("train", ["--checkpoint-minutes", 0], "argument --checkpoint-minutes: 0 is not valid"),
+        ("fit_classical", ["--threads", -1], "argument --threads: -1 is not valid"),
+        ("probe", ["--step-threads", 0], "argument --step-threads: 0 is not valid"),
+        ("probe", ["--seconds", -1], "argument --seconds: -1 is not valid"),
         ("probe", ["--device", "tpu"], "argument --device: invalid choice"),
-        ("benchmark", ["--seconds", 0], "argument --seconds: 0 is not above 0"),
-        ("benchmark", ["--threads", 0], "argument --threads: 0 is not above 0"),
-        ("prepare", ["--threads", 0], "argument --threads: 0 is not above 0"),
+        ("benchmark", ["--seconds", 0], "argument --seconds: 0 is not valid"),
+        ("benchmark", ["--threads", 0], "argument --threads: 0 is not valid"),
+        ("prepare", ["--threads", 0], "argument --threads: 0 is not valid"),
     ],
 )
 def test_numbers_out_of_bounds_are_refused(command, name: str, arguments: list, words: str) -> None:
