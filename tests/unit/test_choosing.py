@@ -2,8 +2,11 @@
 
 import gc
 import math
+import threading
+import time
 import weakref
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import count
 from types import SimpleNamespace
@@ -11,7 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from engine import RUNS
+from engine import RUNS, noise
 from takeoff.engine import fused
 from takeoff.engine.fused import FusedStep
 from takeoff.engine.hardware import Hardware
@@ -177,9 +180,39 @@ def test_another_order_of_sums_is_no_fault(images, arm, hardware, monkeypatch) -
             )
             return first + second if bias is None else first + second + bias[:, None, None]
 
+    photographs, way = noise(600, 32, 3), Way(3, fused=True)
+    own = arm({"batch_size": 64, "warmup_epochs": 0}, activation="relu", norm="batch", width=0.25)
+    runs = [replace(run, learning_rate=rate) for run, rate in zip(RUNS, trials.RATES, strict=True)]
+    expected = trials.moves(way, photographs, own, runs, hardware)
     monkeypatch.setattr(fused, "functional", InHalves())
-    own = trials.measured(images, arm(activation="relu", norm="batch"), RUNS, hardware)
-    assert all(rate > 0 for way, rate in own.items() if way.fused)
+    found = trials.moves(way, photographs, own, runs, hardware)
+    off = max(trials.distance(*pair) for pair in zip(found, expected, strict=True))
+    assert off > 0.02
+    monkeypatch.setattr(trials, "speed", lambda *_: 1.0)
+    rates = trials.measured(photographs, own, runs, hardware)
+    assert all(rate > 0 for way, rate in rates.items() if way.fused)
+
+
+def test_trials_on_one_gpu_wait_for_each_other(images, arm, monkeypatch, tmp_path) -> None:
+    """Of different choices, too."""
+    beside, most, lock = [0], [0], threading.Lock()
+
+    def tried(*_: object) -> dict[Way, float]:
+        with lock:
+            beside[0] += 1
+            most[0] = max(most[0], beside[0])
+        time.sleep(0.3)
+        with lock:
+            beside[0] -= 1
+        return {ONE_AFTER_ANOTHER: 1.0}
+
+    monkeypatch.setattr(choosing, "tried", tried)
+    monkeypatch.setattr(choosing.tempfile, "gettempdir", lambda: str(tmp_path))
+    with ThreadPoolExecutor(3) as pool:
+        choices = [arm(norm=norm, dropout=rate) for norm, rate in (("none", 0), ("batch", 0), ("batch", 0.5))]
+        waiting = [pool.submit(choosing.choose_way, images, one, RUNS, GPU, tmp_path / "ways") for one in choices]
+        assert [one.result() for one in waiting] == [ONE_AFTER_ANOTHER] * 3
+    assert most == [1]
 
 
 def test_a_trial_has_a_process_of_its_own(arm, hardware, tmp_path) -> None:

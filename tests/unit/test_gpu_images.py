@@ -119,7 +119,7 @@ def test_every_batch_is_there_when_its_step_reads_it(monkeypatch, seed: int) -> 
     gpu, random = Gpu(seed), Random(seed)
     monkeypatch.setattr(engine_images, "torch", gpu.torch)
     feed, training = Streamed(PIXELS, GPU).feed(), Stream(gpu)
-    expected, found = [], []
+    expected, found, places = [], [], set()
     for _ in range(4):
         batches = [torch.tensor(random.sample(range(200), 8)) for _ in range(random.randint(1, 12))]
         feed.begin(batches)
@@ -127,7 +127,8 @@ def test_every_batch_is_there_when_its_step_reads_it(monkeypatch, seed: int) -> 
             with gpu.use(training):
                 feed.advance()
                 step = gpu.empty((8, 2, 2, 1))
-                step.copy_(feed.take(batch), non_blocking=True)
+                step.copy_(there := feed.take(batch), non_blocking=True)
+            places.add(there.values.ctypes.data)
             expected.append(PIXELS[batch.numpy()])
             found.append(step.values)
     feed.thread.shutdown()
@@ -135,3 +136,4 @@ def test_every_batch_is_there_when_its_step_reads_it(monkeypatch, seed: int) -> 
         pass
     assert not any(stream.work for stream in gpu.streams)
     np.testing.assert_array_equal(found, expected)
+    assert len(places) == 1  # that a graph captures, in every epoch

@@ -13,7 +13,7 @@ from conftest import SCRIPTS
 from takeoff.common.errors import TakeoffError
 from takeoff.engine.hardware import Hardware, _medium_is_exact
 from takeoff.jobs.checkpoints import Checkpoints
-from takeoff.jobs.hardware import first_line, hardware_of, out_of_memory
+from takeoff.jobs.hardware import first_line, found_gpus, hardware_of, out_of_memory
 from takeoff.jobs.ranks import STARTED
 from takeoff.jobs.running import train
 from takeoff.study.arms import Run
@@ -250,3 +250,32 @@ def test_where_no_lock_can_be_had_processes_of_one_run_end(tmp_path) -> None:
     job = start(tmp_path / "missing", gpus=2, ranks=2)
     assert "TakeoffError: gpus_per_run: 2; " in job.communicate("")[1]
     assert job.returncode == 1
+
+
+@pytest.mark.parametrize(("multiplies", "found"), [(True, "bfloat16"), (False, "float32")])
+def test_a_gpu_that_would_only_emulate_bfloat16_trains_in_float32(
+    monkeypatch, capsys, multiplies: bool, found: str
+) -> None:
+    """With a line, as on Turing: torch emulates it there."""
+    asked = "takeoff.jobs.hardware"
+    monkeypatch.setattr(f"{asked}.gpus_here", lambda: [0])
+    monkeypatch.setattr(f"{asked}.take_gpu", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Tesla T4")
+    monkeypatch.setattr(
+        torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation or multiplies
+    )
+    for setting in ("benchmark", "deterministic", "allow_tf32"):
+        monkeypatch.setattr(torch.backends.cudnn, setting, getattr(torch.backends.cudnn, setting))
+    assert hardware_of("cuda", side=32).precision == found
+    assert ("Tesla T4" in capsys.readouterr().err) == (not multiplies)
+
+
+def test_amds_gpus_are_torchs_own_count(monkeypatch, tmp_path) -> None:
+    """Where its driver is there, and torch was built for it."""
+    (there := tmp_path / "kfd").touch()
+    monkeypatch.setattr("takeoff.jobs.hardware.driver", lambda: None)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    for hip, place, expected in (("7.0", there, 2), (None, there, 0), ("7.0", tmp_path / "none", 0)):
+        monkeypatch.setattr(torch.version, "hip", hip)
+        monkeypatch.setattr("takeoff.jobs.hardware.AMD", place)
+        assert found_gpus.__wrapped__().gpus == expected

@@ -7,6 +7,7 @@ small there does not depend much on the CPU; so a rule gives the same groups eac
 
 import json
 import os
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -60,7 +61,9 @@ def choose_way(
         # A small set may have less than a batch.
         batch = min(arm.recipe.batch_size, len(data.split(arm.train_samples, seed=0)[0]))
         whole = arm.model_copy(update={"recipe": arm.recipe.model_copy(update={"batch_size": batch})})
-        rates = tried(data.shape, whole, len(runs), images, hardware, report)
+        # Nobody else's trial beside this one on the GPU, where jobs share it.
+        with _alone(Path(tempfile.gettempdir()) / f"takeoff-{os.getuid()}-trial-{hardware.device.index or 0}"):
+            rates = tried(data.shape, whole, len(runs), images, hardware, report)
         best = max(rates, key=lambda way: rates[way], default=ONE_AFTER_ANOTHER)
         if not rates.get(best):
             return ONE_AFTER_ANOTHER  # nothing ran, for lack of memory perhaps: that is not worth remembering
@@ -72,7 +75,7 @@ def choose_way(
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """While no other job measures the same; where no lock can be had, beside it."""
+    """While no other job measures the same, or on the same GPU; where no lock can be had, beside it."""
     import fcntl  # Linux and macOS, as GPUs' own locks
 
     path.parent.mkdir(parents=True, exist_ok=True)

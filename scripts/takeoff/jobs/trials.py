@@ -41,8 +41,8 @@ LONG = 3e15
 is compiled is kept, so that a study pays once for each of its networks."""
 AGREE = 0.25
 """How far, relative to the way from its start, a run may end in float32 from where it ends alone: another order of sums
-brings it up to a tenth of that way off, other masks, another rate or a step left out more than half. In bfloat16 two
-right computations can be a third apart."""
+brings it up to a tenth of that way off, other masks, crops or rates 0.28 and more. In bfloat16 two right computations
+can be a third apart."""
 IMAGES = 4096
 """Of noise, unless classes or a batch need more."""
 
