@@ -3,7 +3,7 @@
 import csv
 import json
 from dataclasses import fields, replace
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,8 @@ from takeoff.benchmark.throughput import Loop
 from takeoff.engine import architecture
 from takeoff.engine.hardware import Hardware
 from takeoff.jobs.loading import dataset_of
-from takeoff.jobs.ways import ONE_AFTER_ANOTHER
+from takeoff.jobs.ways import ONE_AFTER_ANOTHER, Way
+from takeoff.speed.timing import Timed
 from takeoff.study.settings import Network
 from torch import nn
 
@@ -159,13 +160,14 @@ def test_what_is_wrong_is_named(command, tmp_path: Path) -> None:
 
 
 def test_a_device_that_computes_wrongly_is_found_before_it_is_timed(monkeypatch) -> None:
-    """Gradients that are a tenth too large, and a way whose runs share a rate."""
+    """Gradients of the last layer that are a twentieth too large, and a way whose runs share a rate."""
     monkeypatch.setattr(numbers, "NETWORKS", {"relu": {}})
     assert all(check.right for check in numbers.checks(HARDWARE, 0.0625))
     usual = numbers._of
 
     def larger(model: nn.Module, *what: torch.Tensor) -> list[torch.Tensor]:
-        return [own * (1.1 if own.dtype == torch.float32 else 1) for own in usual(model, *what)]
+        *first, last = usual(model, *what)
+        return [*first, last * (1.05 if last.dtype == torch.float32 else 1)]
 
     monkeypatch.setattr(numbers, "_of", larger)
     moves = numbers.moves
@@ -212,3 +214,73 @@ def test_what_is_no_number_is_wrong(monkeypatch) -> None:
         assert [check.right for check in numbers.checks(HARDWARE, 0.0625)] == [False, True, True]
     monkeypatch.setattr(numbers, "moves", lambda *given: [torch.nan * own for own in moves(*given)])
     assert [check.right for check in numbers.checks(HARDWARE, 0.0625)] == [True, False, False]
+
+
+def test_what_gives_other_bits_is_known(monkeypatch) -> None:
+    monkeypatch.setattr(numbers, "NETWORKS", {"relu": {}})
+    moves, calls = numbers.moves, count()
+
+    def restless(way: Way, *given: object) -> list[torch.Tensor]:
+        return [own * (1 + 1e-6 * (next(calls) % 2)) for own in moves(way, *given)]
+
+    monkeypatch.setattr(numbers, "moves", restless)
+    ways = [check for check in numbers.checks(HARDWARE, 0.0625) if check.what != "gradients"]
+    assert [(check.right, check.repeats) for check in ways] == [(True, False)] * 2
+    monkeypatch.setattr(numbers, "moves", moves)
+    assert all(check.repeats for check in numbers.checks(HARDWARE, 0.0625) if check.what != "gradients")
+
+
+def test_no_gradients_at_all_are_wrong_in_either_precision() -> None:
+    assert all(limit < 1 for limit in numbers.FAR.values())
+
+
+def test_images_of_all_runs_count() -> None:
+    made = {loop.row.loop: (loop.images_per_call, loop.row.runs) for loop in throughput.loops_of(TINY, "cpu", 1)}
+    one = 4 * TINY.batch
+    plain = {"dataloader": (TINY.batch, 1), "memory": (TINY.batch, 1)}
+    assert made == plain | {"engine": (one, 1), "engine, 8 fused": (8 * one, 8)}
+
+
+@pytest.mark.parametrize(("product", "convolution"), [(3e9, 2e9), (2e9, 3e9)])
+def test_the_ceiling_is_the_faster_of_product_and_convolution(monkeypatch, product: float, convolution: float) -> None:
+    """Of blocks of a second each."""
+    loops = throughput.loops_of(TINY, "cpu", 1)
+    for name, flops in (("fastest_product", product), ("dense_convolution", convolution)):
+        bound = Timed("matrix", name, HARDWARE, lambda: None, int(flops))
+        monkeypatch.setattr(throughput, name, lambda *_, bound=bound: bound)
+    monkeypatch.setattr(throughput, "interleaved", lambda actions, *_: [[1.0, 1.0]] * len(actions))
+    monkeypatch.setattr(throughput, "bandwidth", lambda _: 1e12)
+    rows = throughput._timed(TINY, loops, 1, 2)
+    flops = architecture.training_flops(architecture.layers(TINY.network, *TINY.shape))
+    assert [row.images_per_second for row in rows] == [loop.images_per_call for loop in loops]
+    assert [row.share_of_ceiling for row in rows] == pytest.approx(
+        [loop.images_per_call * flops / 3e9 for loop in loops]
+    )
+
+
+def test_operations_and_bytes_are_counted(monkeypatch) -> None:
+    """With calls of a second each."""
+    monkeypatch.setattr(bounds, "time_calls", lambda *_: 1.0)
+    monkeypatch.setitem(bounds.BYTES, "cpu", 1000)
+    assert bounds.bandwidth(HARDWARE) == 2000
+    found = list(bounds.convolutions(Setting(32, 0.0625, 8).network, 32, 8, HARDWARE))[1]
+    assert found.layer == "4 to 12, 5 × 5, 16 px"
+    flops = 2 * 8 * 4 * 12 * 25 * 256
+    assert (found.forward, found.inputs_gradient, found.weights_gradient) == (flops, flops, flops)
+    one = architecture.Convolution(3, 64, 5, 1, 2, True, 32)
+    monkeypatch.setattr(architecture, "layers", lambda *_: [one])
+    assert bounds.bytes_per_image(TINY.network, 32, 3, 10, half=True) == 2 * (3 * 3 * 32**2 + 8 * 64 * 32**2)
+
+
+def test_each_gradient_is_the_one_that_its_column_says(monkeypatch) -> None:
+    shapes: list[list[tuple[int, ...]]] = []
+
+    def seen(call, amount: float, *_: object) -> float:
+        made = call()
+        made = [made] if isinstance(made, torch.Tensor) else made
+        shapes.append([tuple(own.shape) for own in made if own is not None])
+        return amount
+
+    monkeypatch.setattr(bounds, "_rate", seen)
+    next(iter(bounds.convolutions(Setting(32, 0.0625, 8).network, 32, 8, HARDWARE)))
+    assert shapes == [[(8, 4, 32, 32)], [(8, 3, 32, 32)], [(4, 3, 5, 5)]]

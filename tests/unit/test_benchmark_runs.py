@@ -176,10 +176,11 @@ def test_what_computes_wrongly_or_not_at_all_is_not_timed(parts, tmp_path: Path)
     )
 
 
-def test_other_bits_each_time_are_said_at_the_end(parts, tmp_path: Path) -> None:
-    called, said = parts(tmp_path, fails={"numbers": [Check("relu", "graph", "float32", 0.01, 0.02, repeats=False)]})
-    assert len(called) == 11
-    assert "1 of 1 give other bits" in said
+def test_other_bits_each_time_are_said_at_the_end(parts, tmp_path: Path, capsys) -> None:
+    other = [RIGHT, Check("relu", "graph", "float32", 0.01, 0.02, repeats=False)]
+    called, said = parts(tmp_path, fails={"numbers": other})
+    assert (len(called), said) == (11, "")
+    assert "1 of 2 give other bits" in capsys.readouterr().out.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
@@ -196,6 +197,13 @@ def test_a_part_that_fails_is_a_line_and_the_others_are_measured(
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith(f"{part}: ")]
     assert len(lines) == 1
     assert not (tmp_path / f"{part}.csv").exists()
+
+
+def test_a_part_that_was_asked_for_and_fails_fails_the_command(parts, tmp_path: Path) -> None:
+    (tmp_path / "bounds.csv").mkdir()
+    called, said = parts(tmp_path, parts=["bounds", "kernels"])
+    assert called == ["bounds", "kernels", "kernels"]
+    assert said.startswith("bounds: ")
 
 
 def test_a_compiled_way_that_computes_wrongly_is_not_timed(parts, tmp_path: Path, capsys) -> None:

@@ -29,12 +29,12 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "plain, sigmoid, norm": {"family": "plain", "depth": 3, "activation": "sigmoid", "norm": "batch"},
 }
 RUNS = [Run(0, 0.01), *(Run(seed, 0.02) for seed in range(1, 6))]
-FAR = {"float32": 2e-2, "bfloat16": 1.0}
+FAR = {"float32": 2e-2, "bfloat16": 0.95}
 """How far the gradients of a layer may be from those in float64, relative to their norm: those of early layers behind
-norms are up to 0.8 off in bfloat16, and 1.4 if they point anywhere."""
-HALF = 0.6
-"""How far a run's first steps may be off in bfloat16: right ones are up to 0.37, others' masks or rates more than half.
-"""
+norms are up to 0.8 off in bfloat16; none at all are 1 off, and 1.4 if they point anywhere."""
+HALF = 0.45
+"""How far a run's first steps may be off in bfloat16: right ones are up to 0.37, with another's rate most are 0.46 and
+more. Smaller faults, as others' crops, show in float32 alone, in which the same ways are checked, too."""
 BATCH, SHAPE = 64, (32, 3, 10)
 
 
@@ -56,7 +56,7 @@ class Check:
 
     @property
     def right(self) -> bool:
-        """Whether the device may be trusted with it; what does not run there is left out, and wrong it is not."""
+        """Whether the device may be trusted with it. What does not run there is not wrong: it is left out."""
         return self.off is None or (self.limit is not None and self.off <= self.limit)
 
     def __str__(self) -> str:
@@ -92,7 +92,7 @@ def _gradients(name: str, network: Network, data: Dataset, hardware: Hardware) -
     model = build(still, *SHAPE, 0, hardware.device).train()
     with torch.autocast(hardware.device.type, torch.bfloat16, enabled=hardware.half):
         found = _of(model, pixels, labels)
-    # Of a bias before a norm the gradient is nothing but rounding, and there is none.
+    # No layer before a norm has a bias: its gradient would be nothing but rounding.
     pairs = zip(found, expected, strict=True)
     off = _worst(float((own.cpu().double() - other).norm() / other.norm()) for own, other in pairs)
     return Check(name, "gradients", hardware.precision, off, FAR[hardware.precision])

@@ -83,10 +83,14 @@ def step_kernels_apart(way: Way, setting: Setting, hardware: Hardware) -> list[K
     if hardware.device.type == "cuda" and lets_one_in(hardware.device.index or 0):
         return step_kernels(way, setting, hardware)
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        before = multiprocessing.active_children()
         found = pool.submit(step_kernels, way, setting, hardware)
         try:
             return found.result(LONGEST)
         except TimeoutError:
-            for process in multiprocessing.active_children():
-                process.kill()
             raise RuntimeError(f"{way.name}: the profiler took more than {LONGEST} s") from None
+        finally:  # also where this process is to end: the pool would wait
+            if not found.done():
+                for process in multiprocessing.active_children():
+                    if process not in before:
+                        process.kill()

@@ -33,8 +33,9 @@ class Speed:
     """Images per second of the fastest block."""
     blocks: int = 0
     share_of_ceiling: float | None = None
-    """Floating-point operations per second, counted for convolutions and linear layers, of those of the faster one of a
-    matrix product and a dense convolution, in the same precision and beside it: a library may make either sooner."""
+    """Floating-point operations per second of convolutions and linear layers, as a share of a ceiling: the rate of a
+    matrix product or of a dense convolution, whichever is faster, measured beside it in the same precision. A GPU's
+    ceiling in float32 has no TensorFloat-32, which plain loops have, so that theirs may exceed 1."""
     share_of_roofline: float | None = None
     """Of the images per second at which products take that rate, and bytes that must be moved the rate of a copy."""
     runs: int = 1
@@ -66,8 +67,9 @@ def summarised(
 ) -> list[Speed]:
     """A row per loop of a setting, with its images per second, a number per interleaved block, summarised.
 
-    `flops` are the floating-point operations of one image's forward and backward pass, `ceilings` those of the fastest
-    product beside them, per second, by precision, and `rooflines` the images per second that this and a copy allow.
+    `flops` are the floating-point operations of one image's forward and backward pass; `ceilings` those of the faster
+    one of a product and a convolution beside them, per second, by precision; and `rooflines` the images per second
+    that this and a copy allow.
     """
     plain = next(blocks for row, blocks in rates.items() if row.loop == PLAIN)
     rows = []
