@@ -20,6 +20,7 @@ from takeoff.engine.streams import draw_masks
 from takeoff.study.settings import Activation, Network, Norm
 from torch import nn
 from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 CPU = torch.device("cpu")
@@ -295,6 +296,25 @@ def test_local_response_norm_is_the_papers() -> None:
         window = maps[:, max(0, i - 2) : i + 3]
         expected[:, i] = maps[:, i] / (2 + 1e-4 * window.square().sum(1)) ** 0.75
     torch.testing.assert_close(LocalResponseNorm()(maps), expected)
+
+
+def test_local_response_norm_pools_nowhere() -> None:
+    """On a GPU the backward pass of torch's pooling over channels adds up in another order each time."""
+    seen: list[str] = []
+
+    class Seen(TorchDispatchMode):
+        def __torch_dispatch__(self, call, types, args=(), kwargs=None):
+            seen.append(str(call))
+            return call(*args, **(kwargs or {}))
+
+    def pooled(module: nn.Module) -> list[str]:
+        seen.clear()
+        with Seen():
+            module(torch.rand(2, 8, 4, 4, requires_grad=True)).sum().backward()
+        return [name for name in seen if "pool" in name]
+
+    assert pooled(nn.LocalResponseNorm(5))
+    assert not pooled(LocalResponseNorm())
 
 
 def test_local_response_norm_follows_the_first_two_activations() -> None:
