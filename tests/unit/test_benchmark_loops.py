@@ -186,7 +186,7 @@ def test_convolutions_are_timed_forward_and_backward(monkeypatch) -> None:
 
 
 def test_the_roofline_is_that_of_products_and_of_bytes() -> None:
-    assert bounds.roofline(flops=2e9, moved=1e6, matrix=1e12, bandwidth=1e9) == pytest.approx(1 / 0.003)
+    assert bounds.roofline(flops=2e9, moved=1e6, ceiling=1e12, bandwidth=1e9) == pytest.approx(1 / 0.003)
     plain = Network(family="plain", depth=1, width=1 / 512)  # 64 to 1 to 10
     assert bounds.bytes_per_image(plain, 8, 1, 10, half=True) == 2 * (3 * 64 + 8 * 1 + 3 * 1 + 8 * 10)
 

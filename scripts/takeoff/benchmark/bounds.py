@@ -175,8 +175,8 @@ def bytes_per_image(network: Network, side: int, channels: int, classes: int, ha
     return numbers * (2 if half else 4)
 
 
-def roofline(flops: float, moved: float, matrix: float, bandwidth: float) -> float:
-    """Images per second at which products take the rate of a matrix product, and all else that of a copy: `flops` and
-    bytes `moved` are of an image.
+def roofline(flops: float, moved: float, ceiling: float, bandwidth: float) -> float:
+    """Images per second at which products take their highest rate, the `ceiling`, and all else that of a copy: `flops`
+    and bytes `moved` are of an image.
     """
-    return 1 / (flops / matrix + moved / bandwidth)
+    return 1 / (flops / ceiling + moved / bandwidth)

@@ -46,12 +46,11 @@ def step_kernels(way: Way, setting: Setting, hardware: Hardware) -> list[Kernel]
 
     """
     cuda = hardware.device.type == "cuda"
-    if cuda:
-        torch.cuda.set_device(hardware.device)
     hardware.keep_to_precision()
     activities = [ProfilerActivity.CUDA if cuda else ProfilerActivity.CPU]
-    if cuda:  # CUDA's profiler must start before a graph is captured, and end after its last replay
-        os.environ["TEARDOWN_CUPTI"] = "0"
+    if cuda:
+        torch.cuda.set_device(hardware.device)
+        os.environ["TEARDOWN_CUPTI"] = "0"  # its profiler must start before a capture, and end after the last replay
         with profile(activities=activities):
             torch.zeros(1, device=hardware.device)
     data, arm = dataset_of(setting.images, hardware.device), setting.arm(STEPS * setting.batch)
