@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from takeoff.benchmark import bounds, numbers, plain_loops, throughput
+from takeoff.benchmark import bounds, convolutions, numbers, plain_loops, throughput
 from takeoff.benchmark.setting import SETTINGS, Setting, arm_of, made_up
 from takeoff.benchmark.table import Speed, summarised
 from takeoff.benchmark.throughput import Loop
@@ -179,7 +179,7 @@ def test_a_device_that_computes_wrongly_is_found_before_it_is_timed(monkeypatch)
 def test_convolutions_are_timed_forward_and_backward(monkeypatch) -> None:
     monkeypatch.setattr(bounds, "CALLS", 1)
     network = Setting(32, 0.0625, 8).network
-    found = list(bounds.convolutions(network, 32, 8, HARDWARE))
+    found = list(convolutions.convolutions(network, 32, 8, HARDWARE))
     assert [row.layer for row in found][:2] == ["3 to 4, 5 × 5, 32 px", "4 to 12, 5 × 5, 16 px"]
     assert len(found) == 5
     assert all(min(row.forward, row.inputs_gradient, row.weights_gradient) > 0 for row in found)
@@ -195,8 +195,8 @@ def test_a_convolution_that_does_not_run_here_is_a_row_with_its_reason(monkeypat
     def fails(*_: object) -> float:
         raise RuntimeError("unable to find an engine\nto execute this computation")
 
-    monkeypatch.setattr(bounds, "_rate", fails)
-    found = list(bounds.convolutions(TINY.network, 32, 8, HARDWARE))
+    monkeypatch.setattr(convolutions, "rate_of", fails)
+    found = list(convolutions.convolutions(TINY.network, 32, 8, HARDWARE))
     assert {(row.forward, row.note) for row in found} == {(None, "unable to find an engine")}
 
 
@@ -263,7 +263,7 @@ def test_operations_and_bytes_are_counted(monkeypatch) -> None:
     monkeypatch.setattr(bounds, "time_calls", lambda *_: 1.0)
     monkeypatch.setitem(bounds.BYTES, "cpu", 1000)
     assert bounds.bandwidth(HARDWARE) == 2000
-    found = list(bounds.convolutions(Setting(32, 0.0625, 8).network, 32, 8, HARDWARE))[1]
+    found = list(convolutions.convolutions(Setting(32, 0.0625, 8).network, 32, 8, HARDWARE))[1]
     assert found.layer == "4 to 12, 5 × 5, 16 px"
     flops = 2 * 8 * 4 * 12 * 25 * 256
     assert (found.forward, found.inputs_gradient, found.weights_gradient) == (flops, flops, flops)
@@ -281,6 +281,6 @@ def test_each_gradient_is_the_one_that_its_column_says(monkeypatch) -> None:
         shapes.append([tuple(own.shape) for own in made if own is not None])
         return amount
 
-    monkeypatch.setattr(bounds, "_rate", seen)
-    next(iter(bounds.convolutions(Setting(32, 0.0625, 8).network, 32, 8, HARDWARE)))
+    monkeypatch.setattr(convolutions, "rate_of", seen)
+    next(iter(convolutions.convolutions(Setting(32, 0.0625, 8).network, 32, 8, HARDWARE)))
     assert shapes == [[(8, 4, 32, 32)], [(8, 3, 32, 32)], [(4, 3, 5, 5)]]

@@ -1,8 +1,8 @@
-"""What bounds a device: its convolutions one by one, the bytes that it moves, and the share of both that training
-reaches. The rows of bounds.csv and convolutions.csv, and a roofline.
+"""What bounds a device: the rate of its products and convolutions, and that of the bytes that it moves. The rows of
+bounds.csv, and a roofline.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -13,39 +13,16 @@ from torch.nn import functional
 from takeoff.engine import architecture
 from takeoff.engine.architecture import Convolution, Linear
 from takeoff.engine.hardware import Hardware
-from takeoff.jobs.hardware import first_line
 from takeoff.speed.rates import fastest_product
 from takeoff.speed.timing import Timed, time_calls
 from takeoff.study.settings import Network
 
-GROUPS = {"cpu": (1,), "cuda": (1, 6, 24)}
-"""Runs side by side whose convolutions are one grouped convolution."""
 BYTES = {"cpu": 2**28, "cuda": 2**30}
 """That a copy moves once each way."""
 CALLS = 10
 DENSE = Convolution(192, 384, 3, 1, 1, bias=True, side=8)
 """A convolution of the full width whose rate bounds what training reaches: on a CPU it may exceed a product's."""
 DENSE_BATCH = 128
-
-
-@dataclass(frozen=True)
-class ConvolutionSpeed:
-    """A convolution of the network: the columns of convolutions.csv, FLOP/s each."""
-
-    layer: str
-    """As in `64 to 192, 5 × 5, 16 px`."""
-    runs: int
-    batch: int
-    precision: str
-    searched: bool
-    """Whether cuDNN chose its algorithm by speed, of those that it tries; a study keeps to those that give the same
-    bits.
-    """
-    forward: float | None = None
-    inputs_gradient: float | None = None
-    weights_gradient: float | None = None
-    note: str = ""
-    """Why it does not run here."""
 
 
 @dataclass(frozen=True)
@@ -71,34 +48,22 @@ def bounds(hardware: Hardware, seconds: float) -> Iterator[Bound]:
         own = replace(hardware, precision=precision)
         for bound in (fastest_product(own, seconds), dense_convolution(own)):
             words = "convolution" if bound.name == "convolution" else f"matrix product of side {bound.name}"
-            yield Bound(words, precision, _rate(bound.call, bound.flops, own), "FLOP")
+            yield Bound(words, precision, rate_of(bound.call, bound.flops, own), "FLOP")
     yield Bound("copy on the device", "", bandwidth(hardware), "bytes")
     if hardware.device.type == "cuda":
         host = torch.empty(BYTES["cuda"], dtype=torch.uint8, pin_memory=True)
         there = torch.empty_like(host, device=hardware.device)
-        rate = _rate(lambda: there.copy_(host, non_blocking=True), host.numel(), hardware)
+        rate = rate_of(lambda: there.copy_(host, non_blocking=True), host.numel(), hardware)
         yield Bound("copy from the host's pinned memory", "", rate, "bytes")
-
-
-def convolutions(network: Network, side: int, batch: int, hardware: Hardware) -> Iterator[ConvolutionSpeed]:
-    """Every convolution of a network on colour images, alone and for several runs at once; on a GPU also by the
-    algorithms that cuDNN finds fastest, but for the most runs, where the search takes long.
-    """
-    built = architecture.layers(network, side, 3, 10)
-    cuda = hardware.device.type == "cuda"
-    for runs in (groups := GROUPS[hardware.device.type]):
-        for searched in (False, True) if cuda and runs < groups[-1] else (False,):
-            for layer in (own for own in built if isinstance(own, Convolution)):
-                yield _timed(layer, runs, batch, hardware, searched)
 
 
 def dense_convolution(hardware: Hardware) -> Timed:
     """The forward pass of `DENSE`: beside a matrix product the other bound of what training can reach."""
-    forward = _operands(DENSE, 1, DENSE_BATCH, hardware)[0]
-    return Timed("matrix", "convolution", hardware, forward, _flops(DENSE, 1, DENSE_BATCH))
+    forward = operands(DENSE, 1, DENSE_BATCH, hardware)[0]
+    return Timed("matrix", "convolution", hardware, forward, flops_of(DENSE, 1, DENSE_BATCH))
 
 
-def _operands(layer: Convolution, runs: int, batch: int, hardware: Hardware) -> tuple[partial[Tensor], Tensor, Tensor]:
+def operands(layer: Convolution, runs: int, batch: int, hardware: Hardware) -> tuple[partial[Tensor], Tensor, Tensor]:
     """The forward pass of a convolution of several runs side by side; its images and its weights."""
     inputs, outputs, kernel, stride, padding, _, side = layer
     before = (side - 1) * stride + kernel - 2 * padding
@@ -111,32 +76,12 @@ def _operands(layer: Convolution, runs: int, batch: int, hardware: Hardware) -> 
     return partial(functional.conv2d, images, weights, None, stride, padding, 1, runs), images, weights
 
 
-def _flops(layer: Convolution, runs: int, batch: int) -> int:
+def flops_of(layer: Convolution, runs: int, batch: int) -> int:
+    """Floating-point operations of its forward pass, and of either gradient."""
     return 2 * batch * runs * layer.outputs * layer.inputs * layer.kernel**2 * layer.side**2
 
 
-def _timed(layer: Convolution, runs: int, batch: int, hardware: Hardware, searched: bool) -> ConvolutionSpeed:
-    inputs, outputs, kernel, stride, padding, _, side = layer
-    forward, images, weights = _operands(layer, runs, batch, hardware)
-    shape = (batch, outputs * runs, side, side)
-    sent = images.new_ones(shape).to(memory_format=torch.channels_last)
-    both = [[stride] * 2, [padding] * 2, [1, 1], False, [0, 0], runs]
-
-    def back(wanted: Sequence[bool]) -> Callable[[], object]:
-        return lambda: torch.ops.aten.convolution_backward(sent, images, weights, None, *both, [*wanted, False])
-
-    actions = (forward, back([True, False]), back([False, True]))
-    row = ConvolutionSpeed(
-        f"{inputs} to {outputs}, {kernel} × {kernel}, {side} px", runs, batch, hardware.precision, searched
-    )
-    try:
-        rates = [_rate(action, _flops(layer, runs, batch), hardware, searched) for action in actions]
-    except RuntimeError as error:  # cuDNN may have no algorithm for it
-        return replace(row, note=first_line(error))
-    return replace(row, forward=rates[0], inputs_gradient=rates[1], weights_gradient=rates[2])
-
-
-def _rate(call: Callable[[], object], amount: float, hardware: Hardware, searched: bool = False) -> float:
+def rate_of(call: Callable[[], object], amount: float, hardware: Hardware, searched: bool = False) -> float:
     """An amount per second of a call; on a GPU of calls in a graph, since short ones take longer to start."""
     action = Timed("matrix", "", hardware, call, 0)
     action.ready()
@@ -156,7 +101,7 @@ def bandwidth(hardware: Hardware) -> float:
     """Bytes per second that a copy reads and writes, both counted."""
     one = torch.empty(BYTES[hardware.device.type], dtype=torch.uint8, device=hardware.device)
     other = torch.empty_like(one)
-    return _rate(lambda: other.copy_(one), 2 * one.numel(), hardware)
+    return rate_of(lambda: other.copy_(one), 2 * one.numel(), hardware)
 
 
 def bytes_per_image(network: Network, side: int, channels: int, classes: int, half: bool) -> float:

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 
 from takeoff.benchmark import throughput
-from takeoff.benchmark.bounds import bounds, convolutions
+from takeoff.benchmark.bounds import bounds
+from takeoff.benchmark.convolutions import convolutions
 from takeoff.benchmark.machine import Machine, facts
 from takeoff.benchmark.numbers import Check, agreement, checks
 from takeoff.benchmark.parts import OF_A_GPU, PARTS
