@@ -1,16 +1,13 @@
-"""Configurations and studies as users write them, broken in every way: refused in a line before a job starts."""
+"""Keys and values of configurations and studies, as users write them: wrong ones are refused before a job starts."""
 
 import json
-import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import REPOSITORY, small_study
-from takeoff.common.documents import MOST_BYTES, parse_yaml
 from takeoff.workflow.project import project_of
 from unit.planned_studies import SECRET, TEXT, changed, planned, refused, switched, working_directory
 
@@ -19,89 +16,6 @@ from unit.planned_studies import SECRET, TEXT, changed, planned, refused, switch
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working directory."""
     return working_directory(tmp_path, monkeypatch)
-
-
-def bomb(kind: str) -> str:
-    """Nine aliases of nine aliases, and so on."""
-    inner = {"list": "[{}]", "mapping": "{{{}}}"}[kind]
-    lines = ["a0: &a0 [1, 2]"]
-    for level in range(1, 10):
-        aliases = [f"*a{level - 1}" if kind == "list" else f"k{place}: *a{level - 1}" for place in range(9)]
-        lines.append(f"a{level}: &a{level} {inner.format(', '.join(aliases))}")
-    return "\n".join(lines) + "\n"
-
-
-DOCUMENTS: dict[str, str | bytes] = {
-    "a bomb of lists": bomb("list") + TEXT,
-    "a bomb of mappings": bomb("mapping") + TEXT,
-    "a bomb where a value stands": bomb("list") + TEXT.replace("seeds: 2", "seeds: *a9"),
-    "a value in itself": TEXT.replace("title: ", "title: &a [*a]\nother: ", 1),
-    "no such anchor": TEXT.replace("seeds: 2", "seeds: *none"),
-    "a date that there is not": TEXT.replace("seeds: 2", "seeds: 2026-02-30"),
-    "a date": TEXT.replace("seeds: 2", "seeds: 2026-02-03"),
-    "a tag of a word": TEXT.replace("seeds: 2", "seeds: !!int word"),
-    "a tag that fits": TEXT.replace("seeds: 2", "seeds: !!int 2"),
-    "a tag of Python's": TEXT.replace("seeds: 2", "seeds: !!python/object/apply:os.getpid []"),
-    "a tag of one's own": TEXT.replace("title: ", "title: !mine ", 1),
-    "5,000 digits": TEXT.replace("seeds: 2", f"seeds: {'9' * 5000}"),
-    "5,000 digits in a level": TEXT.replace("treatment: batch", f"treatment: {'9' * 5000}"),
-    "an infinite number": TEXT.replace("margin: 0.01", "margin: 1.0e+999"),
-    "no number": TEXT.replace("margin: 0.01", "margin: .nan"),
-    "base 8": TEXT.replace("seeds: 2", "seeds: 010"),
-    "base 60": TEXT.replace("seeds: 2", "seeds: 1:30"),
-    "deep lists": TEXT.replace("title: ", f"title: {'[' * 5000}", 1),
-    "deep lists that end": TEXT.replace("seeds: 2", f"seeds: {'[' * 100}{']' * 100}"),
-    "deep mappings": "\n".join(f"{' ' * depth}a:" for depth in range(500)),
-    "a huge file": TEXT + "# " + "x" * MOST_BYTES,
-    "a list as a key": f"{TEXT}? [a]\n: 1\n",
-    "a number as a key": f"{TEXT}1: 1\n",
-    "a truth as a key": f"{TEXT}yes: 1\n",
-    "a key twice": f"{TEXT}seeds: 3\n",
-    "a merged key": TEXT.replace("recipe:\n", "recipe:\n  <<: {epochs: 3}\n"),
-    "NUL": TEXT.encode() + b"\0",
-    "NUL, written out": TEXT.replace("title: ", 'title: "\\0"\nother: ', 1),
-    "half a character": TEXT.replace("title: ", 'title: "\\ud800"\nother: ', 1),
-    "a character past all": TEXT.replace("title: ", 'title: "\\UFFFFFFFF"\nother: ', 1),
-    "a line break in the title": TEXT.replace("title: ", 'title: "a\\nb"\nother: ', 1).replace("other: ", "# "),
-    "another encoding": TEXT.replace("Handwritten", "Händ").encode("latin-1"),
-    "bytes": bytes(range(256)),
-    "two documents": f"{TEXT}---\n{TEXT}",
-    "nothing": "",
-    "text": "hello",
-    "a list": "- a",
-    "tabs": TEXT.replace("  resolution", "\tresolution"),
-    "a quote without end": TEXT.replace("title: ", "title: 'open ", 1),
-}
-
-
-@pytest.mark.parametrize("text", DOCUMENTS.values(), ids=DOCUMENTS)
-def test_a_file_that_is_no_study(text: str | bytes) -> None:
-    assert refused(text).startswith("mine.yaml: ")
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        b"\xef\xbb\xbf" + TEXT.encode(),
-        TEXT.encode("utf-16"),
-        TEXT.replace("margin: 0.01", "margin: 1e-2"),
-        TEXT.replace("margin: 0.01", "margin: 1.0E-2"),
-        TEXT.replace("title: Handwritten digits", "title: 2026-02-30"),
-        TEXT.replace("  learning_rates:", "  weight_decays: [*d]\n  learning_rates:").replace(
-            "weight_decay: ", "weight_decay: &d "
-        ),
-    ],
-)
-def test_a_file_that_is_a_study(text: str | bytes) -> None:
-    assert planned(text).study.margin == 0.01
-
-
-def test_numbers_and_truths_are_those_that_a_study_means() -> None:
-    numbers = [0.001, 1.5, -2, 1000, 0.5, 3]
-    assert parse_yaml("[1e-3, 1.5, -2, 1_000, .5, +3]", "here") == numbers
-    assert parse_yaml("[on, no, ~]", "here") == [True, False, None]
-    words = ["010", "1:30", "0x10", "2026-02-30", "3", "<<", "="]
-    assert parse_yaml("[010, 1:30, 0x10, 2026-02-30, '3', <<, =]", "here") == words
 
 
 TYPES = [
@@ -323,27 +237,6 @@ def test_an_arm_that_cannot_be_is_refused_in_a_line() -> None:
     """An option fits, and so does the study; together they do not."""
     text = json.dumps(json.loads(switched(scaling={"widths": [1, 16]})) | {"network": {"width": 2}})
     assert "width" in refused(text)
-
-
-@pytest.fixture
-def broken(place: Path) -> Iterator[list[str]]:
-    """A command that fails as nobody thought of."""
-    lines = ["from takeoff.common.commands import run_command", "def main():", "    raise KeyError('two\\nlines')"]
-    (place / "broken.py").write_text("\n".join([*lines, "run_command(main)"]))
-    return [sys.executable, str(place / "broken.py")]
-
-
-@pytest.mark.parametrize(("variable", "traced"), [({}, False), ({"TAKEOFF_TRACEBACK": "1"}, True)])
-def test_an_error_that_nobody_thought_of_is_a_line(broken: list[str], variable: dict[str, str], traced: bool) -> None:
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("TAKEOFF")} | variable
-    environment["PYTHONPATH"] = str(REPOSITORY / "scripts")
-    done = subprocess.run(broken, env=environment, capture_output=True, text=True, check=False)
-    *above, line = done.stderr.splitlines()
-    assert (done.returncode, bool(above)) == (1, traced)
-    assert line.startswith("error: ")
-    for word in ("KeyError", "broken.py, line 3", "report", "TAKEOFF_TRACEBACK" if not traced else "above"):
-        assert word in line
-    assert ("Traceback" in done.stderr) == traced
 
 
 @pytest.mark.parametrize(
