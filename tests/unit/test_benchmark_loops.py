@@ -3,19 +3,19 @@
 import csv
 import json
 from dataclasses import fields, replace
-from itertools import count, islice
+from itertools import islice
 from pathlib import Path
 
 import pytest
 import torch
-from takeoff.benchmark import bounds, convolutions, numbers, plain_loops, throughput
+from takeoff.benchmark import plain_loops, throughput
 from takeoff.benchmark.setting import SETTINGS, Setting, arm_of, made_up
 from takeoff.benchmark.table import Speed, summarised
 from takeoff.benchmark.throughput import Loop
 from takeoff.engine import architecture
 from takeoff.engine.hardware import Hardware
 from takeoff.jobs.loading import dataset_of
-from takeoff.jobs.ways import ONE_AFTER_ANOTHER, Way
+from takeoff.jobs.ways import ONE_AFTER_ANOTHER
 from takeoff.speed.timing import Timed
 from takeoff.study.settings import Network
 from torch import nn
@@ -159,81 +159,6 @@ def test_what_is_wrong_is_named(command, tmp_path: Path) -> None:
     assert {own.name for own in tmp_path.iterdir()} == {"throughput.csv", "machine.json"}
 
 
-def test_a_device_that_computes_wrongly_is_found_before_it_is_timed(monkeypatch) -> None:
-    """Gradients of the last layer that are a twentieth too large, and a way whose runs share a rate."""
-    monkeypatch.setattr(numbers, "NETWORKS", {"relu": {}})
-    assert all(check.right for check in numbers.checks(HARDWARE, 0.0625))
-    usual = numbers._of
-
-    def larger(model: nn.Module, *what: torch.Tensor) -> list[torch.Tensor]:
-        *first, last = usual(model, *what)
-        return [*first, last * (1.05 if last.dtype == torch.float32 else 1)]
-
-    monkeypatch.setattr(numbers, "_of", larger)
-    moves = numbers.moves
-    alike = [replace(run, learning_rate=0.01) for run in numbers.RUNS]
-    monkeypatch.setattr(numbers, "moves", lambda way, *a: moves(way, *a[:2], alike if way.fused else a[2], *a[3:]))
-    assert {check.what for check in numbers.checks(HARDWARE, 0.0625) if not check.right} == {"gradients", "3 fused"}
-
-
-def test_convolutions_are_timed_forward_and_backward(monkeypatch) -> None:
-    monkeypatch.setattr(bounds, "CALLS", 1)
-    network = Setting(32, 0.0625, 8).network
-    found = list(convolutions.convolutions(network, 32, 8, HARDWARE))
-    assert [row.layer for row in found][:2] == ["3 to 4, 5 × 5, 32 px", "4 to 12, 5 × 5, 16 px"]
-    assert len(found) == 5
-    assert all(min(row.forward, row.inputs_gradient, row.weights_gradient) > 0 for row in found)
-
-
-def test_the_roofline_is_that_of_products_and_of_bytes() -> None:
-    assert bounds.roofline(flops=2e9, moved=1e6, ceiling=1e12, bandwidth=1e9) == pytest.approx(1 / 0.003)
-    plain = Network(family="plain", depth=1, width=1 / 512)  # 64 to 1 to 10
-    assert bounds.bytes_per_image(plain, 8, 1, 10, half=True) == 2 * (3 * 64 + 8 * 1 + 3 * 1 + 8 * 10)
-
-
-def test_a_convolution_that_does_not_run_here_is_a_row_with_its_reason(monkeypatch) -> None:
-    def fails(*_: object) -> float:
-        raise RuntimeError("unable to find an engine\nto execute this computation")
-
-    monkeypatch.setattr(convolutions, "rate_of", fails)
-    found = list(convolutions.convolutions(TINY.network, 32, 8, HARDWARE))
-    assert {(row.forward, row.note) for row in found} == {(None, "unable to find an engine")}
-
-
-def test_what_is_no_number_is_wrong(monkeypatch) -> None:
-    """In any layer, and in any run, also where each run alone is none."""
-    monkeypatch.setattr(numbers, "NETWORKS", {"relu": {}})
-    usual, moves = numbers._of, numbers.moves
-
-    def spoilt(model: nn.Module, *what: torch.Tensor) -> list[torch.Tensor]:
-        found = usual(model, *what)
-        return [*found[:3], found[3] * (torch.nan if found[3].dtype == torch.float32 else 1), *found[4:]]
-
-    with monkeypatch.context() as patched:
-        patched.setattr(numbers, "_of", spoilt)
-        assert [check.right for check in numbers.checks(HARDWARE, 0.0625)] == [False, True, True]
-    monkeypatch.setattr(numbers, "moves", lambda *given: [torch.nan * own for own in moves(*given)])
-    assert [check.right for check in numbers.checks(HARDWARE, 0.0625)] == [True, False, False]
-
-
-def test_what_gives_other_bits_is_known(monkeypatch) -> None:
-    monkeypatch.setattr(numbers, "NETWORKS", {"relu": {}})
-    moves, calls = numbers.moves, count()
-
-    def restless(way: Way, *given: object) -> list[torch.Tensor]:
-        return [own * (1 + 1e-6 * (next(calls) % 2)) for own in moves(way, *given)]
-
-    monkeypatch.setattr(numbers, "moves", restless)
-    ways = [check for check in numbers.checks(HARDWARE, 0.0625) if check.what != "gradients"]
-    assert [(check.right, check.repeats) for check in ways] == [(True, False)] * 2
-    monkeypatch.setattr(numbers, "moves", moves)
-    assert all(check.repeats for check in numbers.checks(HARDWARE, 0.0625) if check.what != "gradients")
-
-
-def test_no_gradients_at_all_are_wrong_in_either_precision() -> None:
-    assert all(limit < 1 for limit in numbers.FAR.values())
-
-
 def test_images_of_all_runs_count() -> None:
     made = {loop.row.loop: (loop.images_per_call, loop.row.runs) for loop in throughput.loops_of(TINY, "cpu", 1)}
     one = 4 * TINY.batch
@@ -256,31 +181,3 @@ def test_the_ceiling_is_the_faster_of_product_and_convolution(monkeypatch, produ
     assert [row.share_of_ceiling for row in rows] == pytest.approx(
         [loop.images_per_call * flops / 3e9 for loop in loops]
     )
-
-
-def test_operations_and_bytes_are_counted(monkeypatch) -> None:
-    """With calls of a second each."""
-    monkeypatch.setattr(bounds, "time_calls", lambda *_: 1.0)
-    monkeypatch.setitem(bounds.BYTES, "cpu", 1000)
-    assert bounds.bandwidth(HARDWARE) == 2000
-    found = list(convolutions.convolutions(Setting(32, 0.0625, 8).network, 32, 8, HARDWARE))[1]
-    assert found.layer == "4 to 12, 5 × 5, 16 px"
-    flops = 2 * 8 * 4 * 12 * 25 * 256
-    assert (found.forward, found.inputs_gradient, found.weights_gradient) == (flops, flops, flops)
-    one = architecture.Convolution(3, 64, 5, 1, 2, True, 32)
-    monkeypatch.setattr(architecture, "layers", lambda *_: [one])
-    assert bounds.bytes_per_image(TINY.network, 32, 3, 10, half=True) == 2 * (3 * 3 * 32**2 + 8 * 64 * 32**2)
-
-
-def test_each_gradient_is_the_one_that_its_column_says(monkeypatch) -> None:
-    shapes: list[list[tuple[int, ...]]] = []
-
-    def seen(call, amount: float, *_: object) -> float:
-        made = call()
-        made = [made] if isinstance(made, torch.Tensor) else made
-        shapes.append([tuple(own.shape) for own in made if own is not None])
-        return amount
-
-    monkeypatch.setattr(convolutions, "rate_of", seen)
-    next(iter(convolutions.convolutions(Setting(32, 0.0625, 8).network, 32, 8, HARDWARE)))
-    assert shapes == [[(8, 4, 32, 32)], [(8, 3, 32, 32)], [(4, 3, 5, 5)]]
