@@ -32,6 +32,11 @@ def test_both_snakefiles_name_the_same_target(tmp_path: Path, write_study: Calla
     assert others == [first] * 3
 
 
+def test_the_environment_need_not_be_activated(tmp_path: Path, write_study: Callable[..., Path]) -> None:
+    line, config = ("plan", "--cores", "1"), (f"study={write_study()}",)
+    run_snakemake(tmp_path / "here", *line, config=config, environment={"PATH": "/usr/bin:/bin"})
+
+
 def test_the_catalogue_has_what_it_reads() -> None:
     usage = yaml.safe_load((REPOSITORY / ".snakemake-workflow-catalog.yml").read_text(encoding="utf-8"))["usage"]
     assert set(usage) == {"mandatory-flags", "software-stack-deployment", "report"}
