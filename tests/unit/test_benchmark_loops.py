@@ -2,9 +2,13 @@
 
 import csv
 import json
+import multiprocessing
+from collections.abc import Generator
+from contextlib import nullcontext
 from dataclasses import fields, replace
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -64,14 +68,63 @@ def test_the_plain_network_is_the_engines(setting: Setting) -> None:
     assert any(isinstance(m, nn.BatchNorm2d) for m in built)
 
 
-def test_crops_are_windows_of_the_framed_image_some_mirrored() -> None:
-    images = torch.arange(1, 8 * 8 + 1, dtype=torch.uint8).view(1, 1, 8, 8).expand(60, 1, 8, 8)
-    framed = nn.functional.pad(images[:1], (1, 1, 1, 1))
-    windows = [framed[0, :, top : top + 8, left : left + 8] for top in range(3) for left in range(3)]
-    valid = {tuple(w.flatten().tolist()) for window in windows for w in (window, window.flip(-1))}
-    found = {tuple(image.flatten().tolist()) for image in plain_loops.flip_and_crop(images)}
-    assert found <= valid
+def windows_of(image: torch.Tensor) -> list[set[tuple[int, ...]]]:
+    """The crops of an image of 8 × 8 from its black frame, and their mirror images."""
+    framed = nn.functional.pad(image, (1, 1, 1, 1))
+    windows = [framed[top : top + 8, left : left + 8] for top in range(3) for left in range(3)]
+    return [{tuple(own.flatten().tolist()) for own in kind} for kind in (windows, [own.flip(-1) for own in windows])]
+
+
+def assert_augmented(images: torch.Tensor, one: torch.Tensor) -> None:
+    """That they are crops of one image, many of them, and some mirrored."""
+    straight, mirrored = windows_of(one)
+    found = {tuple(image.flatten().tolist()) for image in images}
+    assert found <= straight | mirrored
     assert len(found) > 5
+    assert found & straight
+    assert found & mirrored
+
+
+def test_crops_are_windows_of_the_framed_image_some_mirrored() -> None:
+    image = torch.arange(1, 8 * 8 + 1, dtype=torch.uint8).view(8, 8)
+    assert_augmented(plain_loops.flip_and_crop(image.expand(60, 1, 8, 8)), image)
+
+
+def test_plain_loops_train_on_augmented_images(monkeypatch) -> None:
+    """As the engine does beside them; here each image is the same one."""
+    torch.manual_seed(0)
+    images = made_up(8, 1, 10, 64)
+    images = replace(images, images=images.images[:1].repeat(64, 0))
+    monkeypatch.setattr(Setting, "images", images)
+    seen: list[torch.Tensor] = []
+    model = plain_loops.Task.model
+
+    def watched(task: plain_loops.Task) -> nn.Sequential:
+        own = model(task)
+        own.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+        return own
+
+    monkeypatch.setattr(plain_loops.Task, "model", watched)
+    for loop in throughput.loops_of(TINY, "cpu", 1)[:2]:
+        loop()
+    assert len(seen) == 2
+    (mean,), (deviation,) = images.card.mean, images.card.std
+    for batch in seen:
+        pixels = ((batch * deviation + mean) * 255).round().byte()
+        assert_augmented(pixels, torch.from_numpy(images.images[0, :, :, 0]))
+
+
+def test_each_loop_trains_as_torch_comes_or_as_a_study_does(monkeypatch) -> None:
+    """On a GPU: an outsider's loop pays for no deterministic algorithm, and keeps TensorFloat-32."""
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    gpu, cudnn = Hardware(torch.device("cuda"), "float32", "a GPU"), torch.backends.cudnn
+    found = []
+    with cudnn.flags(enabled=True):
+        for name in ("engine", "dataloader", "memory", "engine, graph"):
+            Loop(Speed(name, 1, 128, 1, "float32"), gpu, endless(), 128).ready()
+            found.append((cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32))
+    studys = (True, False, False)
+    assert found == [studys, (False, False, True), (False, True, True), studys]
 
 
 def test_three_settings_are_measured() -> None:
@@ -81,16 +134,63 @@ def test_three_settings_are_measured() -> None:
     assert [way.compiled for way in throughput.COMPILED.values()] == [False, True]
 
 
-def test_workers_are_used_up_before_a_block() -> None:
+def endless() -> Generator[int, None, None]:
+    """A loop that counts its steps."""
+    yield from count()
+
+
+def test_what_workers_prepare_is_used_up_before_a_block_and_made_anew_after_it(monkeypatch) -> None:
+    """A DataLoader's worker prepares two batches ahead."""
+    before, slept = set(multiprocessing.active_children()), []
+    monkeypatch.setattr(throughput, "time", SimpleNamespace(sleep=slept.append))
     task = plain_loops.Task(made_up(8, 1, 10, 40), TINY.network, 16, CPU, 0.01)
     row = Speed("dataloader", TINY.width, 16, 1, "float32", workers=2)
-    loop = Loop(row, HARDWARE, plain_loops.dataloader(task, 2), 16)
-    loop.ready()
-    assert 0 < loop() < 10
-    loop.release()
+    loop = Loop(row, HARDWARE, (step for step, _ in enumerate(plain_loops.dataloader(task, 2))), 16)
+    for first in (4, 4 + 1 + 4):
+        loop.ready()
+        assert loop() == first
+        assert len(set(multiprocessing.active_children()) - before) == 2
+        loop.release()
+    assert len(slept) == 2
     loop.close()
+    assert not set(multiprocessing.active_children()) - before
     with pytest.raises(StopIteration):
         loop()
+    alone = Loop(replace(row, workers=0), HARDWARE, endless(), 16)
+    alone.ready()
+    assert alone() == 0
+    alone.release()
+    assert len(slept) == 2
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_a_loop_that_fails_is_closed_before_others_are_timed_and_these_at_the_end(monkeypatch, timed: bool) -> None:
+    """Also where timing fails."""
+    events: list[str] = []
+
+    class Watched(Loop):
+        def close(self) -> None:
+            super().close()
+            events.append(self.row.loop)
+
+    def failing() -> Generator[int, None, None]:
+        yield from ()
+        raise RuntimeError("no room\nleft")
+
+    def timing(_: Setting, loops: list[Loop], *given: object) -> list[Speed]:
+        events.append("timed")
+        if not timed:
+            raise RuntimeError("no room")
+        return [loop.row for loop in loops]
+
+    every = {"dataloader": endless(), "memory": endless(), "engine": failing()}
+    loops = [Watched(Speed(name, 1, 16, 1, "float32"), HARDWARE, losses, 16) for name, losses in every.items()]
+    monkeypatch.setattr(throughput, "loops_of", lambda *_: loops)
+    monkeypatch.setattr(throughput, "_timed", timing)
+    with nullcontext() if timed else pytest.raises(RuntimeError):
+        rows = throughput.measure(TINY, "cpu", 1, 0.01)
+        assert [row.note for row in rows] == ["", "", "left out: no room"]
+    assert events == ["engine", "timed", *every]
 
 
 def test_a_graph_that_does_not_run_here_is_left_out_with_its_reason(monkeypatch) -> None:
