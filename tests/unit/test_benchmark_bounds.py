@@ -1,11 +1,14 @@
 """What bounds a device: convolutions one by one, forward and backward, copies, and the roofline."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from takeoff.benchmark import bounds, convolutions
 from takeoff.benchmark.setting import Setting
 from takeoff.engine import architecture
 from takeoff.engine.hardware import Hardware
+from takeoff.speed import timing
 from takeoff.study.settings import Network
 
 HARDWARE = Hardware(torch.device("cpu"), "float32", "cpu", 1)
@@ -70,3 +73,31 @@ def test_each_gradient_is_the_one_that_its_column_says(monkeypatch) -> None:
     monkeypatch.setattr(convolutions, "rate_of", seen)
     next(iter(convolutions.convolutions(Setting(32, 0.0625, 8).network, 32, 8, HARDWARE)))
     assert shapes == [[(8, 4, 32, 32)], [(8, 3, 32, 32)], [(4, 3, 5, 5)]]
+
+
+def test_cudnn_searches_for_the_rows_that_say_so(monkeypatch) -> None:
+    """On a GPU alone and six at once; of the most runs the search takes long."""
+    gpu, usual = Hardware(torch.device("cuda"), "float32", "a GPU"), convolutions.operands
+    monkeypatch.setattr(convolutions, "operands", lambda *what: usual(*what[:3], HARDWARE))
+    monkeypatch.setattr(convolutions, "rate_of", lambda _, flops, hardware, searched: float(searched))
+    found = list(convolutions.convolutions(TINY.network, 32, 2, gpu))
+    assert all((row.forward, row.inputs_gradient, row.weights_gradient) == (row.searched,) * 3 for row in found)
+    assert list(dict.fromkeys((row.runs, row.searched) for row in found)) == [
+        *[(1, False), (1, True), (6, False), (6, True)],
+        (24, False),
+    ]
+
+
+@pytest.mark.parametrize("searched", [True, False])
+def test_a_rate_is_that_of_calls_whose_kernels_are_chosen(monkeypatch, searched: bool) -> None:
+    """The first three calls choose them, a second each; later ones take a tenth."""
+    cudnn, found, clock = torch.backends.cudnn, [], SimpleNamespace(now=0.0)
+
+    def call() -> None:
+        clock.now += 1 if len(found) < 3 else 0.1
+        found.append((cudnn.benchmark, cudnn.deterministic))
+
+    monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=lambda: clock.now))
+    with cudnn.flags(enabled=True):
+        assert bounds.rate_of(call, 7, HARDWARE, searched) == pytest.approx(70)
+    assert set(found) == {(searched, not searched)}
