@@ -6,8 +6,10 @@ from itertools import count
 import pytest
 import torch
 from takeoff.benchmark import numbers
+from takeoff.engine.dataset import Dataset
 from takeoff.engine.hardware import Hardware
 from takeoff.jobs.ways import Way
+from takeoff.study.arms import Arm
 from torch import nn
 
 HARDWARE = Hardware(torch.device("cpu"), "float32", "cpu", 1)
@@ -70,3 +72,15 @@ def test_what_gives_other_bits_is_known(monkeypatch) -> None:
 
 def test_no_gradients_at_all_are_wrong_in_either_precision() -> None:
     assert all(limit < 1 for limit in numbers.FAR.values())
+
+
+def test_a_way_that_crops_and_mirrors_no_image_is_wrong(monkeypatch) -> None:
+    monkeypatch.setattr(numbers, "NETWORKS", {"relu": {}})
+    moves = numbers.moves
+
+    def less(way: Way, data: Dataset, arm: Arm, *given: object) -> list[torch.Tensor]:
+        recipe = arm.recipe.model_copy(update={"augmentation": "none"} if way.fused else {})
+        return moves(way, data, arm.model_copy(update={"recipe": recipe}), *given)
+
+    monkeypatch.setattr(numbers, "moves", less)
+    assert [check.what for check in numbers.checks(HARDWARE, 0.0625) if not check.right] == ["3 fused"]
