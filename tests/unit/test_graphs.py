@@ -4,13 +4,19 @@ memory. What a capture would freeze, a batch, a rate or a stream, shows as anoth
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from engine import NETWORKS, WORDS, noise
 from takeoff.engine import graphs
+from takeoff.engine import images as engine_images
+from takeoff.engine.dataset import Dataset
 from takeoff.engine.graphs import Graphed, _Captured
+from takeoff.engine.images import Streamed, _Ahead, _GpuSlot
 from takeoff.engine.state import Training
 from takeoff.jobs.ways import Way
 from takeoff.study.arms import Run
@@ -58,13 +64,19 @@ def _capture(graph: Recorded, **_: object) -> Iterator[None]:
         yield
 
 
+def _stream(device: torch.device | None = None) -> SimpleNamespace:
+    """One that has done all that it was asked for."""
+    return SimpleNamespace(device=device, wait_stream=lambda other: None, wait_event=lambda event: None)
+
+
 @pytest.fixture
 def double(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stand in for what a driver does."""
     cuda = {
-        "Stream": lambda device: SimpleNamespace(wait_stream=lambda other: None),
+        "Stream": _stream,
+        "Event": lambda: SimpleNamespace(record=lambda stream: None, synchronize=lambda: None),
         "stream": lambda stream: nullcontext(),
-        "current_stream": lambda: None,
+        "current_stream": _stream,
         "synchronize": lambda: None,
         "CUDAGraph": Recorded,
         "graph": _capture,
@@ -159,3 +171,68 @@ def test_a_value_read_in_a_capture_is_refused(eager_and_graphed, monkeypatch) ->
     monkeypatch.setattr(_Captured, "_body", reads)
     with pytest.raises(RuntimeError, match="not permitted"):
         eager_and_graphed(WAYS[0])
+
+
+@pytest.fixture
+def both(double, monkeypatch, tmp_path: Path) -> tuple[Dataset, Dataset]:
+    """Noise in colour on the device, and the same on disk, from where it comes as to a GPU, whose memory is the host's:
+    through a thread, the memory of one batch after another, and a buffer.
+    """
+
+    def empty(shape: tuple[int, ...], dtype: torch.dtype, **_: object) -> Tensor:
+        return torch.empty(shape, dtype=dtype)
+
+    monkeypatch.setattr(engine_images, "torch", SimpleNamespace(empty=empty, uint8=torch.uint8, cuda=torch.cuda))
+    resident = noise(200, 8, 3)
+    pixels = resident.images.pixels.numpy()
+    pixels.tofile(tmp_path / "images")
+    there = Streamed(np.memmap(tmp_path / "images", np.uint8, "r", shape=pixels.shape), torch.device("cuda", 0))
+    return resident, replace(resident, images=there, test_images=there)
+
+
+@pytest.fixture
+def resident_and_streamed(both, arm, hardware) -> Callable[..., tuple]:
+    def each(way: Way, **levels: object) -> tuple[list, list]:
+        own = arm({"epochs": 3, "batch_size": 32, "warmup_epochs": 1}, **levels)
+        return tuple(trained(way, own, images, hardware) for images in both)
+
+    return each
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
+@pytest.mark.parametrize("how", ["none", "flip-crop", "flip-crop-colour"])
+def test_a_graph_reads_streamed_images_as_resident_ones(resident_and_streamed, how: str, way: Way) -> None:
+    """To the bit: every epoch's batches pass through the memory that its capture has read."""
+    resident, streamed = resident_and_streamed(way, augmentation=how, norm="batch", dropout=0.5)
+    assert streamed == resident
+    assert len({loss for epoch in resident[:3] for loss in epoch}) == 3 * way.at_once
+
+
+def fresh_buffer(slot: _GpuSlot, buffer: Tensor) -> Tensor:
+    return BRING(slot, buffer).clone()
+
+
+def slots_own_memory(slot: _GpuSlot, buffer: Tensor) -> Tensor:
+    BRING(slot, buffer)
+    return slot.there
+
+
+def first_batch_only(feed: _Ahead) -> None:
+    if feed.now is None:
+        ADVANCE(feed)
+
+
+BRING, ADVANCE = _GpuSlot.bring, _Ahead.advance
+STREAMING_FAULTS = {
+    "a fresh buffer": (_GpuSlot, "bring", fresh_buffer),
+    "the memory of one batch": (_GpuSlot, "bring", slots_own_memory),
+    "the first batch": (_Ahead, "advance", first_batch_only),
+}
+
+
+@pytest.mark.parametrize("fault", STREAMING_FAULTS)
+def test_a_graph_that_reads_other_memory_is_found(resident_and_streamed, monkeypatch, fault: str) -> None:
+    monkeypatch.setattr(*STREAMING_FAULTS[fault])
+    resident, streamed = resident_and_streamed(WAYS[0], augmentation="flip-crop")
+    assert streamed[0] != pytest.approx(resident[0], rel=1e-4)
+    assert streamed[1] != pytest.approx(resident[1], rel=1e-4)
