@@ -233,16 +233,21 @@ def pretend() -> None:
     state.stream = lambda seed, purpose, device: streams.stream(seed, purpose, torch.device("cpu"))
 
 
-def gradients(loss: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
-    """The gradient of every parameter, node by node."""
+def gradients(of: Tensor, wanted: Tensor | Sequence[Tensor], **_: object) -> list[Tensor]:
+    """The gradient of every parameter that is wanted, or of what a layer gave, node by node."""
+    wanted = [wanted] if isinstance(wanted, Tensor) else wanted
+    places = {(own.grad_fn, own.output_nr): id(own) for own in wanted if own.grad_fn is not None}
     found_for: dict[int, Tensor] = {}
-    upstream = {loss.grad_fn: {0: torch.ones_like(loss)}}
+    upstream = {of.grad_fn: {of.output_nr: torch.ones_like(of)}}
     with torch.no_grad():
-        for node in _from_the_loss(loss.grad_fn):
+        for node in _from_the_loss(of.grad_fn):
             given = upstream.pop(node, {})
+            found_for |= {places[node, number]: own for number, own in given.items() if (node, number) in places}
             if hasattr(node, "variable"):
                 found_for[id(node.variable)] = given[0]
                 continue
+            if all(id(own) in found_for for own in wanted):
+                break
             step = node if callable(node) else node.apply
             found = step(*[given.get(number) for number in range(len(node._input_metadata))])
             found = found if isinstance(found, tuple) else (found,)
@@ -251,7 +256,7 @@ def gradients(loss: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
                     meta, own = following._input_metadata[number], upstream.setdefault(following, {})
                     summed = gradient.sum_to_size(meta.shape).to(meta.dtype)
                     own[number] = own[number] + summed if number in own else summed
-    return [found_for[id(parameter)] for parameter in parameters]
+    return [found_for[id(own)] for own in wanted]
 
 
 def _from_the_loss(root: object) -> list:
