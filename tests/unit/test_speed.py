@@ -135,7 +135,7 @@ def test_every_arm_has_a_row_per_block(study, monkeypatch, tmp_path: Path, room:
     groups, stepper = [], Way.stepper
     monkeypatch.setattr(Way, "stepper", lambda way, group: groups.append((way, len(group))) or stepper(way, group))
     rows = time_steps(arms, noise(60, 8), HARDWARE, 0.01, tmp_path)
-    # The study's three seeds are trained in one network where images have 8 px, and are timed so.
+    # The study's seeds are trained in one network where images have 8 px, and are timed so.
     assert set(groups) == {(Way(len(study.seed_list), fused=True), len(study.seed_list))}
     layers = architecture.layers(arms[0].network, 8, 1, 10)
     assert [(row.name, row.block) for row in rows] == [(arm.name, b) for arm in arms for b in range(6)]
@@ -144,6 +144,7 @@ def test_every_arm_has_a_row_per_block(study, monkeypatch, tmp_path: Path, room:
         assert row.batch == 48
         assert row.flops == 48 * architecture.training_flops(layers)
         assert row.seconds > 0
+        assert row.way == f"{len(study.seed_list)} fused"
 
 
 # Rates -------------------------------------------------------------------------------------------------

@@ -28,8 +28,9 @@ class Stepping(Timed):
     def __init__(self, data: Dataset, arm: Arm, runs: Sequence[Run], hardware: Hardware, way: Way, keep: bool) -> None:
         batch = min(arm.recipe.batch_size, len(data.split(arm.train_samples, runs[0].seed)[0]))
         flops = batch * architecture.training_flops(architecture.layers(arm.network, *data.shape))
-        self.runs, self.way, steps = runs[: way.at_once], way, STEPS[hardware.device.type]
-        super().__init__("step", arm.name, hardware, self._steps, flops, batch, steps * len(self.runs))
+        self.runs, steps = runs[: way.at_once], STEPS[hardware.device.type]
+        super().__init__("step", arm.name, hardware, self._steps, flops, batch, steps * len(self.runs), way.name)
+        self.build = way.stepper
         # Of an epoch of a few steps the rest of a pass is kept, so that images are shuffled once a pass.
         recipe = arm.recipe.model_copy(update={"epoch_images": steps * batch})
         self.data, self.arm, self.keep = data, arm.model_copy(update={"recipe": recipe}), keep
@@ -39,7 +40,7 @@ class Stepping(Timed):
         """Set the machine up, and build the networks where there are none."""
         super().ready()
         if self.stepper is None:
-            self.stepper = self.way.stepper([Training(self.data, self.arm, run, self.hardware) for run in self.runs])
+            self.stepper = self.build([Training(self.data, self.arm, run, self.hardware) for run in self.runs])
 
     def _steps(self) -> list[float]:
         assert self.stepper is not None

@@ -39,6 +39,8 @@ class Timing:
     """Floating-point operations of one step, or of one product."""
     note: str = ""
     """What a reader must know."""
+    way: str = ""
+    """Of a step: how it trains runs, as `way` of a run says; `one after another`, or `8 fused, graph`, say."""
 
     @property
     def rate(self) -> float:
@@ -75,6 +77,8 @@ class Timed:
     """Images of a step, or of a pass."""
     steps: int = 1
     """Steps of a call, of all runs that it trains."""
+    way: str = ""
+    """Of a step: how it trains runs."""
 
     def ready(self) -> None:
         """Set the threads, and the precision of products and convolutions."""
@@ -99,7 +103,7 @@ def measured(actions: Sequence[Timed], seconds: float) -> list[Timing]:
         hardware = action.hardware
         what = (action.kind, action.name, hardware.name, hardware.threads or 1, hardware.precision)
         for block, spent in enumerate(blocks):
-            rows.append(Timing(*what, action.batch, block, spent / action.steps, action.flops))
+            rows.append(Timing(*what, action.batch, block, spent / action.steps, action.flops, way=action.way))
     return rows
 
 
