@@ -23,6 +23,7 @@ from takeoff.workflow.wiring import (
     log_to,
     memory,
     only_looks,
+    only_measures,
     only_reports,
     option,
     printing,
@@ -87,12 +88,13 @@ CLAIMS = f"{STUDY}/claims.csv"
 
 # Snakemake looks at dates alone: a finished file that was changed would count as made.
 LOOKS = workflow.output_settings.dryrun or only_looks(sys.argv)
+MEASURES = only_measures(sys.argv[1:], CONFIG.results)
 if workflow.is_main_process and not CONFIG.partial:
     for path, resting in PROJECT.changed().items():
         print(f"{path}: changed, damaged or gone; a run makes it anew", file=sys.stderr)
         for file in [] if LOOKS else [path, *resting]:
             file.unlink(missing_ok=True)
-    if not (LOOKS or "benchmark" in sys.argv):
+    if not (LOOKS or MEASURES):
         PROJECT.remember_packs()
 
 if CONSOLE:

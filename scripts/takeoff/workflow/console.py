@@ -22,7 +22,7 @@ from rich.text import Text
 from takeoff.study.model import Study
 from takeoff.workflow.following import Imports
 from takeoff.workflow.watching import Now, Watch, described, duration
-from takeoff.workflow.wiring import TRIES, Commands
+from takeoff.workflow.wiring import BENCHMARK, TRIES, Commands
 
 SNAKEMAKES = "DefaultStreamHandler"
 """The name of Snakemake's own handler for the terminal."""
@@ -54,8 +54,6 @@ LAST = 20
 """Lines of a job's log, at most, that say why it failed."""
 PRINTS = {"plan", "compare"}
 """Rules whose output is for the terminal."""
-BENCHMARK = {"measure", "draw_benchmark", "benchmark"}
-"""Rules that are of no study."""
 TRAINS = re.compile(r"(?:^|_)((?:train|fit_classical)_\d+)$")
 """How the name of a rule ends that trains a pack of arms; as a module's it may begin otherwise."""
 RUN = re.compile(r"\d\d:\d\d:\d\d  ")

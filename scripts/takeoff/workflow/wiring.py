@@ -42,6 +42,8 @@ LOOKS = frozenset(
     "--delete-temp-output --containerize --export-cwl --touch -t".split()
 )
 """Words of Snakemake's command line, and rules for people, that make no result."""
+BENCHMARK = frozenset({"measure", "draw_benchmark", "benchmark"})
+"""Rules that are of no study."""
 
 
 def only_looks(words: Sequence[str]) -> bool:
@@ -59,6 +61,20 @@ def only_reports(words: Sequence[str]) -> bool:
     """Whether it writes a report of what has run already."""
     given = _options(words)
     return "--report" in given and "--report-after-run" not in given
+
+
+def only_measures(words: Sequence[str], results: str) -> bool:
+    """Whether Snakemake, called with these words, makes files of the benchmark alone, and nothing of a study.
+
+    >>> [only_measures(words.split(), "r") for words in ("-c1 benchmark", "-n r/benchmark/cpu/throughput.svg")]
+    [True, True]
+    >>> [only_measures(words.split(), "r") for words in ("-c1", "measure all", "--until benchmark")]
+    [False, False, False]
+    """
+    from snakemake.cli import get_argument_parser
+
+    targets = set(get_argument_parser().parse_known_args(words)[0].targets)
+    return bool(targets) and all(Path(each).is_relative_to(Path(results, "benchmark")) for each in targets - BENCHMARK)
 
 
 def check_finished(files: Sequence[str]) -> None:
