@@ -13,10 +13,16 @@ from conftest import SCRIPTS
 from takeoff.common.errors import TakeoffError
 from takeoff.engine.hardware import Hardware, _medium_is_exact
 from takeoff.jobs.checkpoints import Checkpoints
-from takeoff.jobs.hardware import first_line, found_gpus, hardware_of, out_of_memory
+from takeoff.jobs.hardware import first_line, found_gpus, hardware_of, out_of_memory, say
 from takeoff.jobs.ranks import STARTED
 from takeoff.jobs.running import train
 from takeoff.study.arms import Run
+
+
+@pytest.fixture(autouse=True)
+def unsaid() -> None:
+    """What a process says once."""
+    say.cache_clear()
 
 
 def test_asking_for_a_gpu_where_there_is_none_says_so() -> None:
@@ -208,7 +214,7 @@ def test_a_job_on_a_gpu_takes_one(monkeypatch, capsys) -> None:
     assert asked == ["a GPU"]
     assert not capsys.readouterr().err
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: False)
-    assert hardware_of("auto").precision == "float32"
+    assert hardware_of("auto").precision == hardware_of("auto").precision == "float32"
     assert capsys.readouterr().err.count("\n") == 1
 
 

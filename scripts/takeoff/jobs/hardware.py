@@ -39,7 +39,7 @@ def hardware_of(device: str = "auto", precision: str = "auto", threads: int = 1,
         if device == "cuda":
             raise TakeoffError(f"device cuda: {unused or 'torch sees no GPU here'}; valid: auto, cpu")
         if unused:
-            print(f"{unused}; training is on the CPU", file=sys.stderr)
+            say(f"{unused}; training is on the CPU")
     here = torch.device("cpu")
     if cuda:
         here = torch.device("cuda", take_gpu())
@@ -49,10 +49,16 @@ def hardware_of(device: str = "auto", precision: str = "auto", threads: int = 1,
     if precision == "auto":
         precision = "bfloat16" if half and (side is None or side > FULL_PRECISION_SIDE) else "float32"
         if cuda and not half:  # Turing and older; float16 would need losses scaled, and train to other numbers
-            print(f"{name} does not multiply in bfloat16; training is in float32", file=sys.stderr)
+            say(f"{name} does not multiply in bfloat16; training is in float32")
     chosen = Hardware(here, precision, name, None if cuda else threads, *join(here))
     chosen.keep_to_precision()
     return chosen
+
+
+@cache
+def say(words: str) -> None:
+    """A line for the user, once in a process."""
+    print(words, file=sys.stderr)
 
 
 @cache
