@@ -107,7 +107,7 @@ def test_each_table_keeps_what_made_it(command, write_study, digits: Path, tmp_p
     assert set(made) == {"bounds", "arms"}
     assert "--parts bounds" in made["bounds"]["command"]
     assert "--parts arms" in made["arms"]["command"]
-    assert {own.name for own in (tmp_path / "out").iterdir()} == {"machine.json", "arms.csv", "bounds.csv"}
+    assert {own.name for own in (tmp_path / "out").iterdir()} == {"machine.json", "arms.csv", "runs.csv", "bounds.csv"}
 
 
 # What is measured, and where something fails
@@ -244,6 +244,10 @@ def test_every_arm_of_a_study_is_trained_to_its_end(command, write_study, digits
     assert float(batch["test_accuracy_low"]) == pytest.approx(min(alone), abs=0.01)
     assert float(batch["test_accuracy_high"]) == pytest.approx(max(alone), abs=0.01)
     assert sum(alone) / 2 > 0.2
+    each = table(out / "runs.csv")
+    assert [(run["arm"], run["seed"]) for run in each] == [(row["arm"], seed) for row in rows for seed in "01"]
+    own = [float(run["test_accuracy"]) for run in each if run["arm"] == "relu+batch+rate0.05"]
+    assert own == pytest.approx(alone, abs=0.01)
     for row in rows:
         presented = float(row["images_per_second"]) * float(row["seconds"])
         assert presented == pytest.approx(2 * 2 * PASS)
@@ -257,7 +261,7 @@ def arms(write_study, digits: Path, tmp_path: Path) -> Callable[..., list[ArmSpe
     def found(left: Iterator[float], **changes: object) -> list[ArmSpeed]:
         study = load_study(write_study(**changes))
         images = load_prepared(digits, 8, "all", 0.2)
-        return list(whole_runs.whole_runs(study, images, HARDWARE, tmp_path, left.__next__))
+        return [row for row, _ in whole_runs.whole_runs(study, images, HARDWARE, tmp_path, left.__next__)]
 
     return found
 

@@ -20,7 +20,7 @@ from takeoff.benchmark.parts import OF_A_GPU, PARTS
 from takeoff.benchmark.scarce_memory import scarce_memory
 from takeoff.benchmark.setting import SETTINGS
 from takeoff.benchmark.step_kernels import step_kernels_apart
-from takeoff.benchmark.whole_runs import images_for, whole_runs
+from takeoff.benchmark.whole_runs import Ended, images_for, whole_runs
 from takeoff.common.commands import in_one_line
 from takeoff.common.errors import TakeoffError
 from takeoff.common.files import write_rows
@@ -117,7 +117,7 @@ class Measurement:
                 print(*rows, sep="\n")
                 write_rows(self.out / f"{part}.csv", kept)
                 self.machine.measured(part)
-            print(f"{part}: {'the rest is' if kept else 'all'} left out, after {self.given.minutes:g} minutes")
+            print(f"{part}: after {self.given.minutes:g} minutes nothing more begins; rows: {len(kept)}")
         except Exception as error:  # one GPU, or its driver, does not do what another does
             words = first_line(error) if isinstance(error, RuntimeError) else in_one_line(error)
             print(f"{part}: {words}")
@@ -142,7 +142,10 @@ class Measurement:
     def arms(self, study: Study, images: Prepared) -> Iterator[Sequence[Any]]:
         """The study's networks, trained to their end."""
         own = hardware_of(self.given.device, "auto", self.given.threads, study.dataset.resolution)
-        for row in whole_runs(study, images, own, self.out / "ways", self.left):
+        every: list[Ended] = []
+        for row, ended in whole_runs(study, images, own, self.out / "ways", self.left):
+            if every := every + ended:
+                write_rows(self.out / "runs.csv", every)
             yield [row]
 
     def bounds(self) -> Iterator[Sequence[Any]]:

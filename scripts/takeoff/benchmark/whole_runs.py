@@ -1,16 +1,15 @@
 """Whole runs of a study's networks: what training takes with its start and its scores, and whether they learn.
 
-The rows of arms.csv.
+The rows of arms.csv and runs.csv.
 """
 
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from itertools import product
 from pathlib import Path
 from statistics import mean
-from typing import Any
 
 from takeoff.common.errors import TakeoffError
 from takeoff.data.prepared import Prepared, load_prepared
@@ -65,6 +64,27 @@ class ArmSpeed:
         return f"{self.arm}: {runs}: {speed}; test accuracy {accuracies}"
 
 
+@dataclass(frozen=True)
+class Ended:
+    """A run that was trained to its end: the columns of runs.csv, which those of `runs.parquet` are named like."""
+
+    arm: str
+    seed: int
+    learning_rate: float
+    way: str
+    parameters: int
+    train_loss: float
+    train_accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    test_loss: float
+    test_accuracy: float
+    diverged: bool
+    """Whether its weights are no numbers, or its loss exploded."""
+    seconds: float
+    """Of its own share of training, without scores."""
+
+
 def images_for(study: Study, source: Path, folder: Path) -> Prepared:
     """The prepared images in `folder`, which have to be those of the study in the file `source`.
 
@@ -84,9 +104,9 @@ def images_for(study: Study, source: Path, folder: Path) -> Prepared:
 
 def whole_runs(
     study: Study, images: Prepared, hardware: Hardware, memory: Path, left: Callable[[], float]
-) -> Iterator[ArmSpeed]:
-    """A row per combination of the factors' levels, with all seeds of the study, at the middle one of its rates: the
-    treatments' first, since time may end.
+) -> Iterator[tuple[ArmSpeed, list[Ended]]]:
+    """A row per combination of the factors' levels, with those of its finished runs: all seeds of the study, at the
+    middle one of its rates. The treatments come first, since time may end.
 
     Args:
         study: gives the network, the recipe, the factors and the seeds.
@@ -102,14 +122,17 @@ def whole_runs(
     pairs = [[(name, level) for _, level in factor] for name, factor in study.factors.items()]
     arms = [make_arm(study, dict(levels), learning_rate=rate) for levels in product(*pairs)]
     data = dataset_of(images, hardware.device, arms=arms)
+    columns = [field.name for field in fields(Ended)]
     for arm in reversed(arms):
         began = time.perf_counter()
         way = choose_way(data, arm, runs, hardware, memory, compiling=math.isinf(left()))
         chosen = time.perf_counter()
         batch = min(arm.recipe.batch_size, len(data.split(arm.train_samples, seed=0)[0]))
-        trained, ended = _trained(train(data, arm, runs, hardware, Checkpoints(), way), left)
+        trained, records = _trained(train(data, arm, runs, hardware, Checkpoints(), way), left)
         seconds = time.perf_counter() - chosen
-        accuracies = [values["test_accuracy"] for values in ended]
+        rows = [{"arm": arm.name, **asdict(one.run), **one.values} for one in records]
+        ended = [Ended(**{column: row[column] for column in columns}) for row in rows]
+        accuracies = [one.test_accuracy for one in ended]
         row = ArmSpeed(
             arm=arm.name,
             device=hardware.name,
@@ -119,25 +142,25 @@ def whole_runs(
             epochs=arm.recipe.epochs,
             runs=len(runs),
             finished=len(ended),
-            way=ended[0]["way"] if ended else way.name,
+            way=ended[0].way if ended else way.name,
             choosing_seconds=chosen - began,
             seconds=seconds,
             images_per_second=trained * batch / seconds,
-            diverged=sum(values["diverged"] for values in ended),
+            diverged=sum(one.diverged for one in ended),
         )
         if accuracies:
             low, high = min(accuracies), max(accuracies)
             row = replace(row, test_accuracy=mean(accuracies), test_accuracy_low=low, test_accuracy_high=high)
-        yield row
+        yield row, ended
 
 
-def _trained(records: Iterator[Record], left: Callable[[], float]) -> tuple[int, list[dict[str, Any]]]:
-    """The steps that all runs made while seconds were left, and the values of those that ended."""
+def _trained(records: Iterator[Record], left: Callable[[], float]) -> tuple[int, list[Finished]]:
+    """The steps that all runs made while seconds were left, and the records of those that ended."""
     steps: dict[Run, int] = {}
     ended = []
     for record in records:
         if isinstance(record, Finished):
-            ended.append(record.values)
+            ended.append(record)
         else:
             steps[record.run] = record.values["step"]
         if left() <= 0:

@@ -47,8 +47,8 @@ def passes(arm: Arm, data: Dataset, batch: int, hardware: Hardware) -> Timed:
 def product(side: int, hardware: Hardware) -> Timed:
     """The product of two square matrices: a multiplication and an addition for each of side³ terms."""
     kind = torch.bfloat16 if hardware.half else torch.float32
-    generator = torch.Generator().manual_seed(0)
-    one, other = torch.randn(2, side, side, generator=generator).to(hardware.device, kind)
+    generator = torch.Generator(hardware.device).manual_seed(0)
+    one, other = torch.randn(2, side, side, generator=generator, device=hardware.device).to(kind)
     out = torch.empty_like(one)
     return Timed("matrix", str(side), hardware, lambda: torch.mm(one, other, out=out), 2 * side**3)
 
