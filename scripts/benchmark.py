@@ -18,7 +18,8 @@ from takeoff.common.errors import TakeoffError
 def main() -> None:
     """Parse the arguments, measure, and write machine.json and a table per part."""
     parser = argparse.ArgumentParser(description="Measure whether this machine trains right, and how fast.")
-    parser.add_argument("--out", type=folder, required=True, help="the folder to write to")
+    words = "the folder to write to; what is measured again is replaced"
+    parser.add_argument("--out", type=folder, required=True, help=words)
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--quick", action="store_true", help="two of the three settings, in few short blocks")
     parser.add_argument("--threads", type=thread_count, default=1, help="of each loop on a CPU (default: 1)")

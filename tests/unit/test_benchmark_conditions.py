@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from engine import watched
 from takeoff.benchmark import measurement, step_kernels
-from takeoff.benchmark.numbers import Check
+from takeoff.benchmark.checks import Check
 from takeoff.benchmark.setting import Setting
 from takeoff.engine.hardware import Hardware
 from takeoff.jobs.ways import ONE_AFTER_ANOTHER
@@ -18,7 +18,7 @@ def test_each_part_begins_in_the_precision_of_a_study(monkeypatch, tmp_path: Pat
     gpu, cudnn = Hardware(torch.device("cuda"), "float32", "a GPU"), torch.backends.cudnn
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     monkeypatch.setattr(measurement, "hardware_of", lambda *_: gpu)
-    monkeypatch.setattr(measurement, "_more", lambda _: {})
+    monkeypatch.setattr(measurement, "_of_torch", lambda _: {})
     found = []
 
     def leaves_its_own(*_: object) -> Iterator[Check]:

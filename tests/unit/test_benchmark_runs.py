@@ -17,7 +17,7 @@ import torch
 from engine import numbers, train
 from takeoff.benchmark import measurement, scarce_memory, step_kernels, whole_runs
 from takeoff.benchmark.bounds import Bound
-from takeoff.benchmark.numbers import Check
+from takeoff.benchmark.checks import Check
 from takeoff.benchmark.setting import Setting
 from takeoff.benchmark.whole_runs import ArmSpeed
 from takeoff.common.errors import TakeoffError
@@ -138,7 +138,7 @@ def parts(monkeypatch) -> Callable[..., tuple[list[str], str]]:
         for part in ("numbers", "memory", "bounds", "convolutions", "kernels"):
             monkeypatch.setattr(measurement, names.get(part, part), double(part, rows[part]))
         monkeypatch.setattr(measurement, "hardware_of", lambda *_: hardware)
-        monkeypatch.setattr(measurement, "_more", lambda own: {"precision": own.precision})
+        monkeypatch.setattr(measurement, "_of_torch", lambda own: {"precision": own.precision})
         monkeypatch.setattr(Hardware, "keep_to_precision", lambda own: None)
         usual = {"device": "auto", "threads": 1, "quick": False, "seconds": 0.01, "minutes": None, "parts": None}
         try:

@@ -166,12 +166,13 @@ def test_jobs_that_were_packed_for_a_gpu_stay_so(quick: Study, tmp_path: Path, m
     assert packed_for(0) == packed_for(1, device="cpu") == "cpu"
     assert packed_for(0, device="cuda") == "cuda"
     assert not place.exists()
-    finished = place / "arms" / "relu" / "runs.parquet"
-    finished.parent.mkdir(parents=True)
-    finished.touch()
+    fitted, trained = (place / "arms" / name for name in ("hog-linear-svm/runs.parquet", "relu/curves.parquet"))
+    for file in (fitted, trained):
+        file.parent.mkdir(parents=True)
+        file.touch()
     assert packed_for(1) == "cpu"  # on a CPU, before there was a GPU
-    finished.unlink()
-    assert packed_for(1) == "cuda"
-    finished.touch()
+    trained.unlink()
+    assert packed_for(1) == "cuda"  # older methods are fitted on a CPU in any case
+    trained.touch()
     assert packed_for(0) == packed_for(0, elsewhere=True) == packed_for(1) == "cuda"
     assert packed_for(1, device="cpu") == "cpu"

@@ -13,9 +13,9 @@ import torch
 
 from takeoff.benchmark import throughput
 from takeoff.benchmark.bounds import bounds
+from takeoff.benchmark.checks import Check, agreement, checks
 from takeoff.benchmark.convolutions import convolutions
 from takeoff.benchmark.machine import Machine, facts
-from takeoff.benchmark.numbers import Check, agreement, checks
 from takeoff.benchmark.parts import OF_A_GPU, PARTS
 from takeoff.benchmark.scarce_memory import scarce_memory
 from takeoff.benchmark.setting import SETTINGS
@@ -62,7 +62,7 @@ class Measurement:
         # The settings: a GPU's time is short, and its question the full width, so that this goes first.
         self.settings = SETTINGS[:: -1 if self.cuda else 1][: 2 if given.quick else 3]
         self.seconds = given.seconds or (0.5 if given.quick else 2.0)
-        self.machine = Machine(self.out, facts(self.hardware.name) | _more(self.hardware))
+        self.machine = Machine(self.out, facts(self.hardware.name) | _of_torch(self.hardware))
         self.failed: list[str] = []
 
     def run(self) -> None:
@@ -75,19 +75,19 @@ class Measurement:
 
         """
         self.out.mkdir(parents=True, exist_ok=True)
-        found: list[Check] = self.keep("numbers", self.numbers)
+        found: list[Check] = self.measure("numbers", self.numbers)
         if wrong := [check for check in found if not check.right]:
             self.failed.append(f"{self.out / 'numbers.csv'}: {len(wrong)} of {len(found)} checks failed; {wrong[0]}")
         self.end_if_failed()
-        self.keep("throughput", self.throughput)
+        self.measure("throughput", self.throughput)
         if self.study is not None:
-            self.keep("arms", partial(self.arms, *self.study))
-        self.keep("bounds", self.bounds)
+            self.measure("arms", partial(self.arms, *self.study))
+        self.measure("bounds", self.bounds)
         if self.cuda:
-            self.keep("convolutions", self.convolutions)
-            self.keep("kernels", self.kernels)
-            self.keep("memory", self.memory)
-            self.keep("compiled", self.compiled)
+            self.measure("convolutions", self.convolutions)
+            self.measure("kernels", self.kernels)
+            self.measure("memory", self.memory)
+            self.measure("compiled", self.compiled)
         if others := [check for check in found if check.repeats is False]:
             print(f"numbers: {len(others)} of {len(found)} give other bits each time; {others[0]}")
         self.end_if_failed()
@@ -102,14 +102,14 @@ class Measurement:
         minutes: float | None = self.given.minutes
         return math.inf if minutes is None else self.began + 60 * minutes - time.monotonic()
 
-    def keep(self, part: str, measure: Callable[[], Iterable[Sequence[Any]]]) -> list[Any]:
+    def measure(self, part: str, rows_of: Callable[[], Iterable[Sequence[Any]]]) -> list[Any]:
         """Measure a part, and write its rows as they come; what does not begin in time, or fails, is left out."""
         kept: list[Any] = []
         if part not in (self.given.parts or PARTS):
             return kept
         self.hardware.keep_to_precision()  # the part before may have left another one, or plain loops' own settings
         try:
-            rest = iter(measure())
+            rest = iter(rows_of())
             while self.left() > (LEAST.get(part, 0) if self.cuda else 0):
                 if (rows := next(rest, None)) is None:
                     return kept
@@ -180,7 +180,7 @@ class Measurement:
         yield throughput.measure(setting, self.hardware.device.type, 1, self.seconds, self.given.quick, chosen)
 
 
-def _more(hardware: Hardware) -> dict[str, Any]:
+def _of_torch(hardware: Hardware) -> dict[str, Any]:
     """What torch knows of the hardware."""
     found: dict[str, Any] = {"precision": hardware.precision}
     if hardware.device.type == "cuda":

@@ -172,7 +172,7 @@ class Project:
             return "cpu"
         if machine.device == "cuda" or (self.folder / PACKED).is_file():
             return "cuda"
-        if self.elsewhere or any(self.folder.glob("arms/*/runs.parquet")):
+        if self.elsewhere or any(self.folder.glob("arms/*/curves.parquet")):  # of networks; older methods have none
             return "cpu"
         return "cuda" if self.gpus.gpus else "cpu"
 
