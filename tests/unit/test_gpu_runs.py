@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 GROUPS = {"one after another": 1, "3 fused": 1, "3 overlapped, graph": 3, "3 fused, graph": 1}
 """How many of them load an epoch's batches, or are captured, apart."""
 PARTS = {"norm, dropout, colour": (44, 23), "tanh, response norm": (16, 16)}
