@@ -16,7 +16,7 @@ from takeoff.data.prepared import Prepared, load_prepared
 from takeoff.engine.hardware import Hardware
 from takeoff.engine.state import Finished, Record
 from takeoff.jobs.checkpoints import Checkpoints
-from takeoff.jobs.choosing import choose_way
+from takeoff.jobs.choosing import batch_of, choose_way
 from takeoff.jobs.loading import dataset_of
 from takeoff.jobs.running import train
 from takeoff.study.arms import Run, make_arm
@@ -127,7 +127,7 @@ def whole_runs(
         began = time.perf_counter()
         way = choose_way(data, arm, runs, hardware, memory, compiling=math.isinf(left()))
         chosen = time.perf_counter()
-        batch = min(arm.recipe.batch_size, len(data.split(arm.train_samples, seed=0)[0]))
+        batch = batch_of(data, arm)
         trained, records = _trained(train(data, arm, runs, hardware, Checkpoints(), way), left)
         seconds = time.perf_counter() - chosen
         rows = [{"arm": arm.name, **asdict(one.run), **one.values} for one in records]

@@ -58,8 +58,7 @@ def choose_way(
     with _alone(path):
         with suppress(OSError, KeyError, TypeError, ValueError):  # there is none, or it is damaged
             return Way(**json.loads(path.read_text(encoding="utf-8"))["way"])
-        # A small set may have less than a batch.
-        batch = min(arm.recipe.batch_size, len(data.split(arm.train_samples, seed=0)[0]))
+        batch = batch_of(data, arm)
         whole = arm.model_copy(update={"recipe": arm.recipe.model_copy(update={"batch_size": batch})})
         # Nobody else's trial beside this one on the GPU, where jobs share it.
         with _alone(Path(tempfile.gettempdir()) / f"takeoff-{os.getuid()}-trial-{hardware.device.index or 0}"):
@@ -85,12 +84,17 @@ def _alone(path: Path) -> Iterator[None]:
         yield
 
 
+def batch_of(data: Dataset, arm: Arm) -> int:
+    """The images of a step: the recipe's, or all that are trained on where a small set has less than a batch."""
+    return min(arm.recipe.batch_size, len(data.split(arm.train_samples, seed=0)[0]))
+
+
 def _key(data: Dataset, arm: Arm, runs: Sequence[Run], hardware: Hardware, images: int) -> str:
     """What speed depends on, and whether so many images make compiling worth a try; activations cost the same, and so
     does any rate of dropout.
     """
     network = arm.network.model_dump(exclude={"activation", "initialisation", "dropout"})
-    batch = min(arm.recipe.batch_size, len(data.split(arm.train_samples, seed=0)[0]))
+    batch = batch_of(data, arm)
     return digest_of(
         {
             "engine": [code_digest(ENGINE), torch.__version__],

@@ -9,7 +9,7 @@ from takeoff.engine.graphs import Graphed
 from takeoff.engine.hardware import Hardware
 from takeoff.engine.state import Training
 from takeoff.engine.steps import Eager
-from takeoff.jobs.choosing import choose_way
+from takeoff.jobs.choosing import batch_of, choose_way
 from takeoff.jobs.hardware import keep_freed_memory
 from takeoff.jobs.ways import Way
 from takeoff.speed.timing import Timed, Timing, measured
@@ -26,7 +26,7 @@ class Stepping(Timed):
     """The training of an arm's `runs`, as many at once as the way takes: batches, forward, backward, optimiser."""
 
     def __init__(self, data: Dataset, arm: Arm, runs: Sequence[Run], hardware: Hardware, way: Way, keep: bool) -> None:
-        batch = min(arm.recipe.batch_size, len(data.split(arm.train_samples, runs[0].seed)[0]))
+        batch = batch_of(data, arm)
         flops = batch * architecture.training_flops(architecture.layers(arm.network, *data.shape))
         self.runs, steps = runs[: way.at_once], STEPS[hardware.device.type]
         super().__init__("step", arm.name, hardware, self._steps, flops, batch, steps * len(self.runs), way.name)
